@@ -1,0 +1,96 @@
+//! Time as plain numbers: monotonic nanoseconds, passed into every decision. Nothing else in the core reads a clock;
+//! hosts do, at the edge, with [`now`] or with a monotonic clock of their own.
+
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+
+/// An instant, or a length of time, in nanoseconds of a monotonic clock. An instant is never 0.
+pub type Nanos = u64;
+
+/// The instant that never comes: "not bounded".
+pub const NEVER: Nanos = u64::MAX;
+
+/// One second.
+pub const SECOND: Nanos = 1_000_000_000;
+
+/// One millisecond.
+pub const MILLISECOND: Nanos = 1_000_000;
+
+static ORIGIN: Lazy<Instant> = Lazy::new(Instant::now);
+
+/// The present instant: nanoseconds since shortly before this process first asked.
+///
+/// ```
+/// let before = ambassador_core::clock::now();
+/// assert!(ambassador_core::clock::now() >= before && before > 0);
+/// ```
+#[inline]
+pub fn now() -> Nanos {
+    // The origin lies a second back, so that 0 stays free to mean "none".
+    SECOND + ORIGIN.elapsed().as_nanos() as Nanos
+}
+
+/// The `Instant` of a [`Nanos`] instant, for Tokio's timers; `None` when it lies beyond what an `Instant` can say.
+pub(crate) fn to_instant(at: Nanos) -> Option<Instant> {
+    ORIGIN.checked_add(Duration::from_nanos(at.checked_sub(SECOND)?))
+}
+
+/// A `Duration` in nanoseconds, saturating below [`NEVER`].
+pub fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER - 1)
+}
+
+/// A length of time as people read it, to at most two decimals: `2s`, `1.37s`, `137ms`, `0.25ms`.
+///
+/// ```
+/// # use ambassador_core::clock::spell;
+/// assert_eq!(spell(2_000_000_000), "2s");
+/// assert_eq!(spell(1_370_400_000), "1.37s");
+/// assert_eq!(spell(137_000_000), "137ms");
+/// ```
+pub fn spell(length: Nanos) -> String {
+    let (unit, name) = if length >= SECOND - MILLISECOND / 2 {
+        (SECOND, "s")
+    } else {
+        (MILLISECOND, "ms")
+    };
+    let hundredths = (length as u128 * 100 + unit as u128 / 2) / unit as u128;
+    let (whole, rest) = (hundredths / 100, hundredths % 100);
+    match rest {
+        0 => format!("{whole}{name}"),
+        r if r % 10 == 0 => format!("{whole}.{}{name}", r / 10),
+        r => format!("{whole}.{r:02}{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_spelled_as_people_read_them() {
+        for (length, spelled) in [
+            (0, "0ms"),
+            (250_000, "0.25ms"),
+            (1_500_000, "1.5ms"),
+            (137_000_000, "137ms"),
+            (999_400_000, "999.4ms"),
+            (999_600_000, "1s"),
+            (SECOND, "1s"),
+            (1_374_999_999, "1.37s"),
+            (1_995_000_000, "2s"),
+            (90 * SECOND, "90s"),
+        ] {
+            assert_eq!(spell(length), spelled, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_clock_and_an_instant_agree() {
+        let at = now();
+        let instant = to_instant(at).expect("now is an instant");
+        assert!(instant.elapsed() < Duration::from_secs(1));
+        assert_eq!(to_instant(NEVER), None);
+    }
+}
