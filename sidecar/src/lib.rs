@@ -1,0 +1,8 @@
+//! What the `ambassador` program does, as a library, so that its tests can hold it by its parts. The command line is in
+//! `main.rs`; decisions about calls are in none of both but in `ambassador-core`.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`demo`] | `ambassador demo`: a payment API that misbehaves on purpose, and the clients that charge it |
+
+pub mod demo;

@@ -1,0 +1,159 @@
+//! The `ambassador` program: its command line. What the commands do is in the library beside it.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use ambassador_sidecar::demo::clients::Clients;
+use ambassador_sidecar::demo::plan::{Mix, Plan};
+use ambassador_sidecar::demo::server::Server;
+use ambassador_sidecar::demo::table::Table;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The ambassador: outbound networking, decided the same for every app.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(Demo),
+}
+
+/// A payment API on 127.0.0.1 that misbehaves on purpose, to charge through an ambassador.
+///
+/// `POST /charges` with JSON {"order", "amount"} and an Idempotency-Key charges once for each key. `GET /ledger` tells every
+/// charge and how often it was asked for. The first line on stdout is the URL. Ctrl-C ends it.
+#[derive(Args)]
+struct Demo {
+    /// The port; 0 for any that is free.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The same seed gives the same misbehaviour to the same request, counted from the start.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Percent of requests that meet each misbehaviour; kinds not named are off.
+    #[arg(long, default_value_t, value_name = "KIND=PERCENT,…", conflicts_with = "calm")]
+    misbehave: Mix,
+    /// Do not misbehave at all.
+    #[arg(long)]
+    calm: bool,
+    /// Run the clients of this TOML file against the API, print what came of it, and end: with 1 if an order was charged
+    /// twice, a client failed, or a client and the ledger disagree.
+    #[arg(long, value_name = "FILE")]
+    clients: Option<PathBuf>,
+    /// Where the clients' stderr goes, a file each.
+    #[arg(long, value_name = "FOLDER", default_value = "build/demo")]
+    logs: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let Cli { command: Command::Demo(demo) } = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("cannot start: {error}")),
+    };
+    let ended = runtime.block_on(demo.run());
+    // Hung requests must not delay the end.
+    runtime.shutdown_background();
+    ended
+}
+
+impl Demo {
+    async fn run(self) -> ExitCode {
+        // Before anybody can know of the process by its URL, and so send it a signal.
+        let interrupted = match interruption() {
+            Ok(interrupted) => interrupted,
+            Err(error) => return complain(&format!("cannot listen for signals: {error}")),
+        };
+        let mix = if self.calm { Mix::CALM } else { self.misbehave };
+        let server = match Server::start(self.port, Plan::new(self.seed, mix)) {
+            Ok(server) => server,
+            Err(error) => {
+                return complain(&format!("cannot listen on 127.0.0.1:{}: {error}; --port 0 takes any port that is free", self.port));
+            }
+        };
+        say(&format!("{}\nA payment API that misbehaves on purpose: seed {}, {mix} percent.\n", server.url(), self.seed));
+        match &self.clients {
+            Some(clients) => tokio::select! {
+                // 128 + SIGINT, as shells have it: a demo cut short has shown nothing.
+                () = interrupted => ExitCode::from(130),
+                ended = charge(clients, &self.logs, &server) => ended,
+            },
+            None => {
+                say("POST /charges, GET /ledger, GET /healthz. Ctrl-C ends it.\n");
+                interrupted.await;
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// Ends at the first SIGINT or SIGTERM from now on.
+fn interruption() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+async fn charge(file: &Path, logs: &Path, server: &Server) -> ExitCode {
+    let clients = match Clients::read(file) {
+        Ok(clients) => clients,
+        Err(error) => return complain(&error),
+    };
+    let runs = match clients.run(server, logs).await {
+        Ok(runs) => runs,
+        Err(error) => return complain(&format!("cannot run the clients: {error}; their logs go to {}", logs.display())),
+    };
+    let table = Table::new(runs, server.payments().ledger());
+    let retries = table.retry_lines();
+    if !retries.is_empty() {
+        say("\nThe first retry of each, in its own log:\n");
+        let width = retries.iter().map(|(language, _)| language.chars().count()).max().unwrap_or(0);
+        for (language, line) in &retries {
+            say(&format!("  {language:width$}  {line}\n"));
+        }
+    }
+    say(&format!("\n{table}\n"));
+    for note in table.notes() {
+        say(&format!("{note}\n"));
+    }
+    let faults = table.faults();
+    if !faults.is_empty() {
+        for fault in &faults {
+            say(&format!("{fault}\n"));
+        }
+        return ExitCode::FAILURE;
+    }
+    say(&format!(
+        "No order was charged twice, though answers were lost on the way.\n\n\
+         What to look at next:\n  \
+         examples/     the programs that just ran, and the same retry in five lines, for each language\n  \
+         {:12}  what each of them had to retry, line by line\n  \
+         docs/         the guide, and what every setting means\n  \
+         make test     everything that is promised, checked\n",
+        format!("{}/", logs.display()),
+    ));
+    ExitCode::SUCCESS
+}
+
+/// A reader who went away is no reason to stop.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn complain(why: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "ambassador demo: {why}");
+    ExitCode::FAILURE
+}
