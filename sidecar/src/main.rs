@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ambassador_sidecar::demo::clients::Clients;
 use ambassador_sidecar::demo::plan::{Mix, Plan};
@@ -59,8 +60,8 @@ fn main() -> ExitCode {
         Err(error) => return complain(&format!("cannot start: {error}")),
     };
     let ended = runtime.block_on(demo.run());
-    // Hung requests must not delay the end.
-    runtime.shutdown_background();
+    // Drops what is under way, hung requests and clients alike; a client that is dropped is killed.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 

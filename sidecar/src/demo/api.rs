@@ -52,6 +52,9 @@ struct Order {
 
 type Answer = Response<Full<Bytes>>;
 
+/// What is wrong with a request, and the status that says so.
+struct Fault(StatusCode, String);
+
 impl Payments {
     /// An API with an empty ledger that misbehaves by that plan.
     pub fn new(plan: Plan) -> Payments {
@@ -91,11 +94,11 @@ impl Payments {
     async fn charge(&self, request: Request<Incoming>, ending: UnboundedSender<Ending>) -> Answer {
         let key = match key_of(request.headers()) {
             Ok(key) => key,
-            Err(answer) => return answer,
+            Err(Fault(status, why)) => return refused(status, &why),
         };
         let order = match order_of(request.into_body()).await {
             Ok(order) => order,
-            Err(answer) => return answer,
+            Err(Fault(status, why)) => return refused(status, &why),
         };
         if let Err(taken) = self.ledger.ask(&key, &order.order, order.amount) {
             let why = format!("this Idempotency-Key stands for order {} of {}; send another key", taken.order, taken.amount);
@@ -150,18 +153,18 @@ async fn half_of(answer: Answer) -> Vec<u8> {
     wire
 }
 
-fn key_of(headers: &HeaderMap) -> Result<String, Answer> {
+fn key_of(headers: &HeaderMap) -> Result<String, Fault> {
     let Some(key) = headers.get("idempotency-key") else {
         let why = "send an Idempotency-Key header, the same for every attempt of a charge: without it a retry would charge twice";
-        return Err(refused(StatusCode::BAD_REQUEST, why));
+        return Err(Fault(StatusCode::BAD_REQUEST, why.into()));
     };
     match key.to_str() {
         Ok(key) if !key.is_empty() && key.len() <= MAX_NAME => Ok(key.into()),
-        _ => Err(refused(StatusCode::BAD_REQUEST, "Idempotency-Key: expected 1 to 200 visible ASCII characters")),
+        _ => Err(Fault(StatusCode::BAD_REQUEST, "Idempotency-Key: expected 1 to 200 visible ASCII characters".into())),
     }
 }
 
-async fn order_of<B>(body: B) -> Result<Order, Answer>
+async fn order_of<B>(body: B) -> Result<Order, Fault>
 where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -169,21 +172,21 @@ where
     let body = match timeout(BODY_PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_BODY} bytes")));
+            return Err(Fault(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes")));
         }
-        Ok(Err(error)) => return Err(refused(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
-        Err(_) => return Err(refused(StatusCode::REQUEST_TIMEOUT, "the body did not come within 5 seconds")),
+        Ok(Err(error)) => return Err(Fault(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))),
+        Err(_) => return Err(Fault(StatusCode::REQUEST_TIMEOUT, "the body did not come within 5 seconds".into())),
     };
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         let why = format!(r#"expected JSON like {{"order": "python-1", "amount": 9.99}}: {error}"#);
-        refused(StatusCode::BAD_REQUEST, &why)
+        Fault(StatusCode::BAD_REQUEST, why)
     })?;
     if order.order.is_empty() || order.order.len() > MAX_NAME {
-        return Err(refused(StatusCode::BAD_REQUEST, "order: expected 1 to 200 bytes"));
+        return Err(Fault(StatusCode::BAD_REQUEST, "order: expected 1 to 200 bytes".into()));
     }
     // JSON knows no NaN and serde_json refuses what overflows, so this is all that is left to check.
     if order.amount <= 0.0 {
-        return Err(refused(StatusCode::BAD_REQUEST, &format!("amount: {} is not allowed; expected more than 0", order.amount)));
+        return Err(Fault(StatusCode::BAD_REQUEST, format!("amount: {} is not allowed; expected more than 0", order.amount)));
     }
     Ok(order)
 }
