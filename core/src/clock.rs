@@ -50,11 +50,7 @@ pub fn nanos(duration: Duration) -> Nanos {
 /// assert_eq!(spell(137_000_000), "137ms");
 /// ```
 pub fn spell(length: Nanos) -> String {
-    let (unit, name) = if length >= SECOND - MILLISECOND / 2 {
-        (SECOND, "s")
-    } else {
-        (MILLISECOND, "ms")
-    };
+    let (unit, name) = if length >= SECOND - MILLISECOND / 2 { (SECOND, "s") } else { (MILLISECOND, "ms") };
     let hundredths = (length as u128 * 100 + unit as u128 / 2) / unit as u128;
     let (whole, rest) = (hundredths / 100, hundredths % 100);
     match rest {

@@ -76,10 +76,17 @@ impl Demo {
         let server = match Server::start(self.port, Plan::new(self.seed, mix)) {
             Ok(server) => server,
             Err(error) => {
-                return complain(&format!("cannot listen on 127.0.0.1:{}: {error}; --port 0 takes any port that is free", self.port));
+                return complain(&format!(
+                    "cannot listen on 127.0.0.1:{}: {error}; --port 0 takes any port that is free",
+                    self.port
+                ));
             }
         };
-        say(&format!("{}\nA payment API that misbehaves on purpose: seed {}, {mix} percent.\n", server.url(), self.seed));
+        say(&format!(
+            "{}\nA payment API that misbehaves on purpose: seed {}, {mix} percent.\n",
+            server.url(),
+            self.seed
+        ));
         match &self.clients {
             Some(clients) => tokio::select! {
                 // 128 + SIGINT, as shells have it: a demo cut short has shown nothing.
@@ -114,7 +121,9 @@ async fn charge(file: &Path, logs: &Path, server: &Server) -> ExitCode {
     };
     let runs = match clients.run(server, logs).await {
         Ok(runs) => runs,
-        Err(error) => return complain(&format!("cannot run the clients: {error}; their logs go to {}", logs.display())),
+        Err(error) => {
+            return complain(&format!("cannot run the clients: {error}; their logs go to {}", logs.display()));
+        }
     };
     let table = Table::new(runs, server.payments().ledger());
     let retries = table.retry_lines();

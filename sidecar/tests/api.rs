@@ -44,7 +44,11 @@ struct Answer {
 
 impl Answer {
     fn status(&self) -> u16 {
-        self.text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no status in {:?}", self.text))
+        self.text
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_else(|| panic!("no status in {:?}", self.text))
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -301,7 +305,9 @@ fn the_same_seed_misbehaves_the_same_on_the_wire() {
         };
         let all: Vec<_> = (0..30).map(seen).collect();
         // The date is no part of the plan.
-        all.into_iter().map(|(text, ended)| (text.lines().filter(|line| !line.starts_with("date")).collect::<String>(), ended)).collect()
+        all.into_iter()
+            .map(|(text, ended)| (text.lines().filter(|line| !line.starts_with("date")).collect::<String>(), ended))
+            .collect()
     };
     let (first, second): (Vec<_>, Vec<_>) = (play(), play());
     assert_eq!(first, second);

@@ -51,8 +51,9 @@ fn run_clients(test: &str, kinds: &[(&str, &str)]) -> (Output, String) {
     let folder = folder(test);
     let file = clients_file(&folder, kinds);
     let logs = folder.join("logs");
-    let output =
-        ambassador(&["--calm", "--clients", file.to_str().unwrap(), "--logs", logs.to_str().unwrap()]).output().unwrap();
+    let output = ambassador(&["--calm", "--clients", file.to_str().unwrap(), "--logs", logs.to_str().unwrap()])
+        .output()
+        .unwrap();
     let stdout = String::from_utf8(output.stdout.clone()).unwrap();
     (output, stdout)
 }
@@ -74,7 +75,12 @@ fn the_first_line_is_the_url_and_a_signal_ends_it_at_once_with_0() {
         // A request that hangs is under way, and must not hold the end up.
         let mut hung = TcpStream::connect(address).unwrap();
         let body = r#"{"order":"c-1","amount":1}"#;
-        write!(hung, "POST /charges HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(
+            hung,
+            "POST /charges HTTP/1.1\r\nhost: x\r\nidempotency-key: k\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
         let mut ledger = String::new();
         while !ledger.contains("c-1") {
             ledger.clear();
@@ -154,7 +160,8 @@ fn a_client_that_dies_or_says_nothing_or_cannot_start_is_shown_with_its_log() {
     let folder = folder("no-such-program");
     let file = folder.join("clients.toml");
     fs::write(&file, "[[client]]\nlanguage = 'One'\ncommand = ['no-such-program']\n").unwrap();
-    let output = ambassador(&["--clients", file.to_str().unwrap(), "--logs", folder.to_str().unwrap()]).output().unwrap();
+    let output =
+        ambassador(&["--clients", file.to_str().unwrap(), "--logs", folder.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains("cannot start no-such-program"));
 }
@@ -163,7 +170,8 @@ fn a_client_that_dies_or_says_nothing_or_cannot_start_is_shown_with_its_log() {
 fn a_demo_cut_short_takes_its_clients_along() {
     let folder = folder("cut-short");
     let file = clients_file(&folder, &[("One", "hangs")]);
-    let mut demo = ambassador(&["--clients", file.to_str().unwrap(), "--logs", folder.to_str().unwrap()]).spawn().unwrap();
+    let mut demo =
+        ambassador(&["--clients", file.to_str().unwrap(), "--logs", folder.to_str().unwrap()]).spawn().unwrap();
     let log = folder.join("one.log");
     let begun = Instant::now();
     let client = loop {

@@ -82,7 +82,10 @@ impl Payments {
             "/ledger" if get => self.tell(),
             "/healthz" if get => answer(StatusCode::OK, &json!({ "status": "ok" })),
             "/ledger" | "/healthz" => not_allowed("GET"),
-            path => refused(StatusCode::NOT_FOUND, &format!("there is no {path}; there are POST /charges, GET /ledger and GET /healthz")),
+            path => refused(
+                StatusCode::NOT_FOUND,
+                &format!("there is no {path}; there are POST /charges, GET /ledger and GET /healthz"),
+            ),
         })
     }
 
@@ -101,7 +104,8 @@ impl Payments {
             Err(Fault(status, why)) => return refused(status, &why),
         };
         if let Err(taken) = self.ledger.ask(&key, &order.order, order.amount) {
-            let why = format!("this Idempotency-Key stands for order {} of {}; send another key", taken.order, taken.amount);
+            let why =
+                format!("this Idempotency-Key stands for order {} of {}; send another key", taken.order, taken.amount);
             return refused(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         // Only requests that could be charged are numbered: a client's own mistakes do not shift the plan.
@@ -122,7 +126,8 @@ impl Payments {
                 answer
             }
             Act::Reset { charged } => {
-                let answer = if charged { charge() } else { refused(StatusCode::INTERNAL_SERVER_ERROR, "out of order") };
+                let answer =
+                    if charged { charge() } else { refused(StatusCode::INTERNAL_SERVER_ERROR, "out of order") };
                 end(ending, Ending::Reset(half_of(answer).await)).await
             }
             Act::Hang { charged } => {
@@ -147,8 +152,9 @@ async fn end(endings: UnboundedSender<Ending>, ending: Ending) -> Answer {
 async fn half_of(answer: Answer) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let mut wire = format!("HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", head.status, body.len())
-        .into_bytes();
+    let mut wire =
+        format!("HTTP/1.1 {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", head.status, body.len())
+            .into_bytes();
     wire.extend_from_slice(&body[..body.len() / 2]);
     wire
 }
@@ -174,8 +180,12 @@ where
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             return Err(Fault(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {MAX_BODY} bytes")));
         }
-        Ok(Err(error)) => return Err(Fault(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))),
-        Err(_) => return Err(Fault(StatusCode::REQUEST_TIMEOUT, "the body did not come within 5 seconds".into())),
+        Ok(Err(error)) => {
+            return Err(Fault(StatusCode::BAD_REQUEST, format!("the body broke off: {error}")));
+        }
+        Err(_) => {
+            return Err(Fault(StatusCode::REQUEST_TIMEOUT, "the body did not come within 5 seconds".into()));
+        }
     };
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         let why = format!(r#"expected JSON like {{"order": "python-1", "amount": 9.99}}: {error}"#);
@@ -186,7 +196,10 @@ where
     }
     // JSON knows no NaN and serde_json refuses what overflows, so this is all that is left to check.
     if order.amount <= 0.0 {
-        return Err(Fault(StatusCode::BAD_REQUEST, format!("amount: {} is not allowed; expected more than 0", order.amount)));
+        return Err(Fault(
+            StatusCode::BAD_REQUEST,
+            format!("amount: {} is not allowed; expected more than 0", order.amount),
+        ));
     }
     Ok(order)
 }

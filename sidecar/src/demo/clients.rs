@@ -98,7 +98,11 @@ impl Clients {
             }
             // Orders of one prefix belong to one client, or the ledger could not tell whose they are.
             if clients.client[..at].iter().any(|other| other.prefix() == client.prefix()) {
-                return Err(format!("{}: prefix: {:?} belongs to another client already", client.language, client.prefix()));
+                return Err(format!(
+                    "{}: prefix: {:?} belongs to another client already",
+                    client.language,
+                    client.prefix()
+                ));
             }
         }
         Ok(clients)
@@ -164,8 +168,9 @@ impl Client {
             }
             (last, child.wait().await)
         };
-        let (last, status) =
-            timeout(PATIENCE, to_the_end).await.map_err(|_| format!("it did not end within {} seconds", PATIENCE.as_secs()))?;
+        let (last, status) = timeout(PATIENCE, to_the_end)
+            .await
+            .map_err(|_| format!("it did not end within {} seconds", PATIENCE.as_secs()))?;
         let status = status.map_err(|error| format!("cannot wait for it: {error}"))?;
         if !status.success() {
             return Err(format!("it ended with {status}"));
@@ -198,7 +203,10 @@ impl Run {
         let log = File::open(&self.log).ok();
         // What is no UTF-8 is shown as far as it is.
         log.into_iter().flat_map(|log| {
-            io::BufReader::new(log).split(b'\n').map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned())
+            io::BufReader::new(log)
+                .split(b'\n')
+                .map_while(Result::ok)
+                .map(|line| String::from_utf8_lossy(&line).into_owned())
         })
     }
 }
@@ -259,8 +267,12 @@ impl<'a> Progress<'a> {
         if !self.live {
             // The first tick comes at once, with nothing to tell.
             if counts.iter().any(|count| count.asked > 0) {
-                let charged: Vec<_> =
-                    self.names.iter().zip(&counts).map(|((language, _), count)| format!("{language} {}", count.charged)).collect();
+                let charged: Vec<_> = self
+                    .names
+                    .iter()
+                    .zip(&counts)
+                    .map(|((language, _), count)| format!("{language} {}", count.charged))
+                    .collect();
                 self.say(&format!("{seconds:4.1} s, charged so far: {}\n", charged.join(", ")));
             }
             return;

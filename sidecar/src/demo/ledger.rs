@@ -130,7 +130,8 @@ impl Ledger {
             }
         }
         count.charged = charges_of.len() as u32;
-        count.charged_twice = charges_of.into_iter().filter(|(_, charges)| *charges > 1).map(|(order, _)| order).collect();
+        count.charged_twice =
+            charges_of.into_iter().filter(|(_, charges)| *charges > 1).map(|(order, _)| order).collect();
         count.charged_twice.sort();
         count
     }

@@ -64,21 +64,24 @@ impl FromStr for Mix {
     fn from_str(text: &str) -> Result<Mix, String> {
         let mut mix = Mix::CALM;
         for part in text.split(',') {
-            let (kind, percent) = part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form kind=percent"))?;
+            let (kind, percent) =
+                part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form kind=percent"))?;
             let share = match kind.trim() {
                 "slow" => &mut mix.slow,
                 "unavailable" => &mut mix.unavailable,
                 "reset" => &mut mix.reset,
                 "hang" => &mut mix.hang,
                 "refuse" => &mut mix.refuse,
-                _ => return Err(format!("`{kind}` is no misbehaviour; there are slow, unavailable, reset, hang and refuse")),
+                _ => {
+                    return Err(format!(
+                        "`{kind}` is no misbehaviour; there are slow, unavailable, reset, hang and refuse"
+                    ));
+                }
             };
-            *share = percent
-                .trim()
-                .parse()
-                .ok()
-                .filter(|percent| *percent <= 100)
-                .ok_or_else(|| format!("{kind}: `{percent}` is not allowed; expected a whole number from 0 to 100"))?;
+            *share =
+                percent.trim().parse().ok().filter(|percent| *percent <= 100).ok_or_else(|| {
+                    format!("{kind}: `{percent}` is not allowed; expected a whole number from 0 to 100")
+                })?;
         }
         let sum: u32 = mix.shares().iter().map(|share| u32::from(*share)).sum();
         if sum > 100 {

@@ -18,7 +18,8 @@ struct Row {
     count: Count,
 }
 
-const HEAD: [&str; 9] = ["language", "calls", "attempts", "retries", "timeouts", "charged", "charged twice", "failed", "time"];
+const HEAD: [&str; 9] =
+    ["language", "calls", "attempts", "retries", "timeouts", "charged", "charged twice", "failed", "time"];
 
 impl Table {
     /// The runs, beside what the ledger knows of them.
@@ -120,8 +121,10 @@ impl Row {
 impl Table {
     fn totals(&self) -> [String; 9] {
         let reports = || self.rows.iter().filter_map(|row| row.run.ended.as_ref().ok());
-        let sum = |number: fn(&super::clients::Report) -> u32| reports().map(number).map(u64::from).sum::<u64>().to_string();
-        let ledger = |number: fn(&Count) -> usize| self.rows.iter().map(|row| number(&row.count)).sum::<usize>().to_string();
+        let sum =
+            |number: fn(&super::clients::Report) -> u32| reports().map(number).map(u64::from).sum::<u64>().to_string();
+        let ledger =
+            |number: fn(&Count) -> usize| self.rows.iter().map(|row| number(&row.count)).sum::<usize>().to_string();
         // They ran at the same time: the longest is how long it took.
         let longest = reports().map(|report| report.seconds).fold(0.0, f64::max);
         [

@@ -1,0 +1,366 @@
+//! The front door for Rust: `call`, `execute`, `call_blocking`. The function runs in the caller's task; at the bound its
+//! future is dropped (T2). Timers are the shared runtime's, so any executor will do.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crate::call::{Call, Decision, Give, Outcome};
+use crate::clock::{self, NEVER, Nanos, now};
+use crate::error::{Code, Error};
+use crate::proxy::{AmbassadorProxy, Begin, CallId};
+use crate::runtime;
+
+/// What a call ends with, if not with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError<E> {
+    /// The function's own error, of the last attempt, unchanged (A4).
+    Failed(E),
+    /// An error of the ambassador's, and the function's last own error if there was one.
+    Ambassador(Error, Option<E>),
+}
+
+impl<E> CallError<E> {
+    /// The code, when the error is the ambassador's.
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            CallError::Failed(_) => None,
+            CallError::Ambassador(error, _) => Some(error.code()),
+        }
+    }
+
+    /// The function's own last error, if there was one.
+    pub fn into_failed(self) -> Option<E> {
+        match self {
+            CallError::Failed(error) => Some(error),
+            CallError::Ambassador(_, cause) => cause,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Failed(error) => error.fmt(f),
+            CallError::Ambassador(error, _) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for CallError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CallError::Failed(error) => error.source(),
+            CallError::Ambassador(_, cause) => cause.as_ref().map(|cause| cause as _),
+        }
+    }
+}
+
+/// One attempt, as the function sees it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    proxy: AmbassadorProxy,
+    call: Call,
+    shared: Arc<PerCall>,
+}
+
+/// What the attempts of one call share.
+#[derive(Debug, Default)]
+struct PerCall {
+    id: OnceLock<CallId>,
+    hint: AtomicU64,
+}
+
+const NO_HINT: u64 = u64::MAX;
+
+impl Attempt {
+    /// The attempt's number: 1, 2, 3 …
+    pub fn attempt(&self) -> u32 {
+        self.call.attempt()
+    }
+
+    /// Where the attempt goes: the target.
+    pub fn endpoint(&self) -> &str {
+        self.proxy.target()
+    }
+
+    /// What is left until the attempt's bound; `None` when it has none.
+    pub fn remaining(&self) -> Option<Duration> {
+        let bound = self.call.bound();
+        (bound != NEVER).then(|| Duration::from_nanos(bound.saturating_sub(now())))
+    }
+
+    /// Whether the bound has passed.
+    pub fn cancelled(&self) -> bool {
+        now() > self.call.bound()
+    }
+
+    /// What to send along: `idempotency-key` (the same for all attempts of this call), `traceparent`,
+    /// `x-ambassador-attempt`, and `x-ambassador-remaining-ms` when the attempt is bounded.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        self.proxy.headers(&self.call, *self.shared.id.get_or_init(CallId::random), now())
+    }
+
+    /// Asks for at least that wait before the next attempt (R3), as a server does by `Retry-After`.
+    pub fn set_retry_after(&self, wait: Duration) {
+        self.shared.hint.store(clock::nanos(wait), Relaxed);
+    }
+}
+
+impl AmbassadorProxy {
+    /// Calls the function until it succeeds, may not be tried again, or no attempt is left. Every `Err` may be tried again;
+    /// see [`classify`](AmbassadorProxy::classify) for anything else.
+    ///
+    /// # Errors
+    /// [`CallError::Failed`] with the last attempt's own error, or [`CallError::Ambassador`] when the last attempt outran
+    /// its bound, or the call was refused.
+    pub async fn call<F, Fut, T, E>(&self, function: F) -> Result<T, CallError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.classify(by_result).call(function).await
+    }
+
+    /// [`call`](AmbassadorProxy::call), for a function that wants to know its attempt's number, bound and headers.
+    ///
+    /// ```
+    /// # let proxy = ambassador_core::AmbassadorProxy::new("payment-api.example.com").unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let number = proxy.execute(|ctx| async move { Ok::<_, std::io::Error>(ctx.attempt()) }).await?;
+    /// assert_eq!(number, 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](AmbassadorProxy::call).
+    pub async fn execute<F, Fut, T, E>(&self, function: F) -> Result<T, CallError<E>>
+    where
+        F: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.classify(by_result).execute(function).await
+    }
+
+    /// [`call`](AmbassadorProxy::call), for callers without an executor: blocks the present thread until the call is over.
+    ///
+    /// # Errors
+    /// As [`call`](AmbassadorProxy::call).
+    pub fn call_blocking<F, Fut, T, E>(&self, function: F) -> Result<T, CallError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        block_on(self.call(function))
+    }
+
+    /// The same proxy, with a classifier of results (A2): what is a success, what may be tried again, what may not.
+    ///
+    /// ```
+    /// use ambassador_core::call::Outcome;
+    /// # use std::io::{Error, ErrorKind};
+    /// # let proxy = ambassador_core::AmbassadorProxy::new("payment-api.example.com").unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let careful = proxy.classify(|result: &Result<(), Error>| match result {
+    ///     Ok(()) => Outcome::Ok,
+    ///     Err(e) if e.kind() == ErrorKind::PermissionDenied => Outcome::Fail,
+    ///     Err(_) => Outcome::Retry,
+    /// });
+    /// let refused = careful.call(|| async { Err(ErrorKind::PermissionDenied.into()) }).await;
+    /// assert!(refused.is_err());
+    /// # });
+    /// ```
+    pub fn classify<C, T, E>(&self, classifier: C) -> Classified<'_, C>
+    where
+        C: Fn(&Result<T, E>) -> Outcome,
+    {
+        Classified { proxy: self, classifier }
+    }
+}
+
+/// A1: a value is `ok`, any error is `retry`.
+fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Ok,
+        Err(_) => Outcome::Retry,
+    }
+}
+
+/// A proxy with a classifier; made by [`AmbassadorProxy::classify`].
+#[derive(Debug)]
+pub struct Classified<'a, C> {
+    proxy: &'a AmbassadorProxy,
+    classifier: C,
+}
+
+impl<C> Classified<'_, C> {
+    /// See [`AmbassadorProxy::call`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    where
+        C: Fn(&Result<T, E>) -> Outcome,
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.run(|_| function(), || None).await
+    }
+
+    /// See [`AmbassadorProxy::execute`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn execute<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    where
+        C: Fn(&Result<T, E>) -> Outcome,
+        F: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        let shared = Arc::new(PerCall { hint: AtomicU64::new(NO_HINT), ..PerCall::default() });
+        let hint = Arc::clone(&shared);
+        self.run(
+            |call| function(Attempt { proxy: self.proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
+            || Some(hint.hint.swap(NO_HINT, Relaxed)).filter(|hint| *hint != NO_HINT),
+        )
+        .await
+    }
+
+    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn() -> Option<Nanos>) -> Result<T, CallError<E>>
+    where
+        C: Fn(&Result<T, E>) -> Outcome,
+        F: FnMut(&Call) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        let proxy = self.proxy;
+        let entered = now();
+        let mut flight = match proxy.begin(entered) {
+            Begin::Run(call) => InFlight { proxy, call },
+            Begin::Refuse(code) => {
+                return Err(CallError::Ambassador(proxy.error(code, None, entered), None));
+            }
+            // F1: once, directly.
+            Begin::Direct => {
+                return attempt(&Call::direct(entered)).await.map_err(CallError::Failed);
+            }
+        };
+        let mut last_error = None;
+        loop {
+            let ended = bounded(attempt(&flight.call), flight.call.bound()).await;
+            // Before the result can be seen by anyone: a classifier that panics drops the flight, which ends the call.
+            let outcome = ended.as_ref().map_or(Outcome::Timeout, &self.classifier);
+            let at = now();
+            let mut decision = proxy.settle(&mut flight.call, at, outcome, hint());
+            let (value, error) = match ended {
+                // T3: what came too late is dropped.
+                _ if flight.call.last() == Outcome::Timeout => (None, None),
+                Some(Ok(value)) => (Some(value), None),
+                Some(Err(error)) => (None, Some(error)),
+                None => (None, None),
+            };
+            if let Decision::WaitUntil(until) = decision {
+                let text = match &error {
+                    Some(error) => error.to_string(),
+                    None => proxy.error_message(Code::Timeout, Some(&flight.call), at),
+                };
+                let _ = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
+                while let Decision::WaitUntil(until) = decision {
+                    sleep_until(until).await;
+                    decision = proxy.resume(&mut flight.call, now());
+                }
+            }
+            last_error = error.or(last_error);
+            let give = match decision {
+                Decision::Run => continue,
+                Decision::Finish(give, _) => give,
+                Decision::WaitUntil(_) => unreachable!("waited for above"),
+            };
+            return match (give, value, last_error) {
+                (Give::Error(code), _, cause) => {
+                    Err(CallError::Ambassador(proxy.error(code, Some(&flight.call), now()), cause))
+                }
+                (_, Some(value), _) => Ok(value),
+                (_, None, Some(error)) => Err(CallError::Failed(error)),
+                // A timeout whose decision failed (F1).
+                (_, None, None) => {
+                    Err(CallError::Ambassador(proxy.error(Code::Timeout, Some(&flight.call), now()), None))
+                }
+            };
+        }
+    }
+}
+
+/// A call that ends cancelled when its future is dropped (O3).
+struct InFlight<'a> {
+    proxy: &'a AmbassadorProxy,
+    call: Call,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.proxy.cancel(&mut self.call, now());
+    }
+}
+
+/// The future's output, or `None` once the bound has passed. The timer is made only if the future has to be waited for.
+async fn bounded<F: Future>(future: F, bound: Nanos) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut timer = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        if bound == NEVER {
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(bound)));
+        timer.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// T1: never early.
+async fn sleep_until(at: Nanos) {
+    let Some(instant) = clock::to_instant(at) else {
+        return std::future::pending().await;
+    };
+    let timer = {
+        let handle = runtime::handle();
+        let _entered = handle.enter();
+        tokio::time::sleep_until(instant.into())
+    };
+    timer.await;
+}
+
+/// Drives a future on the present thread, whatever executor may own that thread. I/O of the future's own finds the shared
+/// runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Parked(Thread);
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let handle = runtime::handle();
+    let _entered = handle.enter();
+    let waker = Waker::from(Arc::new(Parked(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        thread::park();
+    }
+}

@@ -1,0 +1,140 @@
+//! The one Tokio runtime of this process. Lazy: made at the first use, never at load time. Fork-aware: a child makes its
+//! own and leaves the inherited one alone, whose threads stayed with the parent (F3). Its threads never keep the process
+//! alive (F4). [`shutdown`] drains it.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use once_cell::sync::Lazy;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::target::State;
+
+struct Shared {
+    pid: u32,
+    handle: Handle,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+// Swapped without a lock: a lock held by another thread at the moment of a fork would stay held in the child for ever.
+static SHARED: Lazy<ArcSwapOption<Shared>> = Lazy::new(ArcSwapOption::empty);
+
+/// A handle of the shared runtime, which starts now if it has not.
+///
+/// # Panics
+/// When the operating system gives no threads.
+pub fn handle() -> Handle {
+    let pid = std::process::id();
+    loop {
+        let present = SHARED.load_full();
+        match &present {
+            Some(shared) if shared.pid == pid => return shared.handle.clone(),
+            _ => {}
+        }
+        let runtime = start();
+        let fresh = Arc::new(Shared { pid, handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) });
+        let before = SHARED.compare_and_swap(&present, Some(Arc::clone(&fresh)));
+        if same(&before, &present) {
+            // An inherited runtime is leaked: to drop it would be to join threads that do not exist here.
+            std::mem::forget(present);
+            return fresh.handle.clone();
+        }
+        // Another thread was quicker.
+        if let Some(runtime) = fresh.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn same(one: &Option<Arc<Shared>>, other: &Option<Arc<Shared>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+fn start() -> Runtime {
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("ambassador")
+        .enable_all()
+        .build()
+        .expect("the operating system gives threads for the ambassador's runtime")
+}
+
+impl Shared {
+    fn take(&self) -> Option<Runtime> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+static SHUT: AtomicBool = AtomicBool::new(false);
+static DRAIN: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+
+/// Whether [`shutdown`] was called: new calls are refused (O1).
+#[inline]
+pub fn is_shut_down() -> bool {
+    SHUT.load(SeqCst)
+}
+
+/// Refuses new calls from now on, waits for those in flight at most `timeout`, and ends the runtime. `true` when every
+/// call ended in time. Blocks the calling thread.
+pub fn shutdown(timeout: Duration) -> bool {
+    SHUT.store(true, SeqCst);
+    let until = Instant::now().checked_add(timeout);
+    let mut guard = DRAIN.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let drained = loop {
+        if in_flight() == 0 {
+            break true;
+        }
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            break false;
+        }
+        // A call that ended between the count and this wait told nobody, so that its end needs no lock: look again soon.
+        let slice = left.min(Duration::from_millis(20));
+        guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
+    };
+    drop(guard);
+    let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
+    if let Some(runtime) = shared.and_then(|shared| shared.take()) {
+        // What still runs there was abandoned at its bound, or outlived `timeout`: it is not waited for twice.
+        runtime.shutdown_background();
+    }
+    drained
+}
+
+fn in_flight() -> u64 {
+    State::all().iter().map(|state| state.in_flight()).sum()
+}
+
+/// A call ended; whoever drains looks again.
+#[inline]
+pub(crate) fn call_ended() {
+    if is_shut_down() {
+        DRAIN.1.notify_all();
+    }
+}
+
+/// To be called in a child after `fork`: calls in flight belong to the parent alone (F3). Safe to call more than once.
+pub fn forked() {
+    for state in State::all() {
+        state.forget_in_flight();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_gets_the_same_runtime() {
+        let handles: Vec<_> = (0..8).map(|_| std::thread::spawn(handle)).collect();
+        let ids: Vec<_> = handles.into_iter().map(|h| h.join().unwrap().id()).collect();
+        assert!(ids.iter().all(|id| *id == handle().id()), "{ids:?}");
+    }
+}

@@ -1,0 +1,433 @@
+//! Settings as they come from any language: one table of fields, and all checking of their values (C2). Each language
+//! spells names and units its own way; messages answer in the same spelling.
+//!
+//! ```
+//! use ambassador_core::settings::{Settings, Spelling, Value};
+//!
+//! let mut settings = Settings::new("payment-api.example.com", Spelling::Node).unwrap();
+//! settings.set("timeoutMs", Value::Int(500)).unwrap();
+//! let wrong = settings.set("maxRetries", Value::Int(0)).unwrap_err();
+//! assert_eq!(wrong.to_string(), "maxRetries: 0 is not allowed; expected a whole number from 1 to 100");
+//! ```
+
+use std::fmt::Write;
+
+use crate::clock::{MILLISECOND, Nanos, SECOND, spell};
+use crate::error::ConfigError;
+use crate::policy::backoff::{Backoff, Jitter};
+use crate::policy::{Policy, RunIn};
+use crate::target::{self, Target};
+
+/// The longest duration that can be set: a year.
+const LONGEST: Nanos = 365 * 24 * 3600 * SECOND;
+
+/// A value of a setting, as far as languages agree on kinds of values.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `None`, `null`.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// A duration object, exact to the nanosecond.
+    Length(Nanos),
+    /// Text.
+    Text(String),
+    /// Anything else, as the language shows it: `[1, 2]`.
+    Other(String),
+}
+
+/// How a language spells names, units and "nothing".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// `backoff.hint_max`, seconds, `None`.
+    Python,
+    /// `backoff.hintMaxMs`, milliseconds, `null`.
+    Node,
+    /// `backoff.hintMaxMs`, milliseconds, `null`.
+    Java,
+    /// `backoff.hint_max_ms`, milliseconds, `AMB_NONE`.
+    C,
+    /// `backoff.hint_max`, `Duration`, `None`.
+    Rust,
+}
+
+/// A setting, as one language spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// `count`, `duration`, `number`, `choice`, `text`, `group` or `host`.
+    pub kind: &'static str,
+    /// Its default, as text.
+    pub default: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Count {
+        least: i64,
+        most: i64,
+    },
+    /// `least` nanoseconds and up; `none`: may be nothing at all.
+    Duration {
+        least: Nanos,
+        none: bool,
+    },
+    Number {
+        least: f64,
+        most: f64,
+    },
+    Choice(fn() -> Vec<&'static str>),
+    Name,
+    Group,
+    /// Only the host can hold it: types, predicates.
+    Host(&'static str),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Id {
+    MaxRetries,
+    Name,
+    Timeout,
+    Deadline,
+    RunIn,
+    Backoff,
+    Base,
+    Factor,
+    Max,
+    Jitter,
+    HintMax,
+    Host,
+}
+
+struct Spec {
+    id: Id,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+}
+
+const fn spec(id: Id, name: &'static str, kind: Kind, default: &'static str) -> Spec {
+    Spec { id, name, kind, default }
+}
+
+fn jitters() -> Vec<&'static str> {
+    Jitter::ALL.map(Jitter::as_str).to_vec()
+}
+
+fn places() -> Vec<&'static str> {
+    vec!["worker", "caller"]
+}
+
+const SPECS: [Spec; 14] = [
+    spec(Id::MaxRetries, "max_retries", Kind::Count { least: 1, most: 100 }, "3"),
+    spec(Id::Name, "name", Kind::Name, "the target"),
+    spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
+    spec(Id::Deadline, "deadline", Kind::Duration { least: 1, none: true }, "none"),
+    spec(Id::RunIn, "run_in", Kind::Choice(places), "per language"),
+    spec(Id::Backoff, "backoff", Kind::Group, "exponential"),
+    spec(Id::Base, "backoff.base", Kind::Duration { least: 0, none: false }, "2s"),
+    spec(Id::Factor, "backoff.factor", Kind::Number { least: 1.0, most: 1000.0 }, "2"),
+    spec(Id::Max, "backoff.max", Kind::Duration { least: 0, none: false }, "30s"),
+    spec(Id::Jitter, "backoff.jitter", Kind::Choice(jitters), "full"),
+    spec(Id::HintMax, "backoff.hint_max", Kind::Duration { least: 0, none: false }, "60s"),
+    spec(Id::Host, "retry_on", Kind::Host("error types or a predicate"), "all errors"),
+    spec(Id::Host, "not_on", Kind::Host("error types or a predicate"), "none"),
+    spec(Id::Host, "classify", Kind::Host("a function of the error or value"), "none"),
+];
+
+/// A draft of settings for one target, checked value by value.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    spelling: Spelling,
+    pub(crate) target: Target,
+    pub(crate) name: Option<String>,
+    pub(crate) policy: Policy,
+}
+
+impl Settings {
+    /// The defaults, for this target.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the target is no host, host and port, or URL.
+    pub fn new(target: &str, spelling: Spelling) -> Result<Settings, ConfigError> {
+        let parsed = Target::parse(target).ok_or_else(|| {
+            ConfigError::new(spelling.target_name(), spelling.show(&Value::Text(target.into())), target::ALLOWED)
+        })?;
+        Ok(Settings { spelling, target: parsed, name: None, policy: Policy::default() })
+    }
+
+    /// Sets one field. A group can be switched off as a whole by [`Value::Null`] or `false`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is no such field, or its value is of the wrong kind or out of range; the draft is then
+    /// as it was.
+    pub fn set(&mut self, field: &str, value: Value) -> Result<(), ConfigError> {
+        let spelling = self.spelling;
+        let Some(spec) = SPECS.iter().find(|s| spelling.offers(s) && spelling.name(s) == field) else {
+            return Err(unknown(spelling, field, &value));
+        };
+        self.assign(spec, &value).ok_or_else(|| ConfigError::new(field, spelling.show(&value), spelling.allowed(spec)))
+    }
+
+    fn assign(&mut self, spec: &Spec, value: &Value) -> Option<()> {
+        let spelling = self.spelling;
+        let policy = &mut self.policy;
+        match (spec.id, spec.kind) {
+            (Id::MaxRetries, Kind::Count { least, most }) => {
+                policy.max_retries = spelling.whole(value, least, most)? as u32
+            }
+            (Id::Timeout, kind) => policy.timeout = spelling.length(value, kind)?,
+            (Id::Deadline, kind) => policy.deadline = spelling.length(value, kind)?,
+            (Id::Base, kind) => policy.backoff.base = spelling.length(value, kind)??,
+            (Id::Max, kind) => policy.backoff.max = spelling.length(value, kind)??,
+            (Id::HintMax, kind) => policy.backoff.hint_max = spelling.length(value, kind)??,
+            (Id::Factor, Kind::Number { least, most }) => policy.backoff.factor = number(value, least, most)?,
+            (Id::Jitter, _) => policy.backoff.jitter = *Jitter::ALL.iter().find(|j| is_text(value, j.as_str()))?,
+            (Id::RunIn, _) => {
+                policy.run_in = Some(match value {
+                    Value::Text(t) if t == "worker" => RunIn::Worker,
+                    Value::Text(t) if t == "caller" => RunIn::Caller,
+                    _ => return None,
+                });
+            }
+            (Id::Name, _) => match value {
+                Value::Text(name) if is_name(name) => self.name = Some(name.clone()),
+                _ => return None,
+            },
+            (Id::Backoff, _) => match value {
+                Value::Null | Value::Bool(false) => policy.backoff = Backoff::none(),
+                Value::Bool(true) => policy.backoff = Backoff::default(),
+                _ => return None,
+            },
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Every setting, as that language spells it; for documentation, and for tests that compare a binding with it.
+    pub fn fields(spelling: Spelling) -> Vec<Field> {
+        SPECS
+            .iter()
+            .filter(|spec| spelling.offers(spec))
+            .map(|spec| Field {
+                name: spelling.name(spec),
+                kind: spec.kind.as_str(),
+                default: spec.default.into(),
+                allowed: spelling.allowed(spec),
+            })
+            .collect()
+    }
+
+    /// [`fields`](Settings::fields) as a JSON array of objects.
+    pub fn fields_json(spelling: Spelling) -> String {
+        let mut json = String::from("[");
+        for field in Settings::fields(spelling) {
+            let comma = if json.len() > 1 { "," } else { "" };
+            // Names, kinds, defaults and what is allowed are this file's own words: nothing in them needs escaping.
+            let Field { name, kind, default, allowed } = field;
+            let _ = write!(
+                json,
+                r#"{comma}{{"name":"{name}","kind":"{kind}","default":"{default}","allowed":"{allowed}"}}"#
+            );
+        }
+        json + "]"
+    }
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Count { .. } => "count",
+            Kind::Duration { .. } => "duration",
+            Kind::Number { .. } => "number",
+            Kind::Choice(_) => "choice",
+            Kind::Name => "text",
+            Kind::Group => "group",
+            Kind::Host(_) => "host",
+        }
+    }
+}
+
+impl Spelling {
+    fn camel(self) -> bool {
+        matches!(self, Spelling::Node | Spelling::Java)
+    }
+
+    /// Where Python and Java choose between the caller's thread and one of the ambassador's, Node has one thread, C two
+    /// functions, and Rust a task.
+    fn offers(self, spec: &Spec) -> bool {
+        spec.id != Id::RunIn || matches!(self, Spelling::Python | Spelling::Java)
+    }
+
+    fn name(self, spec: &Spec) -> String {
+        let mut name = String::with_capacity(spec.name.len() + 3);
+        for letter in spec.name.chars() {
+            match letter {
+                '_' if self.camel() => name.push('_'),
+                l if name.ends_with('_') && self.camel() => {
+                    name.pop();
+                    name.push(l.to_ascii_uppercase());
+                }
+                l => name.push(l),
+            }
+        }
+        if matches!(spec.kind, Kind::Duration { .. }) {
+            match self {
+                Spelling::Node | Spelling::Java => name.push_str("Ms"),
+                Spelling::C => name.push_str("_ms"),
+                Spelling::Python | Spelling::Rust => {}
+            }
+        }
+        name
+    }
+
+    fn target_name(self) -> &'static str {
+        match self {
+            Spelling::Python => "target_host",
+            Spelling::Node => "targetHost",
+            Spelling::Java | Spelling::C | Spelling::Rust => "target",
+        }
+    }
+
+    const fn nothing(self) -> &'static str {
+        match self {
+            Spelling::Python | Spelling::Rust => "None",
+            Spelling::Node | Spelling::Java => "null",
+            Spelling::C => "AMB_NONE",
+        }
+    }
+
+    const fn unit(self) -> (Nanos, &'static str) {
+        match self {
+            Spelling::Python => (SECOND, "seconds"),
+            Spelling::Node | Spelling::Java | Spelling::C => (MILLISECOND, "milliseconds"),
+            Spelling::Rust => (SECOND, "seconds"),
+        }
+    }
+
+    fn allowed(self, spec: &Spec) -> String {
+        match spec.kind {
+            Kind::Count { least, most } => format!("a whole number from {least} to {most}"),
+            Kind::Duration { least, none } => {
+                let (unit, name) = self.unit();
+                let from = if least == 0 { "from 0 to" } else { "above 0 and at most" };
+                let or = if none { format!(", or {}", self.nothing()) } else { String::new() };
+                match self {
+                    Spelling::Rust => format!("a duration {from} {}{or}", spell(LONGEST)),
+                    _ => format!("a number of {name} {from} {}{or}", LONGEST / unit),
+                }
+            }
+            Kind::Number { least, most } => format!("a number from {least} to {most}"),
+            Kind::Choice(choices) => format!("one of {}", choices().join(", ")),
+            Kind::Name => "1 to 200 printable characters".into(),
+            Kind::Group => {
+                let prefix = format!("{}.", spec.name);
+                let fields: Vec<String> = SPECS
+                    .iter()
+                    .filter(|s| s.name.starts_with(&prefix))
+                    .map(|s| self.name(s)[prefix.len()..].to_owned())
+                    .collect();
+                format!("{} for none, or a group of {}", self.nothing(), fields.join(", "))
+            }
+            Kind::Host(allowed) => allowed.into(),
+        }
+    }
+
+    fn show(self, value: &Value) -> String {
+        match value {
+            Value::Null => self.nothing().into(),
+            Value::Bool(truth) if self == Spelling::Python => if *truth { "True" } else { "False" }.into(),
+            Value::Bool(truth) => truth.to_string(),
+            Value::Int(number) => number.to_string(),
+            Value::Float(number) if number.is_nan() => if self == Spelling::Python { "nan" } else { "NaN" }.into(),
+            Value::Float(number) if number.is_infinite() => {
+                let sign = if *number < 0.0 { "-" } else { "" };
+                format!("{sign}{}", if self.camel() { "Infinity" } else { "inf" })
+            }
+            Value::Float(number) => number.to_string(),
+            Value::Length(length) => spell(*length),
+            // Escaped as every language here would; a long one is cut, for it goes into a message.
+            Value::Text(text) => match text.char_indices().nth(200) {
+                Some((at, _)) => format!("{:?}…", &text[..at]),
+                None => format!("{text:?}"),
+            },
+            Value::Other(shown) => shown.chars().take(200).collect(),
+        }
+    }
+
+    fn whole(self, value: &Value, least: i64, most: i64) -> Option<i64> {
+        let whole = match *value {
+            Value::Int(whole) => whole,
+            // JavaScript has one kind of number.
+            Value::Float(number) if self == Spelling::Node && number.fract() == 0.0 => number as i64,
+            _ => return None,
+        };
+        (least..=most).contains(&whole).then_some(whole)
+    }
+
+    fn length(self, value: &Value, kind: Kind) -> Option<Option<Nanos>> {
+        let Kind::Duration { least, none } = kind else {
+            return None;
+        };
+        let unit = self.unit().0 as f64;
+        let length = match *value {
+            Value::Null if none => return Some(None),
+            Value::Length(length) => length,
+            Value::Int(number) => scaled(number as f64, unit)?,
+            Value::Float(number) => scaled(number, unit)?,
+            _ => return None,
+        };
+        (least..=LONGEST).contains(&length).then_some(Some(length))
+    }
+}
+
+/// A number of units in nanoseconds. What is above zero never becomes zero.
+fn scaled(number: f64, unit: f64) -> Option<Nanos> {
+    let length = number * unit;
+    // Not `number < 0.0`, which NaN would pass.
+    if !(number >= 0.0 && length <= LONGEST as f64) {
+        return None;
+    }
+    Some(if number > 0.0 { (length.round() as Nanos).max(1) } else { 0 })
+}
+
+fn number(value: &Value, least: f64, most: f64) -> Option<f64> {
+    let number = match *value {
+        Value::Int(number) => number as f64,
+        Value::Float(number) => number,
+        _ => return None,
+    };
+    (number >= least && number <= most).then_some(number)
+}
+
+fn is_text(value: &Value, expected: &str) -> bool {
+    matches!(value, Value::Text(text) if text == expected)
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control) && name.trim() == name
+}
+
+fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
+    let names: Vec<String> = SPECS.iter().filter(|s| spelling.offers(s)).map(|s| spelling.name(s)).collect();
+    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "");
+    let asked = plain(field);
+    let nearest = names
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&plain(name), &asked), name))
+        .min_by_key(|(distance, _)| *distance)
+        // A third of the letters wrong is a slip of the pen; more is another word.
+        .filter(|(distance, name)| distance * 3 <= name.len().max(field.len()));
+    let mut allowed = format!("one of the settings {}", names.join(", "));
+    if let Some((_, name)) = nearest {
+        let _ = write!(allowed, "; did you mean {name}?");
+    }
+    ConfigError::new(field, spelling.show(value), allowed)
+}

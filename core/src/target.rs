@@ -1,0 +1,261 @@
+//! What a proxy stands for: the parsed [`Target`], and the [`State`] that every proxy for it in this process shares (C4).
+//! State is plain atomics; no lock is taken on the way of a call. The breaker, the budget, limits and endpoint health
+//! have their place here.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use once_cell::sync::Lazy;
+
+use crate::call::Outcome;
+
+/// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
+/// `https://payment-api.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(Arc<str>);
+
+/// What a target may be, for the message to the one who gave something else.
+pub(crate) const ALLOWED: &str = "a host such as payment-api.example.com, with a port if needed, or an http:// or https:// URL of one, without spaces or credentials";
+
+impl Target {
+    /// Reads a target; `None` when it is none (C2).
+    ///
+    /// ```
+    /// use ambassador_core::target::Target;
+    /// assert!(Target::parse("payment-api.example.com:8443").is_some());
+    /// assert!(Target::parse("two words").is_none());
+    /// ```
+    pub fn parse(text: &str) -> Option<Target> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        // Only a URL may have a path; credentials would end up in logs (S3).
+        if (authority.len() == text.len()) == !path.is_empty() || authority.contains('@') || authority.len() > 300 {
+            return None;
+        }
+        if !path.is_empty() {
+            path.parse::<http::uri::PathAndQuery>().ok()?;
+        }
+        let parsed = authority.parse::<http::uri::Authority>().ok()?;
+        let port = authority.strip_prefix(parsed.host())?;
+        let port_fits = port.is_empty() || parsed.port_u16().is_some_and(|p| p > 0);
+        (port_fits && is_host(parsed.host())).then(|| Target(text.into()))
+    }
+
+    /// The target as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    !host.is_empty()
+        && host.len() <= 253
+        && host.trim_end_matches('.').split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+}
+
+/// How many of something ended each way.
+#[derive(Debug, Default)]
+pub(crate) struct ByOutcome {
+    pub ok: AtomicU64,
+    pub failure: AtomicU64,
+    pub timeout: AtomicU64,
+    pub cancelled: AtomicU64,
+}
+
+impl ByOutcome {
+    #[inline]
+    pub fn count(&self, outcome: Outcome) {
+        let cell = match outcome {
+            Outcome::Ok => &self.ok,
+            Outcome::Retry | Outcome::Fail => &self.failure,
+            Outcome::Timeout => &self.timeout,
+            Outcome::Cancelled => &self.cancelled,
+        };
+        cell.fetch_add(1, Relaxed);
+    }
+
+    fn sum(&self) -> u64 {
+        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|c| c.load(Relaxed)).iter().sum()
+    }
+}
+
+/// What all proxies of one name share: counters and the source of jitter.
+#[derive(Debug)]
+pub struct State {
+    name: Box<str>,
+    jitter: AtomicU64,
+    pub(crate) begun: AtomicU64,
+    pub(crate) calls: ByOutcome,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) attempts: ByOutcome,
+    pub(crate) retries: AtomicU64,
+    pub(crate) late: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+    pub(crate) internal_errors: AtomicU64,
+}
+
+// Copied and swapped rather than locked: a lock held by another thread at a fork would stay held in the child.
+static STATES: Lazy<ArcSwap<HashMap<Box<str>, Weak<State>>>> = Lazy::new(ArcSwap::default);
+
+impl State {
+    /// The state of that name: the one in use, or a new one.
+    pub(crate) fn shared(name: &str) -> Arc<State> {
+        loop {
+            let present = STATES.load();
+            if let Some(state) = present.get(name).and_then(Weak::upgrade) {
+                return state;
+            }
+            let state = Arc::new(State::new(name));
+            let mut states: HashMap<Box<str>, Weak<State>> =
+                present.iter().filter(|(_, s)| s.strong_count() > 0).map(|(n, s)| (n.clone(), s.clone())).collect();
+            states.insert(name.into(), Arc::downgrade(&state));
+            let before = STATES.compare_and_swap(&present, Arc::new(states));
+            if Arc::ptr_eq(&before, &present) {
+                return state;
+            }
+        }
+    }
+
+    /// Every state in use, for draining.
+    pub(crate) fn all() -> Vec<Arc<State>> {
+        STATES.load().values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn new(name: &str) -> State {
+        State {
+            name: name.into(),
+            jitter: AtomicU64::new(random_seed()),
+            begun: AtomicU64::new(0),
+            calls: ByOutcome::default(),
+            rejected: AtomicU64::new(0),
+            attempts: ByOutcome::default(),
+            retries: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            internal_errors: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Calls that have begun and not ended.
+    pub(crate) fn in_flight(&self) -> u64 {
+        // Ended first: read the other way around, a call that ends between the two reads could make the difference negative.
+        let ended = self.calls.sum();
+        self.begun.load(Relaxed).saturating_sub(ended)
+    }
+
+    /// F3: in a forked child, the calls in flight are the parent's.
+    pub(crate) fn forget_in_flight(&self) {
+        self.begun.store(self.calls.sum(), Relaxed);
+        self.abandoned.store(0, Relaxed);
+    }
+
+    /// The next number of this target's jitter: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+    /// generators", 2014), whose state is one counter, so that any thread may draw.
+    pub(crate) fn random(&self) -> u64 {
+        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut z = self.jitter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn seed(&self, seed: u64) {
+        self.jitter.store(seed, Relaxed);
+    }
+}
+
+/// A different start in every process, or clients that start together would retry together.
+fn random_seed() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(std::process::id())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_ports_addresses_and_urls_are_targets() {
+        for text in [
+            "payment-api.example.com",
+            "payment-api.example.com.",
+            "payment_api",
+            "localhost:8080",
+            "10.0.0.7:8443",
+            "[::1]",
+            "[::1]:80",
+            "https://payment-api.example.com",
+            "http://127.0.0.1:9000/v1/pay",
+        ] {
+            assert_eq!(Target::parse(text).as_ref().map(Target::as_str), Some(text));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        let long = format!("{}.com", "a".repeat(64));
+        for text in [
+            "",
+            " ",
+            "two words",
+            "host ",
+            "host\n",
+            "host/path",
+            "user:secret@host",
+            "https://user@host",
+            "host:0",
+            "host:65536",
+            "host:port",
+            "host:",
+            "ftp://host",
+            "https://",
+            "a..b",
+            ".a",
+            "[::1",
+            "[zz]",
+            "host#x",
+            "höst",
+            &long,
+        ] {
+            assert_eq!(Target::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn state_is_shared_by_name_and_forgotten_with_its_last_user() {
+        let one = State::shared("state-of-one");
+        assert!(Arc::ptr_eq(&one, &State::shared("state-of-one")));
+        assert!(!Arc::ptr_eq(&one, &State::shared("state-of-another")));
+        one.retries.store(7, Relaxed);
+        drop(one);
+        assert_eq!(State::shared("state-of-one").retries.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn splitmix64_gives_its_published_numbers() {
+        // Reference values of the algorithm for seed 1234567, as other implementations test against.
+        let state = State::new("any");
+        state.seed(1_234_567);
+        assert_eq!(
+            [state.random(), state.random(), state.random()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+}
