@@ -1,0 +1,130 @@
+//! Settings from Java, each checked by the core (C2), and the life of a proxy's handle. A wrong setting fills the `wrong` array
+//! with field, value, what is allowed, and the message; Java makes the exception of it.
+
+use ambassador_core::settings::{Settings, Spelling, Value};
+use ambassador_core::{AmbassadorProxy, ConfigError};
+use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
+use jni::objects::{JClass, JObjectArray, JString};
+use jni::sys::{jboolean, jdouble, jint, jlong};
+use jni::{Env, EnvUnowned};
+
+use crate::handle;
+
+/// A draft of settings for a target; 0, and `wrong` filled, when it is none.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_draft<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    target: JString<'local>,
+    wrong: JObjectArray<'local, JString<'local>>,
+) -> jlong {
+    env.with_env(|env| {
+        let drafted = if target.is_null() {
+            // No text at all is shown as what it is.
+            Settings::new("", Spelling::Java).map_err(|error| ConfigError {
+                value: "null".into(),
+                ..error
+            })
+        } else {
+            Settings::new(&target.try_to_string(env)?, Spelling::Java)
+        };
+        match drafted {
+            Ok(settings) => Ok(handle::lend(settings)),
+            Err(error) => tell(env, &wrong, &error).map(|()| 0),
+        }
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// Sets one field. `kind` tells which argument holds the value: 0 nothing, 1 a truth value (`number`), 2 a whole number, 3
+/// another number (`real`), 4 a length in nanoseconds (`number`), 5 text, 6 anything else as Java shows it (`text`).
+#[unsafe(no_mangle)]
+#[allow(clippy::too_many_arguments)]
+pub extern "system" fn Java_io_ambassador_Native_set<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    draft: jlong,
+    field: JString<'local>,
+    kind: jint,
+    number: jlong,
+    real: jdouble,
+    text: JString<'local>,
+    wrong: JObjectArray<'local, JString<'local>>,
+) -> jboolean {
+    env.with_env(|env| {
+        // SAFETY: Java passes the handle of a draft that it alone holds.
+        let Some(settings) = (unsafe { handle::draft(draft) }) else {
+            return Ok(false);
+        };
+        let field = field.try_to_string(env)?;
+        let value = match kind {
+            0 => Value::Null,
+            1 => Value::Bool(number != 0),
+            2 => Value::Int(number),
+            3 => Value::Float(real),
+            4 => Value::Length(number as u64),
+            5 => Value::Text(text.try_to_string(env)?),
+            _ => Value::Other(text.try_to_string(env)?),
+        };
+        match settings.set(&field, value) {
+            Ok(()) => Ok(true),
+            Err(error) => tell(env, &wrong, &error).map(|()| false),
+        }
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// The proxy of a draft; the draft is gone.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_build<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    draft: jlong,
+) -> jlong {
+    env.with_env(|_| {
+        // SAFETY: Java passes the handle of a draft that it alone holds, and forgets it here.
+        let settings = unsafe { handle::take_back::<Settings>(draft) };
+        Ok::<_, Error>(settings.map_or(0, |settings| {
+            handle::lend(AmbassadorProxy::from_settings(*settings))
+        }))
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// A draft that became no proxy.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_discard(
+    _: EnvUnowned<'_>,
+    _: JClass<'_>,
+    draft: jlong,
+) {
+    // SAFETY: Java passes the handle of a draft that it alone holds, and forgets it here.
+    drop(unsafe { handle::take_back::<Settings>(draft) });
+}
+
+/// A proxy that no object of Java's refers to any more.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_free(
+    _: EnvUnowned<'_>,
+    _: JClass<'_>,
+    proxy: jlong,
+) {
+    // SAFETY: the cleaner calls this once, when the object that held the handle is gone.
+    drop(unsafe { handle::take_back::<AmbassadorProxy>(proxy) });
+}
+
+fn tell<'local>(
+    env: &mut Env<'local>,
+    wrong: &JObjectArray<'local, JString<'local>>,
+    error: &ConfigError,
+) -> Result<()> {
+    let message = error.to_string();
+    for (at, text) in [&error.field, &error.value, &error.allowed, &message]
+        .into_iter()
+        .enumerate()
+    {
+        let text = JString::from_str(env, text)?;
+        wrong.set_element(env, at, &text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The natives of `io.ambassador.Native`: numbers and texts to the core and back, and nothing else. Every decision is the
+//! core's; running the user's function, its bound and its waits is Java's. No thread of this library ever attaches to the
+//! JVM, so none can keep it from ending (F4).
+//!
+//! | file | natives |
+//! | --- | --- |
+//! | `calls` | `begin`, `settleFirst`, `settle`, `resume`, `cancel`, `note`: the way of a call |
+//! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
+//! | `texts` | lines, messages, headers, health, policy: what is said of calls |
+
+mod calls;
+mod drafts;
+mod handle;
+mod texts;

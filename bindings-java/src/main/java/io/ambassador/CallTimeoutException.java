@@ -1,0 +1,24 @@
+// Generated from core/errors.toml by make generate. Do not edit.
+package io.ambassador;
+
+/** TIMEOUT: an attempt outran timeout and no attempt is left. What to do: find out why the target is slow, or raise timeout. */
+public class CallTimeoutException extends AmbassadorException {
+    private static final long serialVersionUID = 1L;
+
+    /**
+     * Made by the ambassador.
+     *
+     * @param message what happened, to which target, and what to do
+     * @param target what was called
+     * @param attempts how often
+     * @param elapsedNanos how long that took, in nanoseconds
+     * @param cause the last real failure, or null
+     */
+    public CallTimeoutException(String message, String target, int attempts, long elapsedNanos, Throwable cause) {
+        this("TIMEOUT", message, target, attempts, elapsedNanos, cause);
+    }
+
+    CallTimeoutException(String code, String message, String target, int attempts, long elapsedNanos, Throwable cause) {
+        super(code, message, target, attempts, elapsedNanos, cause);
+    }
+}

@@ -1,0 +1,236 @@
+//! What is said of calls: the core makes every text, so that it is the same in every language. None of this is on the way of a
+//! call that succeeds at once.
+
+use std::time::Duration;
+
+use ambassador_core::call::{Call, Stop};
+use ambassador_core::policy::RunIn;
+use ambassador_core::proxy::CallId;
+use ambassador_core::settings::{Settings, Spelling};
+use ambassador_core::{AmbassadorProxy, Code, Jitter, runtime};
+use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
+use jni::objects::{JClass, JLongArray, JString};
+use jni::sys::{jboolean, jint, jlong};
+use jni::{Env, EnvUnowned};
+
+use crate::handle::{self, instant, to_java};
+
+/// R7: the line of a retry.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_retryLine<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+    wait: jlong,
+    error: JString<'local>,
+) -> JString<'local> {
+    say(env, proxy, |env, proxy| {
+        let call = handle::read(env, &words)?;
+        Ok(proxy.retry_line(&call, wait.max(0) as u64, &error.try_to_string(env)?))
+    })
+}
+
+/// The message of an error of the ambassador's; `words` may be null when there was no call.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_errorMessage<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    code: jint,
+    words: JLongArray<'local>,
+    now: jlong,
+) -> JString<'local> {
+    say(env, proxy, |env, proxy| {
+        let call = if words.is_null() {
+            None
+        } else {
+            Some(handle::read(env, &words)?)
+        };
+        Ok(proxy.error_message(code_at(code), call.as_ref(), instant(now)))
+    })
+}
+
+/// The name of the code at that place of `Code::ALL`: `TIMEOUT`.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_codeName<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    code: jint,
+) -> JString<'local> {
+    env.with_env(|env| JString::from_str(env, code_at(code).as_str()))
+        .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// What an attempt may send along: name, value, name, value, a line each. `id` is the call's, two numbers; both 0 until
+/// the first asking, which fills them.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+    id: JLongArray<'local>,
+    now: jlong,
+) -> JString<'local> {
+    say(env, proxy, |env, proxy| {
+        let call = handle::read(env, &words)?;
+        let mut bits = [0; 2];
+        id.get_region(env, 0, &mut bits)?;
+        if bits == [0; 2] {
+            let fresh = CallId::random().to_bits();
+            bits = [(fresh >> 64) as jlong, fresh as jlong];
+            id.set_region(env, 0, &bits)?;
+        }
+        let id = CallId::from_bits(u128::from(bits[0] as u64) << 64 | u128::from(bits[1] as u64));
+        let lines: Vec<String> = proxy
+            .headers(&call, id, instant(now))
+            .into_iter()
+            .map(|(name, value)| format!("{name}\n{value}"))
+            .collect();
+        Ok(lines.join("\n"))
+    })
+}
+
+/// The health of a proxy's target, as JSON.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_health<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+) -> JString<'local> {
+    say(env, proxy, |_, proxy| Ok(proxy.health()))
+}
+
+/// The name that a proxy's state is shared by.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_name<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+) -> JString<'local> {
+    say(env, proxy, |_, proxy| Ok(proxy.name().into()))
+}
+
+/// Every setting, as Java spells it; JSON.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_settings<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+) -> JString<'local> {
+    env.with_env(|env| JString::from_str(env, Settings::fields_json(Spelling::Java)))
+        .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// The version of the core in this library.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_version<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+) -> JString<'local> {
+    env.with_env(|env| JString::from_str(env, ambassador_core::version()))
+        .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// C3: the settings in force: attempts, timeout, deadline, base, factor (bits of a double), max, jitter (its place in
+/// `Jitter::ALL`), largest hint, and where functions run: 0 is not said, 1 a worker, 2 the caller's thread. Lengths are
+/// nanoseconds, and -1 is none.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    into: JLongArray<'local>,
+) {
+    env.with_env(|env| {
+        // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+        let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+            return Ok(());
+        };
+        let policy = proxy.policy();
+        let backoff = &policy.backoff;
+        let length = |length: Option<u64>| length.map_or(-1, to_java);
+        let jitter = Jitter::ALL
+            .iter()
+            .position(|jitter| *jitter == backoff.jitter)
+            .unwrap_or(0);
+        let numbers = [
+            policy.max_retries.into(),
+            length(policy.timeout),
+            length(policy.deadline),
+            to_java(backoff.base),
+            backoff.factor.to_bits() as jlong,
+            to_java(backoff.max),
+            jitter as jlong,
+            to_java(backoff.hint_max),
+            match policy.run_in {
+                None => 0,
+                Some(RunIn::Worker) => 1,
+                Some(RunIn::Caller) => 2,
+            },
+        ];
+        into.set_region(env, 0, &numbers)
+    })
+    .resolve::<ThrowRuntimeExAndDefault>();
+}
+
+/// A4: why the call of `words` ended, as a note: `[Ambassador] payment-api.example.com: 3 attempts in 6.01s, …`.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_endNote<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+    now: jlong,
+    decision: jlong,
+) -> JString<'local> {
+    say(env, proxy, |env, proxy| {
+        let call: Call = handle::read(env, &words)?;
+        let stop = match ambassador_core::call::Decision::unpack(decision) {
+            ambassador_core::call::Decision::Finish(_, stop) => stop,
+            _ => Stop::Internal,
+        };
+        Ok(proxy.end_note(&call, instant(now), stop))
+    })
+}
+
+/// Refuses new calls, and waits at most `timeout` nanoseconds for those in flight.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_shutdown<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    timeout: jlong,
+) -> jboolean {
+    env.with_env(|_| {
+        Ok::<_, Error>(runtime::shutdown(Duration::from_nanos(
+            timeout.max(0) as u64
+        )))
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+fn code_at(place: jint) -> Code {
+    usize::try_from(place)
+        .ok()
+        .and_then(|place| Code::ALL.get(place))
+        .copied()
+        .unwrap_or(Code::Internal)
+}
+
+fn say<'local>(
+    mut env: EnvUnowned<'local>,
+    proxy: jlong,
+    text: impl FnOnce(&mut Env<'local>, &AmbassadorProxy) -> Result<String>,
+) -> JString<'local> {
+    env.with_env(|env| {
+        // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+        match unsafe { handle::proxy(proxy) } {
+            Some(proxy) => {
+                let text = text(env, proxy)?;
+                JString::from_str(env, text)
+            }
+            None => Ok(JString::default()),
+        }
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}

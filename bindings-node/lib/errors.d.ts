@@ -1,0 +1,64 @@
+// The ambassador's own errors. Generated from core/errors.toml by `make generate`. Do not edit.
+
+export interface ErrorDetails {
+  target?: string;
+  attempts?: number;
+  elapsedMs?: number;
+  retryAfterMs?: number;
+  cause?: unknown;
+  field?: string;
+  value?: string;
+  allowed?: string;
+}
+
+/** An error of the ambassador's own, rather than of the function that it called. */
+export class AmbassadorError extends Error {
+  constructor(message: string, details?: ErrorDetails);
+  /** `ERR_AMBASSADOR_…`; the part after that prefix is the same in every language. */
+  readonly code: string;
+  /** What was called. */
+  readonly target?: string;
+  /** How often. */
+  readonly attempts: number;
+  /** How long that took, in milliseconds. */
+  readonly elapsedMs: number;
+  /** When to come again, in milliseconds, where that is known. */
+  readonly retryAfterMs?: number;
+  /** The last real failure. */
+  readonly cause?: unknown;
+}
+
+/** an attempt outran `timeout` and no attempt is left. What to do: find out why the target is slow, or raise `timeout`. */
+export class CallTimeoutError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** the whole call outran `deadline`. What to do: find out why the target is slow, or raise `deadline`. */
+export class DeadlineExceededError extends CallTimeoutError {
+  readonly code: string;
+}
+
+/** a setting is wrong; raised at construction, never by a call. What to do: correct the setting that the message names. */
+export class ConfigError extends AmbassadorError {
+  readonly code: string;
+  readonly field: string;
+  readonly value: string;
+  readonly allowed: string;
+}
+
+/** the call came after `shutdown`. What to do: make no calls after `shutdown`. */
+export class ShutdownError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** a call in flight was used in a forked child; it belongs to the parent. What to do: start the call in the process that needs its result. */
+export class ForkedError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** a fault of the ambassador itself. What to do: report it with this message. */
+export class InternalError extends AmbassadorError {
+  readonly code: string;
+}
+
+export const BY_CODE: Readonly<Record<string, typeof AmbassadorError>>;

@@ -1,0 +1,52 @@
+// The ambassador's own errors. Generated from core/errors.toml by `make generate`. Do not edit.
+"use strict";
+
+class AmbassadorError extends Error {
+  constructor(message, details = {}) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    this.target = details.target;
+    this.attempts = details.attempts ?? 0;
+    this.elapsedMs = details.elapsedMs ?? 0;
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+    for (const field of this.constructor.fields ?? []) this[field] = details[field];
+  }
+}
+
+class CallTimeoutError extends AmbassadorError {}
+class DeadlineExceededError extends CallTimeoutError {}
+class ConfigError extends AmbassadorError {}
+class ShutdownError extends AmbassadorError {}
+class ForkedError extends AmbassadorError {}
+class InternalError extends AmbassadorError {}
+
+function name(type, code, fields) {
+  Object.defineProperty(type.prototype, "name", { value: type.name, configurable: true, writable: true });
+  Object.defineProperty(type.prototype, "code", { value: code, configurable: true, writable: true, enumerable: true });
+  Object.defineProperty(type, "fields", { value: fields });
+}
+
+name(AmbassadorError, "ERR_AMBASSADOR_INTERNAL", []);
+name(CallTimeoutError, "ERR_AMBASSADOR_TIMEOUT", []);
+name(DeadlineExceededError, "ERR_AMBASSADOR_DEADLINE", []);
+name(ConfigError, "ERR_AMBASSADOR_CONFIG", ["field", "value", "allowed"]);
+name(ShutdownError, "ERR_AMBASSADOR_SHUTDOWN", []);
+name(ForkedError, "ERR_AMBASSADOR_FORKED", []);
+name(InternalError, "ERR_AMBASSADOR_INTERNAL", []);
+
+const BY_CODE = {
+  TIMEOUT: CallTimeoutError,
+  DEADLINE: DeadlineExceededError,
+  CONFIG: ConfigError,
+  SHUTDOWN: ShutdownError,
+  FORKED: ForkedError,
+  INTERNAL: InternalError,
+};
+
+exports.AmbassadorError = AmbassadorError;
+exports.CallTimeoutError = CallTimeoutError;
+exports.DeadlineExceededError = DeadlineExceededError;
+exports.ConfigError = ConfigError;
+exports.ShutdownError = ShutdownError;
+exports.ForkedError = ForkedError;
+exports.InternalError = InternalError;
+exports.BY_CODE = BY_CODE;

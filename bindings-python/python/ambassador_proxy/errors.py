@@ -1,0 +1,118 @@
+"""The ambassador's own errors. Generated from core/errors.toml by `make generate`. Do not edit."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BY_CODE",
+    "AmbassadorError",
+    "CallTimeoutError",
+    "ConfigError",
+    "DeadlineExceededError",
+    "ForkedError",
+    "InternalError",
+    "ShutdownError",
+]
+
+
+class AmbassadorError(Exception):
+    """An error of the ambassador's own, rather than of the function that it called.
+
+    ``code`` is the same in every language. ``target`` is what was called, ``attempts`` how often, ``elapsed`` how long
+    that took, in seconds; ``retry_after``, in seconds, is when to come again, where that is known. The last real failure is
+    the ``__cause__``.
+    """
+
+    code = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        target: str | None = None,
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.target = target
+        self.attempts = attempts
+        self.elapsed = elapsed
+        self.retry_after = retry_after
+
+
+class CallTimeoutError(AmbassadorError, TimeoutError):
+    """TIMEOUT: an attempt outran `timeout` and no attempt is left.
+
+    What to do: find out why the target is slow, or raise `timeout`.
+    """
+
+    code = "TIMEOUT"
+
+
+class DeadlineExceededError(CallTimeoutError):
+    """DEADLINE: the whole call outran `deadline`.
+
+    What to do: find out why the target is slow, or raise `deadline`.
+    """
+
+    code = "DEADLINE"
+
+
+class ConfigError(AmbassadorError, ValueError):
+    """CONFIG: a setting is wrong; raised at construction, never by a call.
+
+    What to do: correct the setting that the message names.
+    """
+
+    code = "CONFIG"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        field: str | None = None,
+        value: str | None = None,
+        allowed: str | None = None,
+        target: str | None = None,
+    ) -> None:
+        super().__init__(message, target=target)
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+class ShutdownError(AmbassadorError):
+    """SHUTDOWN: the call came after `shutdown`.
+
+    What to do: make no calls after `shutdown`.
+    """
+
+    code = "SHUTDOWN"
+
+
+class ForkedError(AmbassadorError):
+    """FORKED: a call in flight was used in a forked child; it belongs to the parent.
+
+    What to do: start the call in the process that needs its result.
+    """
+
+    code = "FORKED"
+
+
+class InternalError(AmbassadorError):
+    """INTERNAL: a fault of the ambassador itself.
+
+    What to do: report it with this message.
+    """
+
+    code = "INTERNAL"
+
+
+BY_CODE: dict[str, type[AmbassadorError]] = {
+    "TIMEOUT": CallTimeoutError,
+    "DEADLINE": DeadlineExceededError,
+    "CONFIG": ConfigError,
+    "SHUTDOWN": ShutdownError,
+    "FORKED": ForkedError,
+    "INTERNAL": InternalError,
+}

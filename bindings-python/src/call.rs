@@ -1,0 +1,323 @@
+//! A call in flight as a Python object, for the ways on which Python drives it, and what a function sees of its attempt. Every
+//! decision is the core's; here it is kept, and put into Python's terms.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ambassador_core::AmbassadorProxy;
+use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome, Stop};
+use ambassador_core::clock::{NEVER, Nanos, now};
+use ambassador_core::error::Code;
+use ambassador_core::proxy::CallId;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::{interrupt, raise, settings};
+
+// What `settle` and `resume` answer.
+pub const RUN: u8 = 0;
+pub const WAIT: u8 = 1;
+pub const VALUE: u8 = 2;
+pub const LAST_ERROR: u8 = 3;
+pub const ERROR: u8 = 4;
+
+/// Puts the names of decisions and outcomes into the module.
+pub fn add_decisions(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    for (name, number) in [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR)] {
+        module.add(name, number)?;
+    }
+    for (name, outcome) in
+        [("OK", Outcome::Ok), ("RETRY", Outcome::Retry), ("FAIL", Outcome::Fail), ("TIMEOUT", Outcome::Timeout)]
+    {
+        module.add(name, outcome as u8)?;
+    }
+    Ok(())
+}
+
+/// A call in flight.
+#[pyclass(frozen, module = "ambassador_proxy._native")]
+pub struct Call {
+    proxy: AmbassadorProxy,
+    generation: u32,
+    is_direct: bool,
+    // Held for a moment each, and never while Python code runs.
+    state: Mutex<State>,
+}
+
+struct State {
+    call: CoreCall,
+    id: Option<CallId>,
+    /// Of the last decision: when it was made, until when to wait, what to give and why.
+    decided: Nanos,
+    until: Nanos,
+    give: Give,
+    stop: Stop,
+}
+
+impl Call {
+    pub fn of(proxy: &AmbassadorProxy, call: CoreCall) -> Call {
+        Call::new(proxy, call, false)
+    }
+
+    /// F1: the core failed at the beginning; the function runs once, and nothing is settled.
+    pub fn direct(proxy: &AmbassadorProxy, now: Nanos) -> Call {
+        Call::new(proxy, CoreCall::direct(now), true)
+    }
+
+    fn new(proxy: &AmbassadorProxy, call: CoreCall, is_direct: bool) -> Call {
+        let state = State { call, id: None, decided: 0, until: 0, give: Give::LastError, stop: Stop::Cancelled };
+        Call { proxy: proxy.clone(), generation: interrupt::generation(), is_direct, state: Mutex::new(state) }
+    }
+
+    pub fn proxy(&self) -> &AmbassadorProxy {
+        &self.proxy
+    }
+
+    pub fn bound(&self) -> Nanos {
+        if self.is_direct { NEVER } else { self.state().call.bound() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// F3: a forked child inherits the calls of its parent as they stood; they are not its own.
+    fn check_owner(&self, py: Python<'_>) -> PyResult<()> {
+        if self.generation == interrupt::generation() {
+            return Ok(());
+        }
+        let call = self.state().call;
+        Err(PyErr::from_value(raise::error(py, &self.proxy, Code::Forked, Some(&call), now())?))
+    }
+
+    /// Keeps a decision, and says which it is.
+    pub fn decided(&self, decision: Decision, at: Nanos) -> u8 {
+        self.state().decided(decision, at)
+    }
+}
+
+impl State {
+    fn decided(&mut self, decision: Decision, at: Nanos) -> u8 {
+        self.decided = at;
+        match decision {
+            Decision::Run => RUN,
+            Decision::WaitUntil(until) => {
+                self.until = until;
+                WAIT
+            }
+            Decision::Finish(give, stop) => {
+                self.give = give;
+                self.stop = stop;
+                match give {
+                    Give::Value => VALUE,
+                    Give::LastError => LAST_ERROR,
+                    Give::Error(_) => ERROR,
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Call {
+    /// O3: a call whose coroutine or frame was collected in mid-flight ends cancelled.
+    fn drop(&mut self) {
+        if self.generation == interrupt::generation() && !self.is_direct {
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            self.proxy.cancel(&mut state.call, now());
+        }
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Whether the core failed (F1): run the function once, and settle nothing.
+    #[getter]
+    fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    /// The number of the attempt.
+    #[getter]
+    fn attempt(&self) -> u32 {
+        self.state().call.attempt()
+    }
+
+    /// Seconds until the running attempt's bound; `None` without one.
+    #[getter]
+    fn remaining(&self) -> Option<f64> {
+        let bound = self.bound();
+        (bound != NEVER).then(|| bound.saturating_sub(now()) as f64 / 1e9)
+    }
+
+    /// Seconds until the wait is over.
+    #[getter]
+    fn left(&self) -> f64 {
+        self.state().until.saturating_sub(now()) as f64 / 1e9
+    }
+
+    /// The wait that was decided, in seconds.
+    #[getter]
+    fn wait(&self) -> f64 {
+        let state = self.state();
+        state.until.saturating_sub(state.decided) as f64 / 1e9
+    }
+
+    /// Why the call ended, in words.
+    #[getter]
+    fn stop(&self) -> &'static str {
+        self.state().stop.as_str()
+    }
+
+    /// What the function sees of the attempt that starts now.
+    fn context(slf: &Bound<'_, Call>) -> PyResult<Py<Attempt>> {
+        let call = slf.get().state().call;
+        let bound = slf.get().bound();
+        let attempt = Attempt { of: slf.clone().unbind(), call, bound, given_up: AtomicBool::new(false), hint: AtomicU64::new(NO_HINT) };
+        Py::new(slf.py(), attempt)
+    }
+
+    /// The running attempt ended. `hint` is an error, or anything else that may say when to come again by `retry_after` (R3).
+    #[pyo3(signature = (outcome, context=None, error=None))]
+    fn settle(
+        &self,
+        py: Python<'_>,
+        outcome: u8,
+        context: Option<&Bound<'_, Attempt>>,
+        error: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u8> {
+        self.check_owner(py)?;
+        let asked = context.and_then(|context| context.get().hint());
+        let hint = asked.or_else(|| error.and_then(|error| settings::hint(&error.getattr("retry_after").ok()?)));
+        let mut state = self.state();
+        let at = now();
+        let decision = self.proxy.settle(&mut state.call, at, Outcome::from_number(outcome), hint);
+        Ok(state.decided(decision, at))
+    }
+
+    /// The wait is over, or was cut short.
+    fn resume(&self, py: Python<'_>) -> PyResult<u8> {
+        self.check_owner(py)?;
+        let mut state = self.state();
+        let at = now();
+        let decision = self.proxy.resume(&mut state.call, at);
+        Ok(state.decided(decision, at))
+    }
+
+    /// The call ends cancelled, wherever it stands (A3). Does nothing to a call that has ended.
+    fn cancel(&self) {
+        if self.generation == interrupt::generation() && !self.is_direct {
+            self.proxy.cancel(&mut self.state().call, now());
+        }
+    }
+
+    /// R7: the line that tells of the retry to come.
+    fn retry_line(&self, error: &str) -> String {
+        let (call, wait) = {
+            let state = self.state();
+            (state.call, state.until.saturating_sub(state.decided))
+        };
+        self.proxy.retry_line(&call, wait, error)
+    }
+
+    /// A4: what is noted on the app's own error.
+    fn end_note(&self) -> String {
+        let state = self.state();
+        self.proxy.end_note(&state.call, state.decided, state.stop)
+    }
+
+    /// The ambassador's own error that the last decision named.
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (call, give, at) = {
+            let state = self.state();
+            (state.call, state.give, state.decided)
+        };
+        let code = match give {
+            Give::Error(code) => code,
+            _ => Code::Internal,
+        };
+        raise::error(py, &self.proxy, code, Some(&call), at)
+    }
+}
+
+const NO_HINT: u64 = u64::MAX;
+
+/// One attempt of a call, as its function sees it: `proxy.execute(fn)` calls `fn(attempt)`.
+#[pyclass(frozen, module = "ambassador_proxy")]
+pub struct Attempt {
+    of: Py<Call>,
+    /// As it stood when this attempt started: an abandoned attempt goes on seeing its own number.
+    call: CoreCall,
+    bound: Nanos,
+    given_up: AtomicBool,
+    hint: AtomicU64,
+}
+
+impl Attempt {
+    /// The attempt was given up while its function still runs.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
+    }
+
+    fn hint(&self) -> Option<Nanos> {
+        let hint = self.hint.load(Relaxed);
+        (hint != NO_HINT).then_some(hint)
+    }
+}
+
+#[pymethods]
+impl Attempt {
+    /// The number of this attempt: 1, 2, 3 …
+    #[getter]
+    fn attempt(&self) -> u32 {
+        self.call.attempt()
+    }
+
+    /// The endpoint that this attempt goes to; the target itself.
+    #[getter]
+    fn endpoint(&self) -> &str {
+        self.of.get().proxy.target()
+    }
+
+    /// Seconds until this attempt's bound, down to 0; `None` when it is not bounded. Fit to be the timeout of a socket.
+    #[getter]
+    fn remaining(&self) -> Option<f64> {
+        (self.bound != NEVER).then(|| self.bound.saturating_sub(now()) as f64 / 1e9)
+    }
+
+    /// Whether the caller no longer waits for this attempt. Long work looks at it from time to time.
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.given_up.load(Relaxed) || now() >= self.bound
+    }
+
+    /// What to send along: `idempotency-key` (the same for all attempts of a call), `traceparent`, `x-ambassador-attempt` and,
+    /// when bounded, `x-ambassador-remaining-ms`. A new dict at each read.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let of = self.of.get();
+        let id = *of.state().id.get_or_insert_with(CallId::random);
+        let headers = PyDict::new(py);
+        for (name, value) in of.proxy.headers(&self.call, id, now()) {
+            headers.set_item(name, value)?;
+        }
+        Ok(headers)
+    }
+
+    /// Set by the function before it raises: how long to wait at least before the next attempt, in seconds or as a
+    /// `timedelta`. `None` takes it back.
+    #[getter]
+    fn retry_after(&self) -> Option<f64> {
+        self.hint().map(|nanos| nanos as f64 / 1e9)
+    }
+
+    #[setter]
+    fn set_retry_after(&self, length: &Bound<'_, PyAny>) {
+        // R3: garbage is ignored.
+        let hint = settings::hint(length).map_or(NO_HINT, |nanos| nanos.min(NO_HINT - 1));
+        self.hint.store(hint, Relaxed);
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Attempt {} of {}>", self.call.attempt(), self.of.get().proxy.target())
+    }
+}

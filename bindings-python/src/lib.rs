@@ -1,0 +1,118 @@
+//! `ambassador_proxy._native`: the Python side's way into the core. Here is what has to be native: the protocol of a call,
+//! the quick way of a first attempt that succeeds, bounds on the caller's thread, and the hand-over to worker threads.
+//! What goes on after a first failure (waits, logging, notes) is Python, in `python/ambassador_proxy/`.
+//!
+//! User code is never run with a Rust frame below it that has something to drop: at the end of the interpreter CPython
+//! ends daemon threads by unwinding them, and such a frame would turn that into an abort (F4). See `direct`.
+
+mod call;
+mod direct;
+mod interrupt;
+mod pool;
+mod proxy;
+mod raise;
+mod settings;
+
+use pyo3::prelude::*;
+
+/// What other modules of the package need of this one.
+#[pymodule]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    use call::{Attempt, Call};
+    #[pymodule_export]
+    use pool::{Job, Worker};
+    #[pymodule_export]
+    use proxy::Proxy;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        direct::add_methods(module.py())?;
+        let timed_out = direct::timed_out(module.py())?;
+        module.add("TIMED_OUT", timed_out)?;
+        call::add_decisions(module)
+    }
+
+    /// The parts of the native way that are written in Python: what goes on after a first attempt, the way over a worker, the
+    /// asynchronous way, and what the thread-bound parts need.
+    #[pyfunction]
+    #[pyo3(name = "install")]
+    fn install(
+        go_on: Py<PyAny>,
+        over_worker: Py<PyAny>,
+        as_coroutine: Py<PyAny>,
+        prepare: Py<PyAny>,
+        start_worker: Py<PyAny>,
+        interrupted: Py<PyAny>,
+    ) {
+        direct::install(go_on, over_worker, as_coroutine);
+        interrupt::install(prepare, interrupted);
+        pool::install(start_worker);
+    }
+
+    /// The version of this package and of the core.
+    #[pyfunction]
+    fn version() -> &'static str {
+        ambassador_core::version()
+    }
+
+    /// Whether calling this gives a coroutine, as far as can be told without calling it.
+    #[pyfunction]
+    fn is_coroutine_function(function: &Bound<'_, PyAny>) -> bool {
+        direct::is_coroutine_function(function)
+    }
+
+    /// Blocks the one watchdog thread until bounds have passed, and interrupts the threads that they belong to; answers with
+    /// the ident of the main thread when that one needs a signal, else with 0.
+    #[pyfunction]
+    fn watch(py: Python<'_>) -> u64 {
+        interrupt::watch(py)
+    }
+
+    /// Interrupts a thread by an asynchronous exception, if one of its bounds has fired.
+    #[pyfunction]
+    fn interrupt_main(py: Python<'_>, ident: u64) {
+        interrupt::interrupt_main(py, ident);
+    }
+
+    /// Whether a bound of this thread has passed whose function still runs.
+    #[pyfunction]
+    fn due() -> bool {
+        interrupt::due()
+    }
+
+    /// Whether this thread runs on behalf of a bounded call, so that waits must stay interruptible.
+    #[pyfunction]
+    fn is_nested() -> bool {
+        interrupt::is_nested()
+    }
+
+    /// F3: in a forked child.
+    #[pyfunction]
+    fn forked() {
+        interrupt::forked();
+        pool::forked();
+        ambassador_core::runtime::forked();
+    }
+
+    /// Refuses new calls and waits a while for those in flight; whether all have ended.
+    #[pyfunction]
+    fn drain(py: Python<'_>, seconds: f64) -> bool {
+        let patience = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        py.detach(|| ambassador_core::runtime::shutdown(patience))
+    }
+
+    /// For tests: makes the core panic at "begin", "settle" or "resume"; "" makes it stop.
+    #[pyfunction]
+    fn inject_panic(at: &str) {
+        ambassador_core::fault::inject_panic(at);
+    }
+
+    /// For tests: every setting, as JSON.
+    #[pyfunction]
+    fn settings_json() -> String {
+        ambassador_core::settings::Settings::fields_json(ambassador_core::settings::Spelling::Python)
+    }
+}

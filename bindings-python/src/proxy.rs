@@ -1,0 +1,151 @@
+//! The native part of `AmbassadorProxy`: a core proxy with its settings, and what is asked of it. How calls go is in `direct`
+//! and in Python.
+
+use std::sync::OnceLock;
+
+use ambassador_core::AmbassadorProxy;
+use ambassador_core::clock::{Nanos, now};
+use ambassador_core::policy::RunIn;
+use ambassador_core::proxy::Begin;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::call::Call;
+use crate::{raise, settings};
+
+/// The native part of a proxy.
+#[pyclass(frozen, subclass, weakref, module = "ambassador_proxy._native")]
+pub struct Proxy {
+    set_up: OnceLock<SetUp>,
+}
+
+/// What `__init__` gave.
+pub struct SetUp {
+    pub core: AmbassadorProxy,
+    /// Calls run on the caller's own thread.
+    pub on_caller: bool,
+    /// A `classify` sees values too, so that none is a success before it was asked.
+    pub sees_values: bool,
+    rules: Py<PyAny>,
+}
+
+impl Proxy {
+    #[inline]
+    pub fn get(&self) -> Option<&SetUp> {
+        self.set_up.get()
+    }
+
+    fn set(&self) -> PyResult<&SetUp> {
+        self.get().ok_or_else(not_set_up)
+    }
+}
+
+pub fn not_set_up() -> PyErr {
+    PyRuntimeError::new_err("this proxy has no target yet: a subclass with an __init__ of its own must call super().__init__(target_host)")
+}
+
+#[pymethods]
+impl Proxy {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Proxy {
+        Proxy { set_up: OnceLock::new() }
+    }
+
+    /// Called once by `__init__`.
+    fn _set_up(&self, target: &Bound<'_, PyAny>, edits: &Bound<'_, PyDict>, rules: Py<PyAny>, sees_values: bool) -> PyResult<()> {
+        let py = target.py();
+        let settings = settings::read(target, edits)?.map_err(|wrong| raise::config(py, &wrong))?;
+        let core = AmbassadorProxy::from_settings(settings);
+        let policy = core.policy();
+        // Without a bound there is nothing that a thread of its own would give.
+        let bounded = policy.timeout.is_some() || policy.deadline.is_some();
+        let on_caller = policy.run_in.map_or(!bounded, |place| place == RunIn::Caller);
+        self.set_up
+            .set(SetUp { core, on_caller, sees_values, rules })
+            .map_err(|_| PyRuntimeError::new_err("a proxy is set up once; make another one for other settings"))
+    }
+
+    /// The target, as it was given.
+    #[getter]
+    fn target(&self) -> PyResult<&str> {
+        Ok(self.set()?.core.target())
+    }
+
+    /// The name that state is shared by: the target, unless one was set.
+    #[getter]
+    fn name(&self) -> PyResult<&str> {
+        Ok(self.set()?.core.name())
+    }
+
+    /// Attempts in all, the first one included.
+    #[getter]
+    fn max_retries(&self) -> PyResult<u32> {
+        Ok(self.set()?.core.policy().max_retries)
+    }
+
+    /// The bound of each attempt in seconds, or `None`.
+    #[getter]
+    fn timeout(&self) -> PyResult<Option<f64>> {
+        Ok(self.set()?.core.policy().timeout.map(seconds))
+    }
+
+    /// The settings in force, as keyword arguments of `Policy`.
+    fn _policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let set_up = self.set()?;
+        let policy = set_up.core.policy();
+        let backoff = PyDict::new(py);
+        backoff.set_item("base", seconds(policy.backoff.base))?;
+        backoff.set_item("factor", policy.backoff.factor)?;
+        backoff.set_item("max", seconds(policy.backoff.max))?;
+        backoff.set_item("jitter", policy.backoff.jitter.as_str())?;
+        backoff.set_item("hint_max", seconds(policy.backoff.hint_max))?;
+        let values = PyDict::new(py);
+        values.set_item("max_retries", policy.max_retries)?;
+        values.set_item("name", set_up.core.name())?;
+        values.set_item("timeout", policy.timeout.map(seconds))?;
+        values.set_item("deadline", policy.deadline.map(seconds))?;
+        values.set_item("run_in", if set_up.on_caller { "caller" } else { "worker" })?;
+        values.set_item("backoff", backoff)?;
+        Ok(values)
+    }
+
+    /// The health of the target, as JSON.
+    fn _health(&self) -> PyResult<String> {
+        Ok(self.set()?.core.health())
+    }
+
+    /// What tells outcomes apart (A2), or `None`.
+    #[getter]
+    fn _rules(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.set()?.rules.clone_ref(py))
+    }
+
+    /// Whether calls run on the caller's own thread.
+    #[getter]
+    fn _on_caller(&self) -> PyResult<bool> {
+        Ok(self.set()?.on_caller)
+    }
+
+    /// A call begins (O1): a `Call` to be driven, or one that is over from the start when the core failed (F1).
+    fn _begin(&self, py: Python<'_>) -> PyResult<Call> {
+        let set_up = self.set()?;
+        let entered = now();
+        match set_up.core.begin(entered) {
+            Begin::Run(call) => Ok(Call::of(&set_up.core, call)),
+            Begin::Refuse(code) => Err(PyErr::from_value(raise::error(py, &set_up.core, code, None, entered)?)),
+            Begin::Direct => Ok(Call::direct(&set_up.core, entered)),
+        }
+    }
+
+    /// For tests: the same seed gives the same waits.
+    fn _seed_jitter(&self, seed: u64) -> PyResult<()> {
+        self.set()?.core.seed_jitter(seed);
+        Ok(())
+    }
+}
+
+fn seconds(length: Nanos) -> f64 {
+    length as f64 / 1e9
+}
