@@ -33,6 +33,10 @@ pub fn now() -> Nanos {
 
 /// The `Instant` of a [`Nanos`] instant, for Tokio's timers; `None` when it lies beyond what an `Instant` can say.
 pub(crate) fn to_instant(at: Nanos) -> Option<Instant> {
+    // An `Instant` could hold some centuries more; a timer that far off never fires either way.
+    if at == NEVER {
+        return None;
+    }
     ORIGIN.checked_add(Duration::from_nanos(at.checked_sub(SECOND)?))
 }
 

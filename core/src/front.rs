@@ -3,11 +3,11 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::call::{Call, Decision, Give, Outcome};
@@ -159,7 +159,7 @@ impl AmbassadorProxy {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        block_on(self.call(function))
+        runtime::block_on(self.call(function))
     }
 
     /// The same proxy, with a classifier of results (A2): what is a success, what may be tried again, what may not.
@@ -182,7 +182,7 @@ impl AmbassadorProxy {
     where
         C: Fn(&Result<T, E>) -> Outcome,
     {
-        Classified { proxy: self, classifier }
+        Classified { proxy: self, classifier, on_retry: |_| () }
     }
 }
 
@@ -196,12 +196,19 @@ fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
 
 /// A proxy with a classifier; made by [`AmbassadorProxy::classify`].
 #[derive(Debug)]
-pub struct Classified<'a, C> {
+pub struct Classified<'a, C, L = fn(&str)> {
     proxy: &'a AmbassadorProxy,
     classifier: C,
+    on_retry: L,
 }
 
-impl<C> Classified<'_, C> {
+impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
+    /// Also gives each retry's line (R7) to this listener, besides the event through `tracing`. One that panics changes
+    /// nothing for the call (F5).
+    pub fn on_retry<M: Fn(&str)>(self, listener: M) -> Classified<'a, C, M> {
+        Classified { proxy: self.proxy, classifier: self.classifier, on_retry: listener }
+    }
+
     /// See [`AmbassadorProxy::call`].
     ///
     /// # Errors
@@ -274,7 +281,8 @@ impl<C> Classified<'_, C> {
                     Some(error) => error.to_string(),
                     None => proxy.error_message(Code::Timeout, Some(&flight.call), at),
                 };
-                let _ = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
+                let line = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
+                let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
                 while let Decision::WaitUntil(until) = decision {
                     sleep_until(until).await;
                     decision = proxy.resume(&mut flight.call, now());
@@ -341,26 +349,4 @@ async fn sleep_until(at: Nanos) {
         tokio::time::sleep_until(instant.into())
     };
     timer.await;
-}
-
-/// Drives a future on the present thread, whatever executor may own that thread. I/O of the future's own finds the shared
-/// runtime.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Parked(Thread);
-    impl Wake for Parked {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let handle = runtime::handle();
-    let _entered = handle.enter();
-    let waker = Waker::from(Arc::new(Parked(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        thread::park();
-    }
 }

@@ -179,7 +179,7 @@ impl AmbassadorProxy {
     /// … and has ended.
     pub fn note_abandoned_ended(&self) {
         // Never below zero: a forked child starts from zero while work of the parent's is still known to it.
-        let _ = self.state().abandoned.try_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        let _ = self.state().abandoned.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
     }
 
     /// R7: the line that tells of a retry, for the host's own logging; also an event through `tracing`. `wait` is what is left

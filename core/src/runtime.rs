@@ -2,8 +2,11 @@
 //! own and leaves the inherited one alone, whose threads stayed with the parent (F3). Its threads never keep the process
 //! alive (F4). [`shutdown`] drains it.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -11,6 +14,36 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+
+/// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
+/// being driven so. I/O of the future's own finds the shared runtime.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Parked {
+        thread: Thread,
+        woken: AtomicBool,
+    }
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.woken.store(true, SeqCst);
+            self.thread.unpark();
+        }
+    }
+    let handle = handle();
+    let _entered = handle.enter();
+    let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&parked));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        // Not the thread's own token alone: a call within this one's poll may have eaten it.
+        while !parked.woken.swap(false, SeqCst) {
+            thread::park();
+        }
+    }
+}
 
 struct Shared {
     pid: u32,

@@ -261,9 +261,13 @@ impl Spelling {
     }
 
     /// Where Python and Java choose between the caller's thread and one of the ambassador's, Node has one thread, C two
-    /// functions, and Rust a task.
+    /// functions, and Rust a task. C and Rust have no classes of exceptions; there `classify` tells failures apart.
     fn offers(self, spec: &Spec) -> bool {
-        spec.id != Id::RunIn || matches!(self, Spelling::Python | Spelling::Java)
+        match spec.name {
+            "run_in" => matches!(self, Spelling::Python | Spelling::Java),
+            "retry_on" | "not_on" => !matches!(self, Spelling::C | Spelling::Rust),
+            _ => true,
+        }
     }
 
     fn name(self, spec: &Spec) -> String {

@@ -28,13 +28,11 @@ impl Target {
     /// assert!(Target::parse("two words").is_none());
     /// ```
     pub fn parse(text: &str) -> Option<Target> {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        // Only a URL may have a path; credentials would end up in logs (S3).
-        if (authority.len() == text.len()) == !path.is_empty() || authority.contains('@') || authority.len() > 300 {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let (is_url, rest) = (rest.is_some(), rest.unwrap_or(text));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        // Only a URL may have a path. Credentials and queries would end up in logs (S3).
+        if !(is_url || path.is_empty()) || text.contains(['@', '?', '#']) || authority.len() > 300 {
             return None;
         }
         if !path.is_empty() {
@@ -58,7 +56,7 @@ fn is_host(host: &str) -> bool {
     }
     !host.is_empty()
         && host.len() <= 253
-        && host.trim_end_matches('.').split('.').all(|label| {
+        && host.strip_suffix('.').unwrap_or(host).split('.').all(|label| {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
