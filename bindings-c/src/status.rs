@@ -6,7 +6,7 @@ use ambassador_core::Code;
 /// attempt failed returns that attempt's own status, which an application chooses above zero.
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
+#[repr(C)]
 pub enum amb_status {
     /// Success.
     AMB_OK = 0,

@@ -3,6 +3,7 @@
 //! drifted; `make generate` writes them anew (`AMBASSADOR_GENERATE=1`).
 
 mod c;
+mod cpp;
 mod docs;
 mod java;
 mod node;
@@ -76,7 +77,8 @@ fn codes_and_numbers_are_used_once() {
 #[test]
 fn every_generated_file_is_as_errors_toml_says() {
     let entries = table();
-    let mut files = vec![rust::codes(&entries), python::errors(&entries), c::status(&entries), docs::page(&entries)];
+    let mut files = vec![rust::codes(&entries), python::errors(&entries), docs::page(&entries)];
+    files.extend([c::status(&entries), cpp::errors(&entries)]);
     files.extend(node::errors(&entries));
     files.extend(java::classes(&entries));
     let write = std::env::var_os("AMBASSADOR_GENERATE").is_some();

@@ -1,0 +1,165 @@
+//! Proxies: made, looked up, freed, and asked for their health.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use ambassador_core::call::Outcome;
+use ambassador_core::settings::Settings;
+use ambassador_core::{AmbassadorProxy, ConfigError};
+use once_cell::sync::Lazy;
+use sharded_slab::Slab;
+
+use crate::options::{self, amb_classify, amb_options, amb_outcome};
+use crate::status::amb_status;
+use crate::{c_text, fork, raise};
+
+/// The ambassador for one target. A handle: free it once with amb_proxy_free().
+pub struct amb_proxy {
+    _opaque: [u8; 0],
+}
+
+/// What a handle stands for.
+pub(crate) struct Entry {
+    pub proxy: AmbassadorProxy,
+    pub target: CString,
+    name: CString,
+    classify: amb_classify,
+    classify_data: *mut c_void,
+}
+
+// SAFETY: `classify_data` is the program's, which promises with it that `classify` may be called from any thread; nothing
+// here reads through it.
+unsafe impl Send for Entry {}
+// SAFETY: as above.
+unsafe impl Sync for Entry {}
+
+static PROXIES: Lazy<Slab<Arc<Entry>>> = Lazy::new(Slab::new);
+
+impl Entry {
+    /// What that status means (A1, A2, A3).
+    pub fn outcome(&self, status: i32) -> Outcome {
+        const OK: i32 = amb_outcome::AMB_OUTCOME_OK as i32;
+        const FAIL: i32 = amb_outcome::AMB_OUTCOME_FAIL as i32;
+        if status == amb_status::AMB_CANCELLED as i32 {
+            return Outcome::Cancelled;
+        }
+        match self.classify {
+            // SAFETY: the program gave both together, for this.
+            Some(classify) => match unsafe { classify(status, self.classify_data) } {
+                OK => Outcome::Ok,
+                FAIL => Outcome::Fail,
+                _ => Outcome::Retry,
+            },
+            None if status == 0 => Outcome::Ok,
+            None => Outcome::Retry,
+        }
+    }
+}
+
+/// The entry of a handle. The number in it carries a generation, so a freed one finds nothing.
+pub(crate) fn find(handle: *const amb_proxy, function: &str) -> Result<Arc<Entry>, amb_status> {
+    let key = (handle as usize).checked_sub(1);
+    match key.and_then(|key| PROXIES.get(key)) {
+        Some(entry) => Ok(Arc::clone(&entry)),
+        None if handle.is_null() => Err(raise::argument(&format!("{function}: proxy is null"))),
+        None => Err(raise::argument(&format!("{function}: proxy was freed already, or is no proxy"))),
+    }
+}
+
+/// Makes a proxy for a target: a host such as `payment-api.example.com`, with a port if needed, or the URL of one. Proxies
+/// for one target share its state.
+///
+/// #AMB_ERR_CONFIG when a setting is wrong: amb_last_error() says which, what it was, and what is allowed.
+/// #AMB_ERR_ARGUMENT when `target` or `proxy` is null. Then nothing is made, and `*proxy` is null.
+///
+/// @param target  where calls go
+/// @param options settings from amb_options_init(), or null for the defaults
+/// @param proxy   receives the handle
+///
+/// # Safety
+/// `target` and the texts in `options` end with a zero; `proxy` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_new(
+    target: *const c_char,
+    options: *const amb_options,
+    proxy: *mut *mut amb_proxy,
+) -> amb_status {
+    raise::guard(|| {
+        if proxy.is_null() {
+            return Err(raise::argument("amb_proxy_new: proxy is null"));
+        }
+        // SAFETY: not null, and by the contract writable.
+        unsafe { proxy.write(ptr::null_mut()) };
+        if target.is_null() {
+            return Err(raise::argument("amb_proxy_new: target is null"));
+        }
+        // SAFETY: not null, and by the contract it ends with a zero. Bytes that are no UTF-8 become U+FFFD, which no target
+        // may hold.
+        let target = unsafe { CStr::from_ptr(target) }.to_string_lossy();
+        // SAFETY: by the contract.
+        let (settings, options) = unsafe { check(&target, options) }.map_err(|error| raise::config(&error))?;
+        let made = AmbassadorProxy::from_settings(settings);
+        let entry = Entry {
+            target: c_text(made.target()),
+            name: c_text(made.name()),
+            classify: options.classify,
+            classify_data: options.classify_data,
+            proxy: made,
+        };
+        fork::watch();
+        let key = PROXIES
+            .insert(Arc::new(entry))
+            .ok_or_else(|| raise::argument("amb_proxy_new: too many proxies; free those that are not needed"))?;
+        // SAFETY: as above.
+        unsafe { proxy.write((key + 1) as *mut amb_proxy) };
+        Ok(())
+    })
+}
+
+unsafe fn check(target: &str, options: *const amb_options) -> Result<(Settings, amb_options), ConfigError> {
+    // SAFETY: the caller's contract is this one's.
+    unsafe {
+        let options = options::read(options)?;
+        Ok((options::draft(target, &options)?, options))
+    }
+}
+
+/// Frees a proxy. Its calls in flight go on to their ends; state that other proxies share stays. #AMB_ERR_ARGUMENT when it
+/// was freed before. Null is fine.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_free(proxy: *mut amb_proxy) -> amb_status {
+    raise::guard(|| {
+        if proxy.is_null() || PROXIES.remove(proxy as usize - 1) {
+            return Ok(());
+        }
+        Err(raise::argument("amb_proxy_free: proxy was freed already, or is no proxy"))
+    })
+}
+
+/// The health of a proxy's target as JSON: calls, attempts, retries and what is in flight. Free it with amb_string_free().
+/// Null when the handle is none; amb_last_error() says so.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
+    raise::shield(ptr::null_mut(), || match find(proxy, "amb_proxy_health") {
+        Ok(entry) => c_text(&entry.proxy.health()).into_raw(),
+        Err(_) => ptr::null_mut(),
+    })
+}
+
+/// The settings in force. The name in it lives as long as the proxy; `classify` is left null.
+///
+/// # Safety
+/// `options` is null or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_policy(proxy: *const amb_proxy, options: *mut amb_options) -> amb_status {
+    raise::guard(|| {
+        let entry = find(proxy, "amb_proxy_policy")?;
+        if options.is_null() {
+            return Err(raise::argument("amb_proxy_policy: options is null"));
+        }
+        // SAFETY: not null, and by the contract writable.
+        unsafe { options.write(options::from_policy(entry.proxy.policy(), entry.name.as_ptr())) };
+        Ok(())
+    })
+}

@@ -1,0 +1,240 @@
+//! `amb_proxy_spawn`: the function runs on a thread of the runtime, so its caller is told at the bound, whatever the function
+//! does (T2). One that outlives its bound is abandoned: counted, and its data kept until it really ends (O3).
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use ambassador_core::{Attempt, Code, runtime};
+use once_cell::sync::Lazy;
+use tokio::sync::Semaphore;
+
+use crate::attempt::amb_attempt;
+use crate::call::{amb_function, attempted, outcome};
+use crate::cancel::{Cancel, amb_call};
+use crate::proxy::{Entry, amb_proxy, find};
+use crate::result::{Failure, amb_result};
+use crate::status::amb_status;
+use crate::{log, raise};
+
+/// Releases `user_data`; called once, when nothing uses it any more.
+pub type amb_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Is told how a spawned call ended; called once, on a thread of the ambassador's. `result` is valid until it returns.
+pub type amb_on_done = Option<unsafe extern "C" fn(result: *const amb_result, user_data: *mut c_void)>;
+
+/// How many functions run at once at most. Waiting for a place counts in the bound. Tokio's blocking threads are 512: the
+/// rest is for telling who waits.
+static PLACES: Lazy<Arc<Semaphore>> = Lazy::new(|| Arc::new(Semaphore::new(256)));
+
+/// Calls that were spawned and whose `on_done` has not returned.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// The program's data, destroyed with its last user.
+struct UserData {
+    pointer: *mut c_void,
+    destroy: amb_destroy,
+}
+
+// SAFETY: the program gives the data to functions that run on other threads; that is what `amb_proxy_spawn` is for, and its
+// documentation says so.
+unsafe impl Send for UserData {}
+// SAFETY: as above.
+unsafe impl Sync for UserData {}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy {
+            // SAFETY: the program gave both together; this is the last user.
+            unsafe { destroy(self.pointer) };
+        }
+    }
+}
+
+/// Tells the program, once, however the call ends: also when the runtime is shut down under it.
+struct Done {
+    on_done: amb_on_done,
+    data: Arc<UserData>,
+    result: amb_result,
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(on_done) = self.on_done {
+            // SAFETY: the program gave the two together; the result lives until this returns.
+            unsafe { on_done(&self.result, self.data.pointer) };
+        }
+        PENDING.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Calls the function as amb_proxy_call() does, but on threads of the ambassador's, and returns at once. At its bound an
+/// attempt is given up, even if the function hangs; such a function runs on unseen, also while a next attempt of the same
+/// call runs, so its data must stand being used by both.
+///
+/// When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
+/// `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
+/// remains the caller's.
+///
+/// @param proxy     the proxy
+/// @param function  makes one attempt
+/// @param user_data passed to the three functions; they run on other threads
+/// @param destroy   releases `user_data`; may be null
+/// @param on_done   is told how the call ended; may be null
+/// @param call      receives a handle for amb_call_cancel(); may be null
+///
+/// # Safety
+/// The functions may be called with `user_data` on any thread; `call` is null or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_spawn(
+    proxy: *const amb_proxy,
+    function: amb_function,
+    user_data: *mut c_void,
+    destroy: amb_destroy,
+    on_done: amb_on_done,
+    call: *mut *mut amb_call,
+) -> amb_status {
+    raise::guard(|| {
+        if !call.is_null() {
+            // SAFETY: not null, and by the contract writable.
+            unsafe { call.write(ptr::null_mut()) };
+        }
+        let entry = find(proxy, "amb_proxy_spawn")?;
+        if function.is_none() {
+            return Err(raise::argument("amb_proxy_spawn: function is null"));
+        }
+        if runtime::is_shut_down() {
+            let message = entry.proxy.error_message(Code::Shutdown, None, ambassador_core::clock::now());
+            return Err(raise::other(amb_status::AMB_ERR_SHUTDOWN, &message));
+        }
+        let cancel = Arc::new(Cancel::default());
+        if !call.is_null() {
+            // SAFETY: as above.
+            unsafe { call.write(cancel.handle()) };
+        }
+        let handle = runtime::handle();
+        PENDING.fetch_add(1, SeqCst);
+        let data = Arc::new(UserData { pointer: user_data, destroy });
+        let shut_down =
+            amb_result::refused(amb_status::AMB_ERR_SHUTDOWN, "the ambassador was shut down before the call ended");
+        let done = Done { on_done, data: Arc::clone(&data), result: shut_down };
+        handle.spawn(run(entry, function, data, done, cancel));
+        Ok(())
+    })
+}
+
+async fn run(entry: Arc<Entry>, function: amb_function, data: Arc<UserData>, mut done: Done, cancel: Arc<Cancel>) {
+    let entered = Instant::now();
+    let attempts = AtomicU32::new(0);
+    let ended = {
+        let classified = entry.proxy.classify(|result| outcome(&entry, result)).on_retry(log::retry);
+        let running = classified.execute(|ctx| {
+            attempts.store(ctx.attempt(), SeqCst);
+            let (entry, data, cancel) = (Arc::clone(&entry), Arc::clone(&data), Arc::clone(&cancel));
+            attempt(ctx, entry, function, data, cancel)
+        });
+        cancel.or(running).await
+    };
+    drop(data);
+    cancel.retire();
+    done.result = amb_result::of(ended, attempts.load(SeqCst), entered.elapsed());
+    // The program's own code may take its time: not on a thread that drives timers.
+    runtime::handle().spawn_blocking(move || drop(done));
+}
+
+/// The function on a thread of its own; dropped at the bound, this leaves it to itself.
+async fn attempt(
+    ctx: Attempt,
+    entry: Arc<Entry>,
+    function: amb_function,
+    data: Arc<UserData>,
+    cancel: Arc<Cancel>,
+) -> Result<u32, Failure> {
+    let number = ctx.attempt();
+    let gone =
+        |text: &str| Failure { status: amb_status::AMB_ERR_INTERNAL as i32, attempt: number, text: Some(text.into()) };
+    let Ok(place) = Arc::clone(&PLACES).acquire_owned().await else {
+        return Err(gone("no thread for the function"));
+    };
+    let watch = Watch { entry: Arc::clone(&entry), shared: Arc::default() };
+    let shared = Arc::clone(&watch.shared);
+    let job = runtime::handle().spawn_blocking(move || {
+        let _place = place;
+        let attempt = amb_attempt::new(ctx, Arc::clone(&entry), cancel, Some(Arc::clone(&shared.abandoned)));
+        let wanted = !shared.abandoned.load(SeqCst);
+        let status = match function {
+            // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
+            Some(function) if wanted => unsafe { function(&attempt, data.pointer) },
+            _ => 0,
+        };
+        if shared.ended.swap(true, SeqCst) {
+            // Given up meanwhile (O3), and if it ran, its result comes too late (T3).
+            entry.proxy.note_abandoned_ended();
+            if wanted {
+                entry.proxy.note_late();
+            }
+        }
+        attempted(status, number, attempt.take_error())
+    });
+    match job.await {
+        Ok(result) => result,
+        Err(_) => Err(gone("the ambassador was shut down")),
+    }
+}
+
+/// Notes it when the attempt is given up before its function ended.
+struct Watch {
+    entry: Arc<Entry>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    abandoned: Arc<AtomicBool>,
+    /// Set by whichever comes first: the function's end, or its being given up.
+    ended: AtomicBool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Noted before it is said, so that the function's end never finds it uncounted.
+        self.entry.proxy.note_abandoned();
+        self.shared.abandoned.store(true, SeqCst);
+        if self.shared.ended.swap(true, SeqCst) {
+            self.entry.proxy.note_abandoned_ended();
+        }
+    }
+}
+
+/// Refuses new calls from now on and waits for those in flight, `on_done` included, at most `timeout_ms`. Nothing needs this
+/// for a clean exit; it is for programs that want their last calls to end well.
+///
+/// @return #AMB_OK when all have ended; #AMB_ERR_TIMEOUT when some had not; #AMB_ERR_ARGUMENT when `timeout_ms` is no length
+/// of time
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
+    raise::guard(|| {
+        // Not `timeout_ms < 0.0`, which NaN would pass.
+        if !(timeout_ms >= 0.0) {
+            return Err(raise::argument("amb_shutdown: timeout_ms is no length of time"));
+        }
+        let timeout = Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or(Duration::MAX);
+        let until = Instant::now().checked_add(timeout);
+        let mut drained = runtime::shutdown(timeout);
+        while drained && PENDING.load(SeqCst) > 0 {
+            drained = until.is_none_or(|until| Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if drained {
+            return Ok(());
+        }
+        Err(raise::other(amb_status::AMB_ERR_TIMEOUT, "amb_shutdown: calls were still in flight"))
+    })
+}
+
+/// In a forked child: what was pending is the parent's.
+pub(crate) fn forked() {
+    PENDING.store(0, SeqCst);
+}

@@ -1,0 +1,103 @@
+//! `include/ambassador_errors.hpp`.
+
+use crate::{Entry, Generated, NOTICE};
+
+pub fn errors(entries: &[Entry]) -> Generated {
+    // A parent stands before its children, as the compiler wants it.
+    let mut ordered: Vec<&Entry> = entries.iter().collect();
+    ordered.sort_by_key(|entry| entry.parent.is_some());
+    let classes: String = ordered.iter().map(|entry| class(entry)).collect();
+    let arms: String = ordered
+        .iter()
+        .filter(|entry| entry.fields.is_empty())
+        .map(|entry| format!("    case AMB_ERR_{}:\n        throw {}(facts);\n", entry.code, entry.class))
+        .collect();
+    let text = format!(
+        r#"/**
+ * @file ambassador_errors.hpp
+ * The ambassador's own errors as C++ exceptions; include ambassador.hpp. {NOTICE}
+ */
+#ifndef AMBASSADOR_ERRORS_HPP
+#define AMBASSADOR_ERRORS_HPP
+
+#include "ambassador.h"
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace ambassador {{
+
+/** What every error of the ambassador's knows. */
+struct ErrorFacts {{
+    std::string message;
+    amb_status status = AMB_ERR_INTERNAL;
+    std::string target{{}};
+    std::uint32_t attempts = 0;
+    std::chrono::duration<double, std::milli> elapsed{{0}};
+    std::exception_ptr cause{{}};
+}};
+
+/** An error of the ambassador's own, rather than of the function that it called. */
+class AmbassadorError : public std::runtime_error {{
+public:
+    explicit AmbassadorError(ErrorFacts facts) : std::runtime_error(facts.message), facts_(std::move(facts)) {{}}
+
+    /** The status that the C functions return for it. */
+    amb_status status() const noexcept {{ return facts_.status; }}
+    /** What was called. */
+    const std::string &target() const noexcept {{ return facts_.target; }}
+    /** How many attempts were made. */
+    std::uint32_t attempts() const noexcept {{ return facts_.attempts; }}
+    /** How long the call took. */
+    std::chrono::duration<double, std::milli> elapsed() const noexcept {{ return facts_.elapsed; }}
+    /** The function's own last exception; null when there was none. */
+    std::exception_ptr cause() const noexcept {{ return facts_.cause; }}
+
+private:
+    ErrorFacts facts_;
+}};
+{classes}
+namespace detail {{
+
+/** Throws the exception of that status. */
+[[noreturn]] inline void raise(const ErrorFacts &facts)
+{{
+    switch (facts.status) {{
+{arms}    default:
+        throw AmbassadorError(facts);
+    }}
+}}
+
+}} // namespace detail
+}} // namespace ambassador
+
+#endif
+"#
+    );
+    ("include/ambassador_errors.hpp".into(), text)
+}
+
+fn class(entry: &Entry) -> String {
+    let Entry { code, class, summary, advice, .. } = entry;
+    let parent = entry.parent();
+    let head = format!("\n/** {code}: {summary}; {advice}. */\nclass {class} : public {parent} {{\npublic:\n");
+    if entry.fields.is_empty() {
+        return format!("{head}    using {parent}::{parent};\n}};\n");
+    }
+    let fields = &entry.fields;
+    let parameters: String = fields.iter().map(|field| format!(", std::string {field}")).collect();
+    let moves: String = fields.iter().map(|field| format!(", {field}_(std::move({field}))")).collect();
+    let getters: String = fields
+        .iter()
+        .map(|field| format!("    const std::string &{field}() const noexcept {{ return {field}_; }}\n"))
+        .collect();
+    let members: String = fields.iter().map(|field| format!("    std::string {field}_;\n")).collect();
+    format!(
+        "{head}    explicit {class}(ErrorFacts facts{parameters})\n        : {parent}(std::move(facts)){moves}\n    {{}}\n\n\
+         {getters}\nprivate:\n{members}}};\n"
+    )
+}

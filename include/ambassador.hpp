@@ -1,0 +1,439 @@
+/**
+ * @file ambassador.hpp
+ * Ambassador for C++17: a header-only layer of RAII, values and exceptions over ambassador.h.
+ *
+ * @code
+ * ambassador::AmbassadorProxy payments{"payment-api.example.com"};
+ * Receipt receipt = payments.call([&] { return send_charge(order); });
+ * @endcode
+ *
+ * A function fails by throwing. After the last attempt its own exception is rethrown, the same object; an error of the
+ * ambassador's own is an AmbassadorError. No exception ever passes through the library's C frames.
+ */
+#ifndef AMBASSADOR_HPP
+#define AMBASSADOR_HPP
+
+#include "ambassador.h"
+#include "ambassador_errors.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace ambassador {
+
+/** A length of time; every std::chrono duration converts to it. */
+using Duration = std::chrono::duration<double, std::milli>;
+
+/** How waits are spread. */
+enum class Jitter { Full, Equal, Decorrelated, None };
+
+/** What a classifier may answer. */
+enum class Outcome { Retry = AMB_OUTCOME_RETRY, Fail = AMB_OUTCOME_FAIL };
+
+/** The waits between attempts. */
+struct Backoff {
+    Duration base = std::chrono::seconds(2); ///< the wait after the first attempt, before jitter
+    double factor = 2.0;                     ///< what each further wait is multiplied by: 1 to 1000
+    Duration max = std::chrono::seconds(30); ///< the cap, applied before jitter
+    Jitter jitter = Jitter::Full;            ///< how waits are spread
+    Duration hint_max = std::chrono::seconds(60); ///< a longer hint of the server's ends the call
+
+    /** No waits at all. */
+    static Backoff none()
+    {
+        Backoff backoff;
+        backoff.base = Duration(0);
+        return backoff;
+    }
+};
+
+/** Settings of a proxy. */
+struct Options {
+    std::int64_t max_retries = 3;                              ///< attempts in all: 1 to 100
+    std::optional<Duration> timeout = std::chrono::seconds(2); ///< the bound of each attempt; nullopt for none
+    std::optional<Duration> deadline = std::nullopt;           ///< the bound of the whole call; nullopt for none
+    std::string name{};                                        ///< the name that state is shared by; empty: the target
+    Backoff backoff{};                                         ///< the waits between attempts
+    /** Tells exceptions apart; without it every exception may be tried again. One that throws ends the call with what it threw. */
+    std::function<Outcome(const std::exception_ptr &)> classify{};
+};
+
+/** Thrown by a function: ends the call at once, untried again. Thrown by a call: that, or the call was cancelled. */
+class Cancelled : public std::exception {
+public:
+    const char *what() const noexcept override { return "the call was cancelled"; }
+};
+
+/** A base for exceptions of your own that know when to come again, as a server says by `Retry-After`. */
+class RetryAfter {
+public:
+    explicit RetryAfter(Duration wait) : wait_(wait) {}
+    virtual ~RetryAfter() = default;
+    Duration retry_after() const noexcept { return wait_; }
+
+private:
+    Duration wait_;
+};
+
+/** One attempt, as a function sees it; valid while the function runs. */
+class Attempt {
+public:
+    explicit Attempt(const amb_attempt *attempt) noexcept : attempt_(attempt) {}
+
+    /** 1, 2, 3 … */
+    std::uint32_t number() const noexcept { return amb_attempt_number(attempt_); }
+    /** Where the attempt goes: the target. */
+    std::string_view endpoint() const noexcept { return amb_attempt_endpoint(attempt_); }
+    /** What is left until the bound; nullopt when there is none. */
+    std::optional<Duration> remaining() const noexcept
+    {
+        const double left = amb_attempt_remaining_ms(attempt_);
+        return left == AMB_NONE ? std::nullopt : std::optional<Duration>(Duration(left));
+    }
+    /** Whether the result is not wanted any more. */
+    bool cancelled() const noexcept { return amb_attempt_cancelled(attempt_); }
+    /** A header to send along, such as `idempotency-key`; empty when there is none of that name. */
+    std::string header(const char *name) const
+    {
+        const char *value = amb_attempt_header(attempt_, name);
+        return value == nullptr ? std::string() : std::string(value);
+    }
+    /** All headers to send along. */
+    std::vector<std::pair<std::string, std::string>> headers() const
+    {
+        std::vector<std::pair<std::string, std::string>> all;
+        const char *name = nullptr;
+        const char *value = nullptr;
+        for (std::size_t index = 0; amb_attempt_header_at(attempt_, index, &name, &value); ++index)
+            all.emplace_back(name, value);
+        return all;
+    }
+    /** Asks for at least that wait before the next attempt. */
+    void set_retry_after(Duration wait) const noexcept { amb_attempt_set_retry_after_ms(attempt_, wait.count()); }
+
+private:
+    const amb_attempt *attempt_;
+};
+
+namespace detail {
+
+/** A place for a value of any type: also for references, and for nothing. */
+template <class R>
+struct Place {
+    using Stored = std::conditional_t<std::is_void_v<R>, std::monostate,
+                                      std::conditional_t<std::is_reference_v<R>, std::remove_reference_t<R> *, R>>;
+    std::optional<Stored> stored{};
+
+    template <class F>
+    void fill(F &&function)
+    {
+        if constexpr (std::is_void_v<R>) {
+            function();
+            stored.emplace();
+        } else if constexpr (std::is_reference_v<R>) {
+            auto &&value = function();
+            stored.emplace(std::addressof(value));
+        } else {
+            stored.emplace(function());
+        }
+    }
+
+    R take()
+    {
+        if constexpr (std::is_void_v<R>)
+            return;
+        else if constexpr (std::is_reference_v<R>)
+            return static_cast<R>(**stored);
+        else
+            return std::move(*stored);
+    }
+};
+
+using Classifier = std::function<Outcome(const std::exception_ptr &)>;
+
+/** The status of a failure that may not be tried again. */
+constexpr std::int32_t failed_for_good = 2;
+
+/** To be called in a catch block: what the present exception means. May replace `error`, if the classifier throws. */
+inline std::int32_t failure(const amb_attempt *attempt, const Classifier &classify, std::exception_ptr &error) noexcept
+{
+    error = std::current_exception();
+    try {
+        throw;
+    } catch (const Cancelled &) {
+        return AMB_CANCELLED;
+    } catch (const std::exception &thrown) {
+        amb_attempt_set_error(attempt, thrown.what());
+        if (const auto *hint = dynamic_cast<const RetryAfter *>(&thrown))
+            amb_attempt_set_retry_after_ms(attempt, hint->retry_after().count());
+    } catch (const RetryAfter &hint) {
+        amb_attempt_set_retry_after_ms(attempt, hint.retry_after().count());
+    } catch (...) {
+        amb_attempt_set_error(attempt, "an exception that is no std::exception");
+    }
+    try {
+        return classify ? static_cast<std::int32_t>(classify(error)) : AMB_OUTCOME_RETRY;
+    } catch (...) {
+        error = std::current_exception();
+        return failed_for_good;
+    }
+}
+
+/** The library's view of the statuses of failure(). */
+extern "C" inline std::int32_t ambassador_hpp_classify(std::int32_t status, void *)
+{
+    return status == failed_for_good ? AMB_OUTCOME_FAIL : status == AMB_OK ? AMB_OUTCOME_OK : AMB_OUTCOME_RETRY;
+}
+
+/** What a call that brought no value ends with. */
+[[noreturn]] inline void raise(const amb_result &result, const std::string &target, const std::exception_ptr &error)
+{
+    const bool own = result.status > 0 || (result.status == AMB_CANCELLED && result.last_status == AMB_CANCELLED);
+    if (own && error)
+        std::rethrow_exception(error);
+    if (result.status == AMB_CANCELLED)
+        throw Cancelled();
+    raise({result.message, static_cast<amb_status>(result.status), target, result.attempts, Duration(result.elapsed_ms), error});
+}
+
+/** A spawned call: its function, and the value of its newest attempt. */
+template <class F, class R>
+struct Task {
+    F function;
+    Classifier classify;
+    std::string target;
+    std::promise<R> promise{};
+    std::mutex mutex{};
+    std::uint32_t newest = 0;
+    Place<R> place{};
+    std::exception_ptr error{};
+
+    static std::int32_t run(const amb_attempt *attempt, void *data) noexcept
+    {
+        auto &task = *static_cast<Task *>(data);
+        Place<R> place;
+        std::exception_ptr error;
+        std::int32_t status = AMB_OK;
+        try {
+            place.fill([&]() -> R { return task.function(Attempt(attempt)); });
+        } catch (...) {
+            status = failure(attempt, task.classify, error);
+        }
+        // An abandoned attempt may end after a later one: its result is nobody's.
+        const std::lock_guard<std::mutex> lock(task.mutex);
+        if (amb_attempt_number(attempt) < task.newest)
+            return status;
+        task.newest = amb_attempt_number(attempt);
+        if (error)
+            task.error = error;
+        else
+            task.place = std::move(place);
+        return status;
+    }
+
+    static void done(const amb_result *result, void *data) noexcept
+    {
+        auto &task = *static_cast<Task *>(data);
+        std::unique_lock<std::mutex> lock(task.mutex);
+        try {
+            if (result->status != AMB_OK)
+                raise(*result, task.target, task.error);
+            if constexpr (std::is_void_v<R>)
+                task.promise.set_value();
+            else
+                task.promise.set_value(task.place.take());
+        } catch (...) {
+            task.promise.set_exception(std::current_exception());
+        }
+    }
+
+    static void destroy(void *data) noexcept { delete static_cast<Task *>(data); }
+};
+
+} // namespace detail
+
+/** A call that was spawned. */
+template <class R>
+class PendingCall {
+public:
+    PendingCall(std::future<R> future, amb_call *call) : future_(std::move(future)), call_(call) {}
+
+    /** Waits for the call's end: its value, or its exception. Once. */
+    R get() { return future_.get(); }
+    /** Waits for at most that long; whether the call has ended. */
+    bool wait_for(Duration timeout) const { return future_.wait_for(timeout) == std::future_status::ready; }
+    /** Stops the call; false when it has ended already. */
+    bool cancel() const noexcept { return amb_call_cancel(call_) == AMB_OK; }
+
+private:
+    std::future<R> future_;
+    amb_call *call_;
+};
+
+/** The ambassador for one target. Movable; may be used from any thread. */
+class AmbassadorProxy {
+public:
+    /**
+     * @param target  a host such as `payment-api.example.com`, with a port if needed, or the URL of one
+     * @param options settings; the defaults are 3 attempts of at most 2 s, with waits of 2 s, 4 s … under full jitter
+     * @throws ConfigError when the target or a setting is wrong
+     */
+    explicit AmbassadorProxy(const std::string &target, Options options = {})
+        : target_(target), classify_(std::move(options.classify))
+    {
+        static const char *const jitters[] = {"full", "equal", "decorrelated", "none"};
+        amb_options raw;
+        amb_options_init(&raw);
+        raw.max_retries = options.max_retries;
+        raw.name = options.name.empty() ? nullptr : options.name.c_str();
+        raw.timeout_ms = options.timeout ? options.timeout->count() : AMB_NONE;
+        raw.deadline_ms = options.deadline ? options.deadline->count() : AMB_NONE;
+        raw.backoff.base_ms = options.backoff.base.count();
+        raw.backoff.factor = options.backoff.factor;
+        raw.backoff.max_ms = options.backoff.max.count();
+        raw.backoff.jitter = jitters[static_cast<int>(options.backoff.jitter)];
+        raw.backoff.hint_max_ms = options.backoff.hint_max.count();
+        raw.classify = detail::ambassador_hpp_classify;
+        const amb_status status = amb_proxy_new(target.c_str(), &raw, &proxy_);
+        if (status == AMB_OK)
+            return;
+        ErrorFacts facts{amb_last_error(), status, target};
+        const auto text = [](const char *last) { return std::string(last == nullptr ? "" : last); };
+        if (status == AMB_ERR_CONFIG)
+            throw ConfigError(std::move(facts), text(amb_last_error_field()), text(amb_last_error_value()),
+                              text(amb_last_error_allowed()));
+        detail::raise(facts);
+    }
+
+    ~AmbassadorProxy() { amb_proxy_free(proxy_); }
+    AmbassadorProxy(AmbassadorProxy &&other) noexcept { swap(other); }
+    AmbassadorProxy &operator=(AmbassadorProxy &&other) noexcept
+    {
+        AmbassadorProxy moved(std::move(other));
+        swap(moved);
+        return *this;
+    }
+    AmbassadorProxy(const AmbassadorProxy &) = delete;
+    AmbassadorProxy &operator=(const AmbassadorProxy &) = delete;
+
+    /** The target, as it was given. */
+    const std::string &target() const noexcept { return target_; }
+
+    /**
+     * Calls the function with these arguments, on this thread, until it succeeds or no attempt is left. The timeout cannot
+     * interrupt it; see execute() for a function that heeds its bound.
+     * @throws whatever the last attempt threw, the same object; AmbassadorError when the ambassador itself ends the call
+     */
+    template <class F, class... Args>
+    std::invoke_result_t<F &, Args &...> call(F &&function, Args &&...args) const
+    {
+        return execute([&](const Attempt &) -> std::invoke_result_t<F &, Args &...> { return std::invoke(function, args...); });
+    }
+
+    /** call(), for a function of `const Attempt &`: its number, bound, headers. */
+    template <class F>
+    std::invoke_result_t<F &, const Attempt &> execute(F &&function) const
+    {
+        using R = std::invoke_result_t<F &, const Attempt &>;
+        struct Frame {
+            F &function;
+            const detail::Classifier &classify;
+            detail::Place<R> place;
+            std::exception_ptr error;
+        } frame{function, classify_, {}, {}};
+        const auto run = [](const amb_attempt *attempt, void *data) noexcept -> std::int32_t {
+            auto &frame = *static_cast<Frame *>(data);
+            try {
+                frame.place.fill([&]() -> R { return std::invoke(frame.function, Attempt(attempt)); });
+                return AMB_OK;
+            } catch (...) {
+                return detail::failure(attempt, frame.classify, frame.error);
+            }
+        };
+        amb_result result;
+        if (amb_proxy_call(proxy_, run, &frame, &result) != AMB_OK)
+            detail::raise(result, target_, frame.error);
+        return frame.place.take();
+    }
+
+    /**
+     * execute() on threads of the ambassador's; returns at once. The bound holds even if the function hangs: it then runs on
+     * unseen, also while a next attempt runs, so it must stand being run by two threads at once.
+     */
+    template <class F>
+    PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
+    {
+        using R = std::invoke_result_t<F &, const Attempt &>;
+        using Task = detail::Task<F, R>;
+        std::unique_ptr<Task> task(new Task{std::move(function), classify_, target_});
+        auto future = task->promise.get_future();
+        amb_call *call = nullptr;
+        const amb_status status = amb_proxy_spawn(proxy_, Task::run, task.get(), Task::destroy, Task::done, &call);
+        if (status != AMB_OK)
+            detail::raise({amb_last_error(), status, target_});
+        task.release(); // `destroy` has it now.
+        return {std::move(future), call};
+    }
+
+    /** The health of the target as JSON. */
+    std::string health() const
+    {
+        const std::unique_ptr<char, void (*)(char *)> text(amb_proxy_health(proxy_), amb_string_free);
+        if (!text)
+            detail::raise({amb_last_error(), AMB_ERR_ARGUMENT, target_});
+        return text.get();
+    }
+
+    /** The C handle, still owned by this. */
+    amb_proxy *get() const noexcept { return proxy_; }
+
+    /** Exchanges two proxies. */
+    void swap(AmbassadorProxy &other) noexcept
+    {
+        std::swap(proxy_, other.proxy_);
+        target_.swap(other.target_);
+        classify_.swap(other.classify_);
+    }
+
+private:
+    amb_proxy *proxy_ = nullptr;
+    std::string target_;
+    detail::Classifier classify_;
+};
+
+/** Sends the lines that the ambassador says, such as those of retries, to this listener; an empty one for silence. It may be
+ * called on any thread; what it throws is dropped. Listeners are kept until the process ends: set one, once. */
+inline void set_log(std::function<void(std::string_view)> listener)
+{
+    using Listener = std::function<void(std::string_view)>;
+    if (!listener) {
+        amb_set_log(nullptr, nullptr);
+        return;
+    }
+    const auto log = [](const char *line, void *data) noexcept {
+        try {
+            (*static_cast<Listener *>(data))(line);
+        } catch (...) { // F5
+        }
+    };
+    amb_set_log(log, new Listener(std::move(listener)));
+}
+
+/** Refuses new calls and waits for those in flight; whether all ended in time. */
+inline bool shutdown(Duration timeout) noexcept { return amb_shutdown(timeout.count()) == AMB_OK; }
+
+} // namespace ambassador
+
+#endif

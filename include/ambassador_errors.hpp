@@ -1,0 +1,120 @@
+/**
+ * @file ambassador_errors.hpp
+ * The ambassador's own errors as C++ exceptions; include ambassador.hpp. Generated from core/errors.toml by `make generate`. Do not edit.
+ */
+#ifndef AMBASSADOR_ERRORS_HPP
+#define AMBASSADOR_ERRORS_HPP
+
+#include "ambassador.h"
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace ambassador {
+
+/** What every error of the ambassador's knows. */
+struct ErrorFacts {
+    std::string message;
+    amb_status status = AMB_ERR_INTERNAL;
+    std::string target{};
+    std::uint32_t attempts = 0;
+    std::chrono::duration<double, std::milli> elapsed{0};
+    std::exception_ptr cause{};
+};
+
+/** An error of the ambassador's own, rather than of the function that it called. */
+class AmbassadorError : public std::runtime_error {
+public:
+    explicit AmbassadorError(ErrorFacts facts) : std::runtime_error(facts.message), facts_(std::move(facts)) {}
+
+    /** The status that the C functions return for it. */
+    amb_status status() const noexcept { return facts_.status; }
+    /** What was called. */
+    const std::string &target() const noexcept { return facts_.target; }
+    /** How many attempts were made. */
+    std::uint32_t attempts() const noexcept { return facts_.attempts; }
+    /** How long the call took. */
+    std::chrono::duration<double, std::milli> elapsed() const noexcept { return facts_.elapsed; }
+    /** The function's own last exception; null when there was none. */
+    std::exception_ptr cause() const noexcept { return facts_.cause; }
+
+private:
+    ErrorFacts facts_;
+};
+
+/** TIMEOUT: an attempt outran `timeout` and no attempt is left; find out why the target is slow, or raise `timeout`. */
+class CallTimeoutError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** CONFIG: a setting is wrong; raised at construction, never by a call; correct the setting that the message names. */
+class ConfigError : public AmbassadorError {
+public:
+    explicit ConfigError(ErrorFacts facts, std::string field, std::string value, std::string allowed)
+        : AmbassadorError(std::move(facts)), field_(std::move(field)), value_(std::move(value)), allowed_(std::move(allowed))
+    {}
+
+    const std::string &field() const noexcept { return field_; }
+    const std::string &value() const noexcept { return value_; }
+    const std::string &allowed() const noexcept { return allowed_; }
+
+private:
+    std::string field_;
+    std::string value_;
+    std::string allowed_;
+};
+
+/** SHUTDOWN: the call came after `shutdown`; make no calls after `shutdown`. */
+class ShutdownError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** FORKED: a call in flight was used in a forked child; it belongs to the parent; start the call in the process that needs its result. */
+class ForkedError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** INTERNAL: a fault of the ambassador itself; report it with this message. */
+class InternalError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** DEADLINE: the whole call outran `deadline`; find out why the target is slow, or raise `deadline`. */
+class DeadlineExceededError : public CallTimeoutError {
+public:
+    using CallTimeoutError::CallTimeoutError;
+};
+
+namespace detail {
+
+/** Throws the exception of that status. */
+[[noreturn]] inline void raise(const ErrorFacts &facts)
+{
+    switch (facts.status) {
+    case AMB_ERR_TIMEOUT:
+        throw CallTimeoutError(facts);
+    case AMB_ERR_SHUTDOWN:
+        throw ShutdownError(facts);
+    case AMB_ERR_FORKED:
+        throw ForkedError(facts);
+    case AMB_ERR_INTERNAL:
+        throw InternalError(facts);
+    case AMB_ERR_DEADLINE:
+        throw DeadlineExceededError(facts);
+    default:
+        throw AmbassadorError(facts);
+    }
+}
+
+} // namespace detail
+} // namespace ambassador
+
+#endif
