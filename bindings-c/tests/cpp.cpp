@@ -1,0 +1,356 @@
+// ambassador.hpp: values, exceptions, spawned calls.
+#include "ambassador.hpp"
+#include "check.h"
+
+#include <atomic>
+#include <thread>
+
+CHECK_MAIN
+
+using namespace std::chrono_literals;
+using ambassador::AmbassadorProxy;
+using ambassador::Attempt;
+using ambassador::Backoff;
+using ambassador::Jitter;
+using ambassador::Options;
+using ambassador::Outcome;
+
+static Options quick()
+{
+    Options options;
+    options.backoff = {1ms, 2, 1s, Jitter::None, 60s};
+    return options;
+}
+
+static int add(int one, int two)
+{
+    return one + two;
+}
+
+struct Account {
+    int balance = 0;
+    int pay(int amount) { return balance += amount; }
+};
+
+TEST(values_references_nothing_and_things_that_only_move_come_back)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    CHECK_INT(proxy.call(add, 40, 2), 42);
+    Account account;
+    CHECK_INT(proxy.call(&Account::pay, account, 5), 5);
+    CHECK_INT(proxy.call(&Account::pay, &account, 5), 10);
+    int &balance = proxy.call([&]() -> int & { return account.balance; });
+    CHECK(&balance == &account.balance);
+    bool ran = false;
+    proxy.call([&] { ran = true; });
+    CHECK(ran);
+    const std::unique_ptr<int> moved = proxy.call([] { return std::make_unique<int>(7); });
+    CHECK_INT(*moved, 7);
+    CHECK_INT(proxy.execute([](const Attempt &attempt) { return attempt.number(); }), 1);
+}
+
+struct Unreachable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+TEST(the_last_exception_comes_back_the_same_object)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    int ran = 0;
+    const void *thrown = nullptr;
+    try {
+        proxy.call([&] {
+            ++ran;
+            try {
+                throw Unreachable("Payment API unreachable");
+            } catch (const Unreachable &error) {
+                thrown = &error;
+                throw;
+            }
+        });
+        CHECK(!"it throws");
+    } catch (const Unreachable &error) {
+        CHECK(&error == thrown);
+        CHECK_TEXT(error.what(), "Payment API unreachable");
+    }
+    CHECK_INT(ran, 3);
+}
+
+TEST(anything_can_be_thrown)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    int ran = 0;
+    try {
+        proxy.call([&]() -> int { throw ++ran; });
+        CHECK(!"it throws");
+    } catch (int number) {
+        CHECK_INT(number, 3);
+    }
+}
+
+TEST(a_value_after_failures_comes_back)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    static std::string lines;
+    ambassador::set_log([](std::string_view line) { lines += std::string(line) + "\n"; });
+    const int number = proxy.execute([](const Attempt &attempt) {
+        if (attempt.number() < 3)
+            throw Unreachable("Payment API unreachable");
+        return static_cast<int>(attempt.number());
+    });
+    CHECK_INT(number, 3);
+    CHECK_TEXT(lines.c_str(), "[Ambassador] Retry 1 after 1ms: Payment API unreachable\n"
+                              "[Ambassador] Retry 2 after 2ms: Payment API unreachable\n");
+}
+
+TEST(a_listener_that_throws_breaks_nothing)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    ambassador::set_log([](std::string_view) { throw 1; });
+    CHECK_INT(proxy.execute([](const Attempt &attempt) {
+        return attempt.number() == 1 ? throw Unreachable("once") : 5;
+    }), 5);
+    ambassador::set_log(nullptr);
+    CHECK_INT(proxy.execute([](const Attempt &attempt) {
+        return attempt.number() == 1 ? throw Unreachable("once") : 6;
+    }), 6);
+}
+
+TEST(a_classifier_says_what_is_tried_again)
+{
+    Options options = quick();
+    options.classify = [](const std::exception_ptr &error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::invalid_argument &) {
+            return Outcome::Fail;
+        } catch (...) {
+            return Outcome::Retry;
+        }
+    };
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    int ran = 0;
+    try {
+        proxy.call([&] {
+            ++ran;
+            throw std::invalid_argument("declined");
+        });
+        CHECK(!"it throws");
+    } catch (const std::invalid_argument &error) {
+        CHECK_TEXT(error.what(), "declined");
+    }
+    CHECK_INT(ran, 1);
+}
+
+TEST(a_classifier_that_throws_makes_its_exception_the_calls)
+{
+    Options options = quick();
+    options.classify = [](const std::exception_ptr &) -> Outcome { throw std::logic_error("the classifier's own"); };
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    int ran = 0;
+    try {
+        proxy.call([&] {
+            ++ran;
+            throw Unreachable("original");
+        });
+        CHECK(!"it throws");
+    } catch (const std::logic_error &error) {
+        CHECK_TEXT(error.what(), "the classifier's own");
+    }
+    CHECK_INT(ran, 1);
+}
+
+TEST(cancelled_is_not_tried_again)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    int ran = 0;
+    try {
+        proxy.call([&] {
+            ++ran;
+            throw ambassador::Cancelled();
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+    CHECK_INT(ran, 1);
+}
+
+struct Busy : std::runtime_error, ambassador::RetryAfter {
+    explicit Busy(ambassador::Duration wait) : std::runtime_error("503"), RetryAfter(wait) {}
+};
+
+TEST(an_exception_may_say_when_to_come_again)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    const auto began = std::chrono::steady_clock::now();
+    proxy.execute([](const Attempt &attempt) {
+        if (attempt.number() == 1)
+            throw Busy(80ms);
+    });
+    CHECK(std::chrono::steady_clock::now() - began >= 80ms);
+    int ran = 0;
+    try {
+        proxy.call([&] {
+            ++ran;
+            throw Busy(61s);
+        });
+        CHECK(!"it throws");
+    } catch (const Busy &) {
+    }
+    CHECK_INT(ran, 1);
+}
+
+TEST(a_wrong_setting_is_named)
+{
+    try {
+        Options options;
+        options.max_retries = 0;
+        const AmbassadorProxy proxy{"payment-api.example.com", options};
+        CHECK(!"it throws");
+    } catch (const ambassador::ConfigError &error) {
+        CHECK_TEXT(error.field().c_str(), "max_retries");
+        CHECK_TEXT(error.value().c_str(), "0");
+        CHECK_TEXT(error.allowed().c_str(), "a whole number from 1 to 100");
+        CHECK_TEXT(error.what(), "max_retries: 0 is not allowed; expected a whole number from 1 to 100");
+        CHECK_INT(error.status(), AMB_ERR_CONFIG);
+    }
+    try {
+        const AmbassadorProxy proxy{"two words"};
+        CHECK(!"it throws");
+    } catch (const ambassador::AmbassadorError &error) {
+        CHECK_TEXT(error.target().c_str(), "two words");
+    }
+}
+
+TEST(a_timeout_tells_what_was_called_and_what_was_the_cause)
+{
+    Options options = quick();
+    options.timeout = 20ms;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    try {
+        proxy.execute([](const Attempt &attempt) {
+            if (attempt.number() == 1)
+                throw Unreachable("first");
+            while (!attempt.cancelled()) {
+            }
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::DeadlineExceededError &) {
+        CHECK(!"no deadline was set");
+    } catch (const ambassador::CallTimeoutError &error) {
+        CHECK_TEXT(error.target().c_str(), "payment-api.example.com");
+        CHECK_INT(error.attempts(), 3);
+        CHECK(error.elapsed() >= 43ms);
+        try {
+            std::rethrow_exception(error.cause());
+        } catch (const Unreachable &cause) {
+            CHECK_TEXT(cause.what(), "first");
+        }
+    }
+}
+
+TEST(a_spawned_call_brings_its_value)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    auto call = proxy.spawn([](const Attempt &attempt) {
+        if (attempt.number() < 3)
+            throw Unreachable("not yet");
+        return std::make_unique<int>(9);
+    });
+    CHECK_INT(*call.get(), 9);
+    CHECK(!call.cancel());
+    int target = 0;
+    auto reference = proxy.spawn([&target](const Attempt &) -> int & { return target; });
+    CHECK(&reference.get() == &target);
+    auto nothing = proxy.spawn([](const Attempt &) {});
+    nothing.get();
+}
+
+TEST(a_spawned_call_brings_its_exception)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    auto call = proxy.spawn([](const Attempt &) -> int { throw Unreachable("never"); });
+    try {
+        call.get();
+        CHECK(!"it throws");
+    } catch (const Unreachable &error) {
+        CHECK_TEXT(error.what(), "never");
+    }
+}
+
+TEST(a_spawned_function_that_hangs_is_given_up)
+{
+    Options options = quick();
+    options.timeout = 30ms;
+    options.max_retries = 1;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    std::promise<void> end;
+    const std::shared_future<void> ended = end.get_future().share();
+    auto call = proxy.spawn([ended](const Attempt &) { ended.wait(); });
+    try {
+        call.get();
+        CHECK(!"it throws");
+    } catch (const ambassador::CallTimeoutError &error) {
+        CHECK(error.elapsed() >= 30ms);
+    }
+    end.set_value();
+    CHECK(ambassador::shutdown(10s));
+}
+
+TEST(a_spawned_call_is_stopped_from_outside)
+{
+    Options options = quick();
+    options.timeout = std::nullopt;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    std::promise<void> started;
+    auto call = proxy.spawn([&started](const Attempt &attempt) {
+        started.set_value();
+        while (!attempt.cancelled())
+            std::this_thread::yield();
+    });
+    started.get_future().wait();
+    CHECK(call.cancel());
+    try {
+        call.get();
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+}
+
+TEST(a_proxy_moves)
+{
+    AmbassadorProxy one{"payment-api.example.com", quick()};
+    amb_proxy *handle = one.get();
+    AmbassadorProxy two = std::move(one);
+    CHECK(two.get() == handle);
+    AmbassadorProxy three{"other.example.com"};
+    three = std::move(two);
+    CHECK(three.get() == handle);
+    CHECK_TEXT(three.target().c_str(), "payment-api.example.com");
+    CHECK_INT(three.call(add, 1, 2), 3);
+    CHECK(three.health().find("\"target\":\"payment-api.example.com\"") != std::string::npos);
+}
+
+TEST(many_threads_throw_and_none_crosses_the_library)
+{
+    ambassador::set_log(nullptr);
+    Options options = quick();
+    options.backoff = Backoff::none();
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    std::atomic<int> caught{0};
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 16; ++thread)
+        threads.emplace_back([&] {
+            for (int call = 0; call < 500; ++call) {
+                try {
+                    proxy.call([&] { throw Unreachable(std::to_string(call)); });
+                } catch (const Unreachable &error) {
+                    if (error.what() == std::to_string(call))
+                        ++caught;
+                }
+            }
+        });
+    for (auto &thread : threads)
+        thread.join();
+    CHECK_INT(caught, 8000);
+}

@@ -1,0 +1,149 @@
+/* Settings: defaults, and what each wrong one is answered with (C2). */
+#include "common.h"
+
+#include <math.h>
+
+CHECK_MAIN
+
+TEST(the_defaults_are_the_seeds)
+{
+    amb_options options;
+    CHECK_INT(amb_options_init(&options), AMB_OK);
+    CHECK_INT(options.size, sizeof options);
+    CHECK_INT(options.max_retries, 3);
+    CHECK(options.name == NULL);
+    CHECK(options.timeout_ms == 2000);
+    CHECK(isinf(options.deadline_ms));
+    CHECK(options.backoff.base_ms == 2000 && options.backoff.factor == 2 && options.backoff.max_ms == 30000);
+    CHECK_TEXT(options.backoff.jitter, "full");
+    CHECK(options.backoff.hint_max_ms == 60000);
+    CHECK(options.classify == NULL);
+}
+
+TEST(no_options_are_the_defaults)
+{
+    amb_proxy *proxy = NULL;
+    CHECK_INT(amb_proxy_new("payment-api.example.com", NULL, &proxy), AMB_OK);
+    amb_options given, defaults;
+    amb_options_init(&defaults);
+    CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
+    CHECK_TEXT(given.name, "payment-api.example.com");
+    CHECK_INT(given.max_retries, defaults.max_retries);
+    CHECK(given.timeout_ms == defaults.timeout_ms && given.deadline_ms == defaults.deadline_ms);
+    CHECK(given.backoff.base_ms == defaults.backoff.base_ms && given.backoff.hint_max_ms == defaults.backoff.hint_max_ms);
+    amb_proxy_free(proxy);
+}
+
+TEST(a_policy_is_what_was_set)
+{
+    amb_options options = {sizeof options, 7,    "seven", 0.5, 90000, {12.5, 3, 100, "decorrelated", 0}, NULL, NULL};
+    amb_proxy *proxy = proxy_of(options);
+    amb_options given;
+    CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
+    CHECK_INT(given.max_retries, 7);
+    CHECK_TEXT(given.name, "seven");
+    CHECK(given.timeout_ms == 0.5 && given.deadline_ms == 90000);
+    CHECK(given.backoff.base_ms == 12.5 && given.backoff.factor == 3 && given.backoff.max_ms == 100);
+    CHECK_TEXT(given.backoff.jitter, "decorrelated");
+    CHECK(given.backoff.hint_max_ms == 0);
+    amb_proxy_free(proxy);
+}
+
+static void refused(const amb_options *options, const char *field, const char *value)
+{
+    amb_proxy *proxy = (amb_proxy *)1;
+    CHECK_INT(amb_proxy_new("payment-api.example.com", options, &proxy), AMB_ERR_CONFIG);
+    CHECK(proxy == NULL);
+    CHECK_TEXT(amb_last_error_field(), field);
+    CHECK_TEXT(amb_last_error_value(), value);
+    CHECK(strlen(amb_last_error_allowed()) > 0);
+    char expected[512];
+    snprintf(expected, sizeof expected, "%s: %s is not allowed; expected %s", field, value, amb_last_error_allowed());
+    CHECK_TEXT(amb_last_error(), expected);
+}
+
+#define REFUSED(MEMBER, VALUE, FIELD, SHOWN)    \
+    do {                                        \
+        amb_options options = short_options(1); \
+        options.MEMBER = VALUE;                 \
+        refused(&options, FIELD, SHOWN);        \
+    } while (0)
+
+TEST(each_wrong_setting_is_named_with_its_value_and_what_is_allowed)
+{
+    REFUSED(max_retries, 0, "max_retries", "0");
+    CHECK_TEXT(amb_last_error(), "max_retries: 0 is not allowed; expected a whole number from 1 to 100");
+    REFUSED(max_retries, -1, "max_retries", "-1");
+    REFUSED(max_retries, 101, "max_retries", "101");
+    REFUSED(timeout_ms, 0, "timeout_ms", "0");
+    REFUSED(timeout_ms, -2000, "timeout_ms", "-2000");
+    REFUSED(timeout_ms, NAN, "timeout_ms", "NaN");
+    REFUSED(timeout_ms, -INFINITY, "timeout_ms", "-inf");
+    REFUSED(timeout_ms, 1e300, "timeout_ms", "1000000000000000000000000000000000000000000000000000000000000000000000000000"
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+            "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+            "00000");
+    REFUSED(deadline_ms, 0, "deadline_ms", "0");
+    REFUSED(backoff.base_ms, -1, "backoff.base_ms", "-1");
+    REFUSED(backoff.base_ms, INFINITY, "backoff.base_ms", "inf");
+    REFUSED(backoff.factor, 0.5, "backoff.factor", "0.5");
+    REFUSED(backoff.factor, NAN, "backoff.factor", "NaN");
+    REFUSED(backoff.max_ms, -1, "backoff.max_ms", "-1");
+    REFUSED(backoff.hint_max_ms, -1, "backoff.hint_max_ms", "-1");
+    REFUSED(backoff.jitter, "ful", "backoff.jitter", "\"ful\"");
+    CHECK_TEXT(amb_last_error_allowed(), "one of full, equal, decorrelated, none");
+    REFUSED(backoff.jitter, NULL, "backoff.jitter", "AMB_NONE");
+    REFUSED(name, "", "name", "\"\"");
+    REFUSED(name, "a\nb", "name", "\"a\\nb\"");
+}
+
+TEST(options_of_another_size_are_refused)
+{
+    amb_options zeroed;
+    memset(&zeroed, 0, sizeof zeroed);
+    refused(&zeroed, "size", "0");
+    REFUSED(size, sizeof(amb_options) - 1, "size", "95");
+    REFUSED(size, sizeof(amb_options) + 8, "size", "104");
+    REFUSED(size, (size_t)-1, "size", "18446744073709551615");
+}
+
+TEST(text_that_is_no_utf8_is_refused)
+{
+    amb_proxy *proxy = NULL;
+    CHECK_INT(amb_proxy_new("payment\xff.example.com", NULL, &proxy), AMB_ERR_CONFIG);
+    CHECK(proxy == NULL);
+    CHECK_TEXT(amb_last_error_field(), "target");
+    amb_options options = short_options(1);
+    options.name = "caf\xe9";
+    CHECK_INT(amb_proxy_new("localhost", &options, &proxy), AMB_ERR_CONFIG);
+    CHECK_TEXT(amb_last_error_value(), "\"caf\\xe9\", which is not UTF-8");
+}
+
+TEST(targets_that_are_no_hosts_are_refused)
+{
+    const char *const wrong[] = {"", " ", "two words", "host\n", "host/path", "user:secret@host", "ftp://host", "host:0",
+                                 "host:65536", "https://host/pay?key=secret"};
+    for (size_t at = 0; at < sizeof wrong / sizeof *wrong; at++) {
+        amb_proxy *proxy = NULL;
+        CHECK_INT(amb_proxy_new(wrong[at], NULL, &proxy), AMB_ERR_CONFIG);
+        CHECK_TEXT(amb_last_error_field(), "target");
+    }
+}
+
+/* The list of settings comes from the core; every one of them is a member of amb_options. */
+TEST(every_setting_of_the_core_can_be_set)
+{
+    const char *const members[] = {"max_retries",    "name",           "timeout_ms",     "deadline_ms",         "backoff",
+                                   "backoff.base_ms", "backoff.factor", "backoff.max_ms", "backoff.jitter", "backoff.hint_max_ms",
+                                   "classify"};
+    char *settings = amb_settings();
+    size_t count = 0;
+    for (const char *at = settings; (at = strstr(at, "{\"name\":\"")) != NULL; count++) {
+        at += strlen("{\"name\":\"");
+        const size_t length = strcspn(at, "\"");
+        CHECK(count < sizeof members / sizeof *members);
+        CHECK(strlen(members[count]) == length && strncmp(at, members[count], length) == 0);
+    }
+    CHECK_INT(count, sizeof members / sizeof *members);
+    amb_string_free(settings);
+}
