@@ -101,6 +101,11 @@ impl Board {
 
     /// Blocks until the bound of at least one slot has passed; those are appended to `fired`. For one thread only.
     pub fn wait(&self, fired: &mut Vec<Arc<Slot>>) {
+        self.wait_until(NEVER, fired);
+    }
+
+    /// [`wait`](Board::wait), but for no longer than until that instant: `fired` may then be as it was.
+    pub fn wait_until(&self, limit: Nanos, fired: &mut Vec<Arc<Slot>>) {
         let mut slots = self.slots();
         loop {
             let before = fired.len();
@@ -117,6 +122,10 @@ impl Board {
             if next < self.looks_at.load(SeqCst) {
                 continue;
             }
+            if now() >= limit {
+                return;
+            }
+            next = next.min(limit);
             slots.retain(|slot| Arc::strong_count(slot) > 1);
             slots = if next == NEVER {
                 self.wake.wait(slots).unwrap_or_else(PoisonError::into_inner)
@@ -203,6 +212,17 @@ mod tests {
         board.wait(&mut fired);
         assert_eq!(fired.len(), 1);
         assert!(!slot.has_fired());
+    }
+
+    #[test]
+    fn a_limited_wait_ends_without_a_slot_that_fired() {
+        let board = Board::new();
+        let slot = board.slot(1);
+        board.arm(&slot, now() + 3600 * SECOND);
+        let limit = now() + MILLISECOND;
+        let mut fired = Vec::new();
+        board.wait_until(limit, &mut fired);
+        assert!(fired.is_empty() && now() >= limit);
     }
 
     #[test]

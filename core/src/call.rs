@@ -195,10 +195,12 @@ impl Call {
     /// How many words [`to_words`](Call::to_words) gives.
     pub const WORDS: usize = 5;
 
+    /// The answer to whatever is said of a call that is over.
+    pub(crate) const OVER: Decision = Decision::Finish(Give::LastError, Stop::Cancelled);
+
     /// A call that enters now; its first attempt starts at once.
     #[inline]
-    pub(crate) fn enter(policy: &Policy, state: &State, now: Nanos) -> Call {
-        state.begun.fetch_add(1, Relaxed);
+    pub(crate) fn enter(policy: &Policy, now: Nanos) -> Call {
         Call {
             entered: now,
             started: now,
@@ -279,7 +281,7 @@ impl Call {
         }
     }
 
-    /// The running attempt ended.
+    /// The running attempt ended; one has to run.
     #[inline]
     pub(crate) fn settle(
         &mut self,
@@ -289,9 +291,6 @@ impl Call {
         outcome: Outcome,
         hint: Option<Nanos>,
     ) -> Decision {
-        if self.phase != Phase::Running {
-            return Decision::Finish(Give::LastError, Stop::Cancelled);
-        }
         // T1, T3: what ends after its bound is a timeout, and what it brought is dropped.
         let late = now > self.until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled);
         if late {
@@ -340,11 +339,8 @@ impl Call {
         Decision::WaitUntil(until)
     }
 
-    /// The wait is over, or the host woke early.
+    /// The wait is over, or the host woke early; the call has to wait.
     pub(crate) fn resume(&mut self, policy: &Policy, state: &State, now: Nanos) -> Decision {
-        if self.phase != Phase::Waiting {
-            return Decision::Finish(Give::LastError, Stop::Cancelled);
-        }
         if now < self.until {
             return Decision::WaitUntil(self.until);
         }
@@ -363,11 +359,11 @@ impl Call {
     /// The caller went away, at whatever point (O3). Does nothing to a call that has ended.
     pub(crate) fn cancel(&mut self, state: &State) {
         if self.phase == Phase::Running {
-            self.last = Outcome::Cancelled;
             state.attempts.count(Outcome::Cancelled);
         }
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            self.last = Outcome::Cancelled;
             state.calls.count(Outcome::Cancelled);
         }
     }
@@ -377,6 +373,7 @@ impl Call {
     pub(crate) fn give_up(&mut self, state: &State, outcome: Outcome) -> Decision {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
+            self.last = outcome;
             state.calls.count(outcome);
         }
         let give = match outcome {
@@ -387,11 +384,22 @@ impl Call {
         Decision::Finish(give, Stop::Internal)
     }
 
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.phase == Phase::Waiting
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }
 
-    pub(crate) fn last(&self) -> Outcome {
+    /// How the attempt that ended last ended: what came after its bound is a timeout, whatever the host said of it.
+    #[inline]
+    pub const fn last(&self) -> Outcome {
         self.last
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn to_instant(at: Nanos) -> Option<Instant> {
 
 /// A `Duration` in nanoseconds, saturating below [`NEVER`].
 pub fn nanos(duration: Duration) -> Nanos {
-    u64::try_from(duration.as_nanos()).unwrap_or(NEVER - 1)
+    u64::try_from(duration.as_nanos()).map_or(NEVER - 1, |nanos| nanos.min(NEVER - 1))
 }
 
 /// A length of time as people read it, to at most two decimals: `2s`, `1.37s`, `137ms`, `0.25ms`.

@@ -28,31 +28,41 @@ pub(crate) fn settled(state: &State, call: &Call, now: Nanos, decision: Decision
 
 #[cold]
 fn tell_settled(state: &State, call: &Call, now: Nanos, decision: Decision) {
-    let elapsed_ns = call.elapsed(now);
+    attempt_ended(state, call, now);
+    if let Decision::Finish(_, stop) = decision {
+        call_ended(state, call, now, stop);
+    }
+}
+
+/// S1: an attempt ended.
+#[cold]
+pub(crate) fn attempt_ended(state: &State, call: &Call, now: Nanos) {
     shielded(|| {
         tracing::debug!(
             target: "ambassador", name = state.name(), attempt = call.attempt(), outcome = call.last().as_str(),
             elapsed_ns = now.saturating_sub(call.started()), "attempt ended"
         );
     });
-    if let Decision::Finish(_, stop) = decision {
-        ended(state, call, elapsed_ns, stop);
-    }
 }
 
-fn ended(state: &State, call: &Call, elapsed_ns: Nanos, stop: Stop) {
+/// S1: a call ended.
+#[cold]
+pub(crate) fn call_ended(state: &State, call: &Call, now: Nanos, stop: Stop) {
+    ended(state, call.attempt(), call.last().as_str(), stop, call.elapsed(now));
+}
+
+/// S1: a call was refused.
+#[cold]
+pub(crate) fn refused(state: &State, stop: Stop) {
+    ended(state, 0, "rejected", stop, 0);
+}
+
+fn ended(state: &State, attempts: u32, outcome: &str, stop: Stop, elapsed_ns: Nanos) {
     shielded(|| {
         tracing::debug!(
-            target: "ambassador", name = state.name(), attempts = call.attempt(), outcome = call.last().as_str(),
-            stop = stop.as_str(), elapsed_ns, "call ended"
+            target: "ambassador", name = state.name(), attempts, outcome, stop = stop.as_str(), elapsed_ns, "call ended"
         );
     });
-}
-
-/// S1: a call ended while it waited, so without an attempt that ended.
-#[cold]
-pub(crate) fn ended_waiting(state: &State, call: &Call, now: Nanos, stop: Stop) {
-    ended(state, call, call.elapsed(now), stop);
 }
 
 /// F1: the core itself failed.

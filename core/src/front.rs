@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::call::{Call, Decision, Give, Outcome};
+use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
 use crate::error::{Code, Error};
 use crate::proxy::{AmbassadorProxy, Begin, CallId};
@@ -73,10 +73,28 @@ pub struct Attempt {
 #[derive(Debug, Default)]
 struct PerCall {
     id: OnceLock<CallId>,
+    /// The newest attempt that gave a hint (7 bits: there are at most 100), and the hint (57 bits: 4 years, which no
+    /// `hint_max` allows).
     hint: AtomicU64,
 }
 
-const NO_HINT: u64 = u64::MAX;
+const HINT_BITS: u32 = 57;
+const LONGEST_HINT: Nanos = (1 << HINT_BITS) - 1;
+
+impl PerCall {
+    fn set_hint(&self, attempt: u32, hint: Nanos) {
+        let attempt = u64::from(attempt);
+        // T3: an attempt that was given up has no say in a later one.
+        let _ = self.hint.fetch_update(Relaxed, Relaxed, |present| {
+            (present >> HINT_BITS <= attempt).then_some(attempt << HINT_BITS | hint.min(LONGEST_HINT))
+        });
+    }
+
+    fn hint(&self, attempt: u32) -> Option<Nanos> {
+        let hint = self.hint.load(Relaxed);
+        (hint >> HINT_BITS == u64::from(attempt)).then_some(hint & LONGEST_HINT)
+    }
+}
 
 impl Attempt {
     /// The attempt's number: 1, 2, 3 …
@@ -108,7 +126,7 @@ impl Attempt {
 
     /// Asks for at least that wait before the next attempt (R3), as a server does by `Retry-After`.
     pub fn set_retry_after(&self, wait: Duration) {
-        self.shared.hint.store(clock::nanos(wait), Relaxed);
+        self.shared.set_hint(self.call.attempt(), clock::nanos(wait));
     }
 }
 
@@ -220,7 +238,7 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.run(|_| function(), || None).await
+        self.run(|_| function(), |_| None).await
     }
 
     /// See [`AmbassadorProxy::execute`].
@@ -234,16 +252,15 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        let shared = Arc::new(PerCall { hint: AtomicU64::new(NO_HINT), ..PerCall::default() });
-        let hint = Arc::clone(&shared);
+        let shared = Arc::new(PerCall::default());
         self.run(
             |call| function(Attempt { proxy: self.proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
-            || Some(hint.hint.swap(NO_HINT, Relaxed)).filter(|hint| *hint != NO_HINT),
+            |call| shared.hint(call.attempt()),
         )
         .await
     }
 
-    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn() -> Option<Nanos>) -> Result<T, CallError<E>>
+    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(&Call) -> Option<Nanos>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
@@ -264,14 +281,18 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         };
         let mut last_error = None;
         loop {
-            let ended = bounded(attempt(&flight.call), flight.call.bound()).await;
+            let Ok(ended) = bounded(attempt(&flight.call), flight.call.bound()).await else {
+                return Err(flight.shut_down(last_error));
+            };
+            // O2: the bound is the attempt's; what its classifier takes is not counted.
+            let at = now();
             // Before the result can be seen by anyone: a classifier that panics drops the flight, which ends the call.
             let outcome = ended.as_ref().map_or(Outcome::Timeout, &self.classifier);
-            let at = now();
-            let mut decision = proxy.settle(&mut flight.call, at, outcome, hint());
+            let asked = hint(&flight.call);
+            let mut decision = proxy.settle(&mut flight.call, at, outcome, asked);
             let (value, error) = match ended {
-                // T3: what came too late is dropped.
-                _ if flight.call.last() == Outcome::Timeout => (None, None),
+                // T3: what came too late is dropped. What the classifier itself calls a timeout is the cause of it.
+                _ if flight.call.last() == Outcome::Timeout && outcome != Outcome::Timeout => (None, None),
                 Some(Ok(value)) => (Some(value), None),
                 Some(Err(error)) => (None, Some(error)),
                 None => (None, None),
@@ -283,12 +304,14 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
                 };
                 let line = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
                 let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
-                while let Decision::WaitUntil(until) = decision {
-                    sleep_until(until).await;
-                    decision = proxy.resume(&mut flight.call, now());
-                }
             }
             last_error = error.or(last_error);
+            while let Decision::WaitUntil(until) = decision {
+                if sleep_until(until).await.is_err() {
+                    return Err(flight.shut_down(last_error));
+                }
+                decision = proxy.resume(&mut flight.call, now());
+            }
             let give = match decision {
                 Decision::Run => continue,
                 Decision::Finish(give, _) => give,
@@ -315,31 +338,48 @@ struct InFlight<'a> {
     call: Call,
 }
 
+impl InFlight<'_> {
+    /// F4: no timer is left for it.
+    #[cold]
+    fn shut_down<E>(&mut self, cause: Option<E>) -> CallError<E> {
+        let at = now();
+        self.proxy.cut_short(&mut self.call, at, Stop::Shutdown);
+        CallError::Ambassador(self.proxy.error(Code::Shutdown, Some(&self.call), at), cause)
+    }
+}
+
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.proxy.cancel(&mut self.call, now());
     }
 }
 
+/// The runtime was shut down, and its timers with it.
+struct ShutDown;
+
 /// The future's output, or `None` once the bound has passed. The timer is made only if the future has to be waited for.
-async fn bounded<F: Future>(future: F, bound: Nanos) -> Option<F::Output> {
+async fn bounded<F: Future>(future: F, bound: Nanos) -> Result<Option<F::Output>, ShutDown> {
     let mut future = pin!(future);
     let mut timer = None;
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+            return Poll::Ready(Ok(Some(output)));
         }
         if bound == NEVER {
             return Poll::Pending;
         }
         let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(bound)));
-        timer.as_mut().poll(cx).map(|()| None)
+        timer.as_mut().poll(cx).map_ok(|()| None)
     })
     .await
 }
 
 /// T1: never early.
-async fn sleep_until(at: Nanos) {
+async fn sleep_until(at: Nanos) -> Result<(), ShutDown> {
+    // No wait is none, not a tick of the timer.
+    if at <= now() {
+        return Ok(());
+    }
     let Some(instant) = clock::to_instant(at) else {
         return std::future::pending().await;
     };
@@ -348,5 +388,16 @@ async fn sleep_until(at: Nanos) {
         let _entered = handle.enter();
         tokio::time::sleep_until(instant.into())
     };
-    timer.await;
+    let mut timer = pin!(timer);
+    poll_fn(|cx| {
+        if runtime::has_ended() {
+            return Poll::Ready(Err(ShutDown));
+        }
+        // Tokio's timers panic when their runtime has ended, which it may have done this moment.
+        match catch_unwind(AssertUnwindSafe(|| timer.as_mut().poll(cx))) {
+            Ok(fired) => fired.map(Ok),
+            Err(_) => Poll::Ready(Err(ShutDown)),
+        }
+    })
+    .await
 }

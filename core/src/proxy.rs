@@ -105,11 +105,12 @@ impl AmbassadorProxy {
     #[inline]
     pub fn begin(&self, now: Nanos) -> Begin {
         let begun = fault::guard(Point::Begin, || {
+            // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
+            self.state().begin();
             if runtime::is_shut_down() {
-                self.state().rejected.fetch_add(1, Relaxed);
-                return Begin::Refuse(Code::Shutdown);
+                return self.refuse();
             }
-            Begin::Run(Call::enter(&self.0.policy, self.state(), now))
+            Begin::Run(Call::enter(&self.0.policy, now))
         });
         match begun {
             Some(begin) => begin,
@@ -120,33 +121,18 @@ impl AmbassadorProxy {
         }
     }
 
-    /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3).
+    /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3). Said when no attempt
+    /// runs, it changes nothing of a call that has ended, and ends one that waits, cancelled.
     #[inline]
     pub fn settle(&self, call: &mut Call, now: Nanos, outcome: Outcome, hint: Option<Nanos>) -> Decision {
-        let decided = fault::guard(Point::Settle, || call.settle(&self.0.policy, self.state(), now, outcome, hint));
-        self.conclude(call, now, outcome, decided, "settle")
-    }
-
-    /// The wait is over, or the host woke early and is told to go on waiting.
-    pub fn resume(&self, call: &mut Call, now: Nanos) -> Decision {
-        let last = call.last();
-        let decided = fault::guard(Point::Resume, || call.resume(&self.0.policy, self.state(), now));
-        if let Some(decision) = decided {
-            if let Decision::Finish(_, stop) = decision {
-                event::ended_waiting(self.state(), call, now, stop);
-                runtime::call_ended();
-            }
-            return decision;
+        if !call.is_running() {
+            return self.out_of_turn(call, now);
         }
-        self.conclude(call, now, last, None, "resume")
-    }
-
-    #[inline]
-    fn conclude(&self, call: &mut Call, now: Nanos, outcome: Outcome, decided: Option<Decision>, at: &str) -> Decision {
+        let decided = fault::guard(Point::Settle, || call.settle(&self.0.policy, self.state(), now, outcome, hint));
         let decision = match decided {
             Some(decision) => decision,
             None => {
-                self.fault(at);
+                self.fault("settle");
                 call.give_up(self.state(), outcome)
             }
         };
@@ -157,13 +143,51 @@ impl AmbassadorProxy {
         decision
     }
 
-    /// The caller went away: the call ends cancelled, wherever it stands (O3). Does nothing to a call that has ended.
-    pub fn cancel(&self, call: &mut Call, now: Nanos) {
-        if !call.has_ended() {
-            call.cancel(self.state());
-            event::ended_waiting(self.state(), call, now, Stop::Cancelled);
+    /// The wait is over, or the host woke early and is told to go on waiting. Said when the call does not wait, it changes
+    /// nothing of one that has ended, and ends one that runs, cancelled.
+    pub fn resume(&self, call: &mut Call, now: Nanos) -> Decision {
+        if !call.is_waiting() {
+            return self.out_of_turn(call, now);
+        }
+        let decided = fault::guard(Point::Resume, || call.resume(&self.0.policy, self.state(), now));
+        let decision = match decided {
+            Some(decision) => decision,
+            None => {
+                self.fault("resume");
+                call.give_up(self.state(), call.last())
+            }
+        };
+        if let Decision::Finish(_, stop) = decision {
+            event::call_ended(self.state(), call, now, stop);
             runtime::call_ended();
         }
+        decision
+    }
+
+    /// A host lost count of its call: better ended than in flight for ever.
+    #[cold]
+    fn out_of_turn(&self, call: &mut Call, now: Nanos) -> Decision {
+        self.cancel(call, now);
+        Call::OVER
+    }
+
+    /// The caller went away: the call ends cancelled, wherever it stands (O3). Does nothing to a call that has ended.
+    pub fn cancel(&self, call: &mut Call, now: Nanos) {
+        self.cut_short(call, now, Stop::Cancelled);
+    }
+
+    /// [`cancel`](AmbassadorProxy::cancel), for that reason.
+    pub(crate) fn cut_short(&self, call: &mut Call, now: Nanos, stop: Stop) {
+        if call.has_ended() {
+            return;
+        }
+        let in_attempt = call.is_running();
+        call.cancel(self.state());
+        if in_attempt {
+            event::attempt_ended(self.state(), call, now);
+        }
+        event::call_ended(self.state(), call, now, stop);
+        runtime::call_ended();
     }
 
     /// T3: a result came after its attempt had been given up, and was dropped.
@@ -205,6 +229,7 @@ impl AmbassadorProxy {
             (Code::Deadline, Some(_), _, Some(deadline)) => {
                 write!(text, "the call did not end within its deadline of {}", spell(deadline))
             }
+            (Code::Shutdown, Some(_), ..) => write!(text, "the ambassador was shut down before the call ended"),
             _ => write!(text, "{}", code.summary()),
         };
         if let Some(call) = call {
@@ -286,6 +311,13 @@ impl AmbassadorProxy {
     #[inline]
     fn state(&self) -> &State {
         &self.0.state
+    }
+
+    #[cold]
+    fn refuse(&self) -> Begin {
+        self.state().reject();
+        event::refused(self.state(), Stop::Shutdown);
+        Begin::Refuse(Code::Shutdown)
     }
 
     #[cold]

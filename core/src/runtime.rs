@@ -106,6 +106,7 @@ impl Shared {
 }
 
 static SHUT: AtomicBool = AtomicBool::new(false);
+static ENDED: AtomicBool = AtomicBool::new(false);
 static DRAIN: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
 
 /// Whether [`shutdown`] was called: new calls are refused (O1).
@@ -114,8 +115,13 @@ pub fn is_shut_down() -> bool {
     SHUT.load(SeqCst)
 }
 
+/// Whether the runtime was ended, and its timers with it.
+pub(crate) fn has_ended() -> bool {
+    ENDED.load(SeqCst)
+}
+
 /// Refuses new calls from now on, waits for those in flight at most `timeout`, and ends the runtime. `true` when every
-/// call ended in time. Blocks the calling thread.
+/// call ended in time; one that did not ends with `SHUTDOWN` when it next needs a timer. Blocks the calling thread.
 pub fn shutdown(timeout: Duration) -> bool {
     SHUT.store(true, SeqCst);
     let until = Instant::now().checked_add(timeout);
@@ -135,6 +141,7 @@ pub fn shutdown(timeout: Duration) -> bool {
     drop(guard);
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
+        ENDED.store(true, SeqCst);
         // What still runs there was abandoned at its bound, or outlived `timeout`: it is not waited for twice.
         runtime.shutdown_background();
     }

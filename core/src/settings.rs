@@ -158,7 +158,11 @@ impl Settings {
     /// [`ConfigError`] when the target is no host, host and port, or URL.
     pub fn new(target: &str, spelling: Spelling) -> Result<Settings, ConfigError> {
         let parsed = Target::parse(target).ok_or_else(|| {
-            ConfigError::new(spelling.target_name(), spelling.show(&Value::Text(target.into())), target::ALLOWED)
+            ConfigError::new(
+                spelling.target_name(),
+                spelling.show(&Value::Text(Target::shown(target))),
+                target::ALLOWED,
+            )
         })?;
         Ok(Settings { spelling, target: parsed, name: None, policy: Policy::default() })
     }
@@ -355,7 +359,11 @@ impl Spelling {
                 let sign = if *number < 0.0 { "-" } else { "" };
                 format!("{sign}{}", if self.camel() { "Infinity" } else { "inf" })
             }
-            Value::Float(number) => number.to_string(),
+            // There a number is a number, whole or not; elsewhere 3.0 is no 3, which is what the message may be about.
+            Value::Float(number) if matches!(self, Spelling::Node | Spelling::C) && number.abs() < 1e15 => {
+                number.to_string()
+            }
+            Value::Float(number) => format!("{number:?}"),
             Value::Length(length) => spell(*length),
             // Escaped as every language here would; a long one is cut, for it goes into a message.
             Value::Text(text) => match text.char_indices().nth(200) {

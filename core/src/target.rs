@@ -3,7 +3,10 @@
 //! have their place here.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -44,6 +47,22 @@ impl Target {
         (port_fits && is_host(parsed.host())).then(|| Target(text.into()))
     }
 
+    /// A text that is no target, as it may be shown: credentials and queries are hidden (S3).
+    pub(crate) fn shown(text: &str) -> String {
+        let (scheme, rest) = match text.find("://") {
+            Some(at) => text.split_at(at + 3),
+            None => ("", text),
+        };
+        let query = rest.find(['?', '#']);
+        match (rest.rfind('@'), query) {
+            (Some(at), None) => format!("{scheme}***{}", &rest[at..]),
+            // Which is which depends on the reader: a password may hold a `?`, a query an `@`.
+            (Some(_), Some(_)) => format!("{scheme}***"),
+            (None, Some(at)) => format!("{scheme}{}***", &rest[..=at]),
+            (None, None) => text.into(),
+        }
+    }
+
     /// The target as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -80,11 +99,11 @@ impl ByOutcome {
             Outcome::Timeout => &self.timeout,
             Outcome::Cancelled => &self.cancelled,
         };
-        cell.fetch_add(1, Relaxed);
+        cell.fetch_add(1, Release);
     }
 
     fn sum(&self) -> u64 {
-        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|c| c.load(Relaxed)).iter().sum()
+        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|c| c.load(Acquire)).iter().sum()
     }
 }
 
@@ -93,7 +112,7 @@ impl ByOutcome {
 pub struct State {
     name: Box<str>,
     jitter: AtomicU64,
-    pub(crate) begun: AtomicU64,
+    begun: AtomicU64,
     pub(crate) calls: ByOutcome,
     pub(crate) rejected: AtomicU64,
     pub(crate) attempts: ByOutcome,
@@ -149,16 +168,31 @@ impl State {
         &self.name
     }
 
+    /// A call came, whatever becomes of it.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        self.begun.fetch_add(1, SeqCst);
+    }
+
+    /// It was refused.
+    pub(crate) fn reject(&self) {
+        self.rejected.fetch_add(1, Release);
+    }
+
     /// Calls that have begun and not ended.
     pub(crate) fn in_flight(&self) -> u64 {
         // Ended first: read the other way around, a call that ends between the two reads could make the difference negative.
-        let ended = self.calls.sum();
-        self.begun.load(Relaxed).saturating_sub(ended)
+        let ended = self.ended();
+        self.begun.load(SeqCst).saturating_sub(ended)
+    }
+
+    fn ended(&self) -> u64 {
+        self.calls.sum() + self.rejected.load(Acquire)
     }
 
     /// F3: in a forked child, the calls in flight are the parent's.
     pub(crate) fn forget_in_flight(&self) {
-        self.begun.store(self.calls.sum(), Relaxed);
+        self.begun.store(self.ended(), SeqCst);
         self.abandoned.store(0, Relaxed);
     }
 
@@ -233,6 +267,23 @@ mod tests {
             &long,
         ] {
             assert_eq!(Target::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_target_is_shown_without_its_secrets() {
+        for (text, shown) in [
+            ("two words", "two words"),
+            ("user:secret@host", "***@host"),
+            ("https://user:secret@host:8443/pay", "https://***@host:8443/pay"),
+            ("https://user:sec@ret@host", "https://***@host"),
+            ("https://host/pay?key=secret", "https://host/pay?***"),
+            ("https://host/#secret", "https://host/#***"),
+            ("https://user:se?cret@host", "https://***"),
+            ("https://host/?mail=a@b&key=secret", "https://***"),
+        ] {
+            assert_eq!(Target::parse(text), None);
+            assert_eq!(Target::shown(text), shown);
         }
     }
 

@@ -1,0 +1,106 @@
+//! What a call costs in memory: a first attempt that succeeds allocates nothing. That it takes no mutex holds by
+//! construction: on its way there are only atomics, of the target's state and of the switches for faults and shutdown.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use ambassador_core::call::{Call, Decision, Outcome};
+use ambassador_core::clock::now;
+use common::*;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every method hands its arguments to the system's allocator, unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is this one's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often this thread allocated during the body.
+fn allocations(body: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    body();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7)))), 1);
+}
+
+#[test]
+fn a_first_attempt_that_succeeds_allocates_nothing() {
+    let proxy = builder().deadline(PATIENCE).build().unwrap();
+    let allocated = allocations(|| {
+        for _ in 0..1000 {
+            let mut call = begin(&proxy, now());
+            call = Call::from_words(call.to_words());
+            let decision = proxy.settle(&mut call, now(), Outcome::Ok, None);
+            assert_eq!(Decision::unpack(decision.pack()), decision);
+        }
+    });
+    assert_eq!((allocated, ends(&proxy)[0]), (0, 1000));
+}
+
+#[test]
+fn nor_do_decisions_about_failures() {
+    let proxy = builder().build().unwrap();
+    let allocated = allocations(|| {
+        for _ in 0..1000 {
+            let mut call = begin(&proxy, T0);
+            fail_and_wait(&proxy, &mut call);
+            let _ = time_out(&proxy, &mut call);
+            proxy.cancel(&mut call, T0);
+        }
+    });
+    assert_eq!((allocated, ends(&proxy)[4]), (0, 1000));
+}
+
+#[test]
+fn a_call_in_rust_whose_function_is_ready_allocates_nothing() {
+    let proxy = builder().build().unwrap();
+    let allocated = allocations(|| {
+        for n in 0..1000 {
+            let mut call = pin!(proxy.call(|| ready(Ok::<_, std::fmt::Error>(n))));
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(polled, Poll::Ready(Ok(n)));
+        }
+    });
+    assert_eq!(allocated, 0);
+}

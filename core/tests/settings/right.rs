@@ -1,0 +1,267 @@
+//! Right values: every field of every language, the ends of each range, and what the builder makes of them.
+
+use std::time::Duration;
+
+use ambassador_core::clock::{MILLISECOND, SECOND};
+use ambassador_core::policy::RunIn;
+use ambassador_core::settings::{Settings, Spelling, Value};
+use ambassador_core::{AmbassadorProxy, Backoff, Jitter, Policy};
+
+use crate::{ALL, YEAR, policy, refused, set, settings, text};
+
+#[test]
+fn the_defaults_are_the_seeds() {
+    for spelling in ALL {
+        let policy = policy(&settings(spelling));
+        assert_eq!(policy, Policy::default());
+        assert_eq!((policy.max_retries, policy.timeout, policy.deadline), (3, Some(2 * SECOND), None));
+        let Backoff { base, factor, max, jitter, hint_max, .. } = policy.backoff;
+        assert_eq!((base, factor, max), (2 * SECOND, 2.0, 30 * SECOND));
+        assert_eq!((jitter, hint_max, policy.run_in), (Jitter::Full, 60 * SECOND, None));
+    }
+}
+
+#[test]
+fn every_field_of_every_language_can_be_set() {
+    for spelling in ALL {
+        let unit = if matches!(spelling, Spelling::Python | Spelling::Rust) { SECOND } else { MILLISECOND };
+        for field in Settings::fields(spelling) {
+            let mut draft = settings(spelling);
+            let value = match field.kind {
+                "count" => Value::Int(7),
+                "duration" => Value::Float(7.5),
+                "number" => Value::Float(1.5),
+                "choice" => text(field.allowed.rsplit(", ").next().unwrap()),
+                "text" => text("payments, the new ones"),
+                "group" => Value::Null,
+                // A binding's own: the core only lists them.
+                "host" => {
+                    assert!(draft.set(&field.name, Value::Other("f".into())).is_err());
+                    continue;
+                }
+                kind => panic!("{kind}"),
+            };
+            draft.set(&field.name, value).unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
+            let proxy = AmbassadorProxy::from_settings(draft);
+            match field.kind {
+                "text" => assert_eq!(proxy.name(), "payments, the new ones"),
+                _ => assert_ne!(proxy.policy(), &Policy::default(), "{spelling:?} {} has no effect", field.name),
+            }
+            if field.kind == "duration" {
+                let policy = proxy.policy();
+                let set = [policy.backoff.base, policy.backoff.max, policy.backoff.hint_max];
+                let set = set.into_iter().chain(policy.timeout).chain(policy.deadline).filter(|n| *n == unit * 15 / 2);
+                assert_eq!(set.count(), 1, "{spelling:?} {}", field.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_language_spells_the_settings_its_own_way() {
+    let names = |spelling| Settings::fields(spelling).into_iter().map(|field| field.name).collect::<Vec<_>>();
+    assert_eq!(
+        names(Spelling::Python),
+        [
+            "max_retries",
+            "name",
+            "timeout",
+            "deadline",
+            "run_in",
+            "backoff",
+            "backoff.base",
+            "backoff.factor",
+            "backoff.max",
+            "backoff.jitter",
+            "backoff.hint_max",
+            "retry_on",
+            "not_on",
+            "classify",
+        ]
+    );
+    assert_eq!(
+        names(Spelling::Node),
+        [
+            "maxRetries",
+            "name",
+            "timeoutMs",
+            "deadlineMs",
+            "backoff",
+            "backoff.baseMs",
+            "backoff.factor",
+            "backoff.maxMs",
+            "backoff.jitter",
+            "backoff.hintMaxMs",
+            "retryOn",
+            "notOn",
+            "classify",
+        ]
+    );
+    assert_eq!(
+        names(Spelling::Java),
+        [
+            "maxRetries",
+            "name",
+            "timeoutMs",
+            "deadlineMs",
+            "runIn",
+            "backoff",
+            "backoff.baseMs",
+            "backoff.factor",
+            "backoff.maxMs",
+            "backoff.jitter",
+            "backoff.hintMaxMs",
+            "retryOn",
+            "notOn",
+            "classify",
+        ]
+    );
+    assert_eq!(
+        names(Spelling::C),
+        [
+            "max_retries",
+            "name",
+            "timeout_ms",
+            "deadline_ms",
+            "backoff",
+            "backoff.base_ms",
+            "backoff.factor",
+            "backoff.max_ms",
+            "backoff.jitter",
+            "backoff.hint_max_ms",
+            "classify",
+        ]
+    );
+    assert_eq!(
+        names(Spelling::Rust),
+        [
+            "max_retries",
+            "name",
+            "timeout",
+            "deadline",
+            "backoff",
+            "backoff.base",
+            "backoff.factor",
+            "backoff.max",
+            "backoff.jitter",
+            "backoff.hint_max",
+            "classify",
+        ]
+    );
+}
+
+#[test]
+fn the_list_of_settings_is_json_in_every_language() {
+    for spelling in ALL {
+        let listed: Vec<serde_json::Value> = serde_json::from_str(&Settings::fields_json(spelling)).unwrap();
+        let fields = Settings::fields(spelling);
+        assert_eq!(listed.len(), fields.len());
+        for (listed, field) in listed.iter().zip(fields) {
+            assert_eq!(listed["name"], field.name);
+            assert_eq!(listed["kind"], field.kind);
+            assert_eq!(listed["default"], field.default);
+            assert_eq!(listed["allowed"], field.allowed);
+            assert_eq!(listed.as_object().unwrap().len(), 4);
+        }
+    }
+}
+
+#[test]
+fn the_ends_of_each_range_are_allowed() {
+    for (attempts, value) in [(1, Value::Int(1)), (100, Value::Int(100))] {
+        assert_eq!(set(Spelling::Python, &[("max_retries", value)]).max_retries, attempts);
+    }
+    for (factor, value) in [(1.0, Value::Int(1)), (1000.0, Value::Float(1000.0))] {
+        assert_eq!(set(Spelling::Python, &[("backoff.factor", value)]).backoff.factor, factor);
+    }
+    for (length, value) in [
+        (0, Value::Int(0)),
+        (0, Value::Float(-0.0)),
+        (YEAR, Value::Int(31_536_000)),
+        (YEAR, Value::Float(31_536_000.0)),
+        (YEAR, Value::Length(YEAR)),
+    ] {
+        assert_eq!(set(Spelling::Python, &[("backoff.base", value)]).backoff.base, length);
+    }
+    assert_eq!(set(Spelling::Java, &[("timeoutMs", Value::Int(31_536_000_000))]).timeout, Some(YEAR));
+}
+
+#[test]
+fn lengths_are_exact_where_a_number_can_be() {
+    for (value, length) in [
+        (Value::Float(0.1), 100 * MILLISECOND),
+        (Value::Float(0.3), 300 * MILLISECOND),
+        (Value::Float(1.37), 1370 * MILLISECOND),
+        (Value::Float(86400.001), 86_400_001 * MILLISECOND),
+        (Value::Float(1e-9), 1),
+        // What is above zero never becomes zero.
+        (Value::Float(1e-12), 1),
+        (Value::Float(f64::MIN_POSITIVE), 1),
+        (Value::Length(1), 1),
+        (Value::Length(YEAR - 1), YEAR - 1),
+        (Value::Int(2), 2 * SECOND),
+    ] {
+        assert_eq!(set(Spelling::Python, &[("timeout", value.clone())]).timeout, Some(length), "{value:?}");
+    }
+    assert_eq!(set(Spelling::Node, &[("timeoutMs", Value::Float(0.5))]).timeout, Some(MILLISECOND / 2));
+}
+
+#[test]
+fn nothing_switches_a_bound_off() {
+    let policy = set(Spelling::Python, &[("timeout", Value::Null), ("deadline", Value::Null)]);
+    assert_eq!((policy.timeout, policy.deadline), (None, None));
+}
+
+#[test]
+fn a_group_is_switched_off_and_on_as_a_whole() {
+    for off in [Value::Null, Value::Bool(false)] {
+        assert_eq!(set(Spelling::Python, &[("backoff", off.clone())]).backoff, Backoff::none());
+        let on_again = set(Spelling::Python, &[("backoff", off), ("backoff", Value::Bool(true))]);
+        assert_eq!(on_again, Policy::default());
+    }
+}
+
+#[test]
+fn the_later_of_two_settings_holds() {
+    let policy = set(Spelling::Python, &[("max_retries", Value::Int(5)), ("max_retries", Value::Int(7))]);
+    assert_eq!(policy.max_retries, 7);
+}
+
+#[test]
+fn choices_are_by_name() {
+    for jitter in Jitter::ALL {
+        assert_eq!(set(Spelling::C, &[("backoff.jitter", text(jitter.as_str()))]).backoff.jitter, jitter);
+    }
+    assert_eq!(set(Spelling::Python, &[("run_in", text("worker"))]).run_in, Some(RunIn::Worker));
+    assert_eq!(set(Spelling::Java, &[("runIn", text("caller"))]).run_in, Some(RunIn::Caller));
+}
+
+#[test]
+fn only_javascript_has_whole_numbers_among_its_floats() {
+    assert_eq!(set(Spelling::Node, &[("maxRetries", Value::Float(5.0))]).max_retries, 5);
+    for spelling in [Spelling::Python, Spelling::C, Spelling::Rust] {
+        refused(spelling, "max_retries", Value::Float(5.0));
+    }
+}
+
+#[test]
+fn the_builder_sets_what_it_was_given() {
+    let backoff = Backoff::exponential(Duration::from_millis(50))
+        .factor(3.0)
+        .max(Duration::from_secs(1))
+        .jitter(Jitter::Equal)
+        .hint_max(Duration::from_secs(5));
+    let proxy = AmbassadorProxy::builder("https://payment-api.example.com/v1")
+        .name("a proxy built by hand")
+        .max_retries(7)
+        .timeout(None)
+        .deadline(Duration::from_nanos(1))
+        .backoff(backoff.clone())
+        .build()
+        .unwrap();
+    let policy = proxy.policy();
+    assert_eq!((policy.max_retries, policy.timeout, policy.deadline), (7, None, Some(1)));
+    assert_eq!(policy.backoff, backoff);
+    assert_eq!((proxy.target(), proxy.name()), ("https://payment-api.example.com/v1", "a proxy built by hand"));
+    assert_eq!(AmbassadorProxy::new("the.target").unwrap().name(), "the.target");
+}
