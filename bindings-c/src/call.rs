@@ -61,7 +61,7 @@ fn call(entry: &Arc<Entry>, function: &dyn Fn(*const amb_attempt) -> i32) -> amb
     let cancel = Arc::new(Cancel::default());
     let attempts = Cell::new(0);
     let ended = {
-        let classified = entry.proxy.classify(|result| outcome(entry, result)).on_retry(log::retry);
+        let classified = entry.proxy.classify(|result| cancel.heed(outcome(entry, result))).on_retry(log::retry);
         let running = classified.execute(|ctx| {
             let number = ctx.attempt();
             attempts.set(number);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
+use ambassador_core::call::Outcome;
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
@@ -24,6 +25,8 @@ pub struct amb_call {
 pub(crate) struct Cancel {
     cancelled: AtomicBool,
     wake: Notify,
+    /// Set when a failure was not tried again for it.
+    heeded: AtomicBool,
     key: OnceLock<Option<usize>>,
 }
 
@@ -52,13 +55,23 @@ impl Cancel {
         }
     }
 
+    /// What an attempt's outcome is for this call: a failure ends a cancelled one, also where no wait would follow that
+    /// [`or`](Cancel::or) could cut short.
+    pub fn heed(&self, outcome: Outcome) -> Outcome {
+        if !matches!(outcome, Outcome::Retry | Outcome::Fail) || !self.is_cancelled() {
+            return outcome;
+        }
+        self.heeded.store(true, SeqCst);
+        Outcome::Cancelled
+    }
+
     /// The future's output, or `None` once the call is cancelled: the future is dropped then, and the core counts it.
     pub async fn or<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut stopped = pin!(self.wake.notified());
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
+                return Poll::Ready((!self.heeded.load(SeqCst)).then_some(output));
             }
             stopped.as_mut().poll(cx).map(|()| None)
         })

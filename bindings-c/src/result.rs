@@ -72,7 +72,7 @@ impl amb_result {
 
 fn fixed(text: &str) -> [c_char; AMB_MESSAGE_SIZE] {
     let mut message = [0; AMB_MESSAGE_SIZE];
-    let end = text.floor_char_boundary(AMB_MESSAGE_SIZE - 1);
+    let end = (0..AMB_MESSAGE_SIZE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     let bytes = text.as_bytes()[..end].iter().filter(|byte| **byte != 0);
     for (place, byte) in message.iter_mut().zip(bytes) {
         *place = *byte as c_char;

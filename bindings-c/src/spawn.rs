@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use ambassador_core::{Attempt, Code, runtime};
@@ -106,7 +107,10 @@ pub unsafe extern "C" fn amb_proxy_spawn(
             return Err(raise::argument("amb_proxy_spawn: function is null"));
         }
         if runtime::is_shut_down() {
-            let message = entry.proxy.error_message(Code::Shutdown, None, ambassador_core::clock::now());
+            let now = ambassador_core::clock::now();
+            // The core refuses it, and counts it.
+            let _refused = entry.proxy.begin(now);
+            let message = entry.proxy.error_message(Code::Shutdown, None, now);
             return Err(raise::other(amb_status::AMB_ERR_SHUTDOWN, &message));
         }
         let cancel = Arc::new(Cancel::default());
@@ -120,7 +124,12 @@ pub unsafe extern "C" fn amb_proxy_spawn(
         let shut_down =
             amb_result::refused(amb_status::AMB_ERR_SHUTDOWN, "the ambassador was shut down before the call ended");
         let done = Done { on_done, data: Arc::clone(&data), result: shut_down };
-        handle.spawn(run(entry, function, data, done, cancel));
+        let mut begun = Box::pin(run(entry, function, data, done, cancel));
+        // It begins here and now, so that a shutdown which comes next finds it in flight.
+        let _entered = handle.enter();
+        if begun.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            handle.spawn(begun);
+        }
         Ok(())
     })
 }
@@ -129,7 +138,7 @@ async fn run(entry: Arc<Entry>, function: amb_function, data: Arc<UserData>, mut
     let entered = Instant::now();
     let attempts = AtomicU32::new(0);
     let ended = {
-        let classified = entry.proxy.classify(|result| outcome(&entry, result)).on_retry(log::retry);
+        let classified = entry.proxy.classify(|result| cancel.heed(outcome(&entry, result))).on_retry(log::retry);
         let running = classified.execute(|ctx| {
             attempts.store(ctx.attempt(), SeqCst);
             let (entry, data, cancel) = (Arc::clone(&entry), Arc::clone(&data), Arc::clone(&cancel));
@@ -216,8 +225,7 @@ impl Drop for Watch {
 #[unsafe(no_mangle)]
 pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
     raise::guard(|| {
-        // Not `timeout_ms < 0.0`, which NaN would pass.
-        if !(timeout_ms >= 0.0) {
+        if timeout_ms.is_nan() || timeout_ms < 0.0 {
             return Err(raise::argument("amb_shutdown: timeout_ms is no length of time"));
         }
         let timeout = Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or(Duration::MAX);

@@ -332,6 +332,44 @@ TEST(a_wait_ends_at_once_when_the_call_is_cancelled_from_another_thread)
     amb_proxy_free(proxy);
 }
 
+static int32_t cancel_and_fail(const amb_attempt *attempt, void *user_data)
+{
+    ++*(int *)user_data;
+    CHECK_INT(amb_call_cancel(amb_attempt_call(attempt)), AMB_OK);
+    return 7;
+}
+
+TEST(a_cancelled_call_is_not_tried_again_though_there_is_no_wait_to_cut_short)
+{
+    for (int attempts = 1; attempts <= 3; attempts++) {
+        amb_options options = short_options(0);
+        options.max_retries = attempts;
+        options.name = "cancelled without a wait";
+        amb_proxy *proxy = proxy_of(options);
+        int ran = 0;
+        amb_result result;
+        CHECK_INT(amb_proxy_call(proxy, cancel_and_fail, &ran, &result), AMB_CANCELLED);
+        CHECK_INT(ran, 1);
+        CHECK_INT(result.attempts, 1);
+        CHECK_INT(health_number(proxy, "\"rejected\":0,\"cancelled\":"), 1);
+        amb_proxy_free(proxy);
+    }
+}
+
+static int32_t cancel_and_succeed(const amb_attempt *attempt, void *user_data)
+{
+    return cancel_and_fail(attempt, user_data) - 7;
+}
+
+TEST(a_cancelled_call_whose_function_succeeds_all_the_same_is_a_success)
+{
+    amb_proxy *proxy = proxy_of(short_options(0));
+    int ran = 0;
+    CHECK_INT(amb_proxy_call(proxy, cancel_and_succeed, &ran, NULL), AMB_OK);
+    CHECK_INT(ran, 1);
+    amb_proxy_free(proxy);
+}
+
 static int32_t by_kind(int32_t status, void *classify_data)
 {
     ++*(int *)classify_data;

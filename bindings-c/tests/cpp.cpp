@@ -307,6 +307,7 @@ TEST(a_spawned_call_is_stopped_from_outside)
         started.set_value();
         while (!attempt.cancelled())
             std::this_thread::yield();
+        throw ambassador::Cancelled();
     });
     started.get_future().wait();
     CHECK(call.cancel());

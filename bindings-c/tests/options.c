@@ -79,10 +79,7 @@ TEST(each_wrong_setting_is_named_with_its_value_and_what_is_allowed)
     REFUSED(timeout_ms, -2000, "timeout_ms", "-2000");
     REFUSED(timeout_ms, NAN, "timeout_ms", "NaN");
     REFUSED(timeout_ms, -INFINITY, "timeout_ms", "-inf");
-    REFUSED(timeout_ms, 1e300, "timeout_ms", "1000000000000000000000000000000000000000000000000000000000000000000000000000"
-            "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-            "00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
-            "00000");
+    REFUSED(timeout_ms, 1e300, "timeout_ms", "1e300");
     REFUSED(deadline_ms, 0, "deadline_ms", "0");
     REFUSED(backoff.base_ms, -1, "backoff.base_ms", "-1");
     REFUSED(backoff.base_ms, INFINITY, "backoff.base_ms", "inf");

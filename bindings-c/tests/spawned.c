@@ -131,6 +131,7 @@ TEST(a_call_that_does_not_begin_leaves_the_data_to_its_caller)
     amb_proxy *proxy = proxy_of(short_options(1));
     CHECK_INT(amb_shutdown(1000), AMB_OK);
     CHECK_INT(amb_proxy_spawn(proxy, run, &task, destroy, on_done, NULL), AMB_ERR_SHUTDOWN);
+    CHECK_INT(health_number(proxy, "\"rejected\":"), 1);
     CHECK_INT(task.runs, 0);
     CHECK_INT(task.done.count, 0);
     CHECK_INT(task.destroyed.count, 0);
