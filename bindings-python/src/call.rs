@@ -23,7 +23,8 @@ pub const ERROR: u8 = 4;
 
 /// Puts the names of decisions and outcomes into the module.
 pub fn add_decisions(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    for (name, number) in [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR)] {
+    for (name, number) in [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR)]
+    {
         module.add(name, number)?;
     }
     for (name, outcome) in
@@ -162,6 +163,12 @@ impl Call {
         state.until.saturating_sub(state.decided) as f64 / 1e9
     }
 
+    /// Whether the attempt that ended last outran its bound, so that what it brought is dropped (T3).
+    #[getter]
+    fn timed_out(&self) -> bool {
+        self.state().call.last() == Outcome::Timeout
+    }
+
     /// Why the call ended, in words.
     #[getter]
     fn stop(&self) -> &'static str {
@@ -172,7 +179,13 @@ impl Call {
     fn context(slf: &Bound<'_, Call>) -> PyResult<Py<Attempt>> {
         let call = slf.get().state().call;
         let bound = slf.get().bound();
-        let attempt = Attempt { of: slf.clone().unbind(), call, bound, given_up: AtomicBool::new(false), hint: AtomicU64::new(NO_HINT) };
+        let attempt = Attempt {
+            of: slf.clone().unbind(),
+            call,
+            bound,
+            given_up: AtomicBool::new(false),
+            hint: AtomicU64::new(NO_HINT),
+        };
         Py::new(slf.py(), attempt)
     }
 
@@ -219,6 +232,22 @@ impl Call {
         self.proxy.retry_line(&call, wait, error)
     }
 
+    /// What is said of an attempt that outran its bound.
+    fn timeout_text(&self) -> String {
+        let state = self.state();
+        self.proxy.error_message(Code::Timeout, Some(&state.call), state.decided)
+    }
+
+    /// T3: a result came after its attempt had been given up.
+    fn note_late(&self) {
+        self.proxy.note_late();
+    }
+
+    /// O3: work outlives its bound from now on (`True`), or has ended (`False`).
+    fn note_abandoned(&self, begins: bool) {
+        if begins { self.proxy.note_abandoned() } else { self.proxy.note_abandoned_ended() }
+    }
+
     /// A4: what is noted on the app's own error.
     fn end_note(&self) -> String {
         let state = self.state();
@@ -253,11 +282,6 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The attempt was given up while its function still runs.
-    pub fn give_up(&self) {
-        self.given_up.store(true, Relaxed);
-    }
-
     fn hint(&self) -> Option<Nanos> {
         let hint = self.hint.load(Relaxed);
         (hint != NO_HINT).then_some(hint)
@@ -315,6 +339,12 @@ impl Attempt {
         // R3: garbage is ignored.
         let hint = settings::hint(length).map_or(NO_HINT, |nanos| nanos.min(NO_HINT - 1));
         self.hint.store(hint, Relaxed);
+    }
+
+    /// The attempt was given up while its function still runs.
+    #[pyo3(name = "_give_up")]
+    pub fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
     }
 
     fn __repr__(&self) -> String {

@@ -5,70 +5,41 @@
 //! while a slot is fired, and the owner disarms its slot and takes back what was sent before any more Python code runs there.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::c_ulong;
 use std::ptr::null_mut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use ambassador_core::board::{Board, Slot};
-use ambassador_core::clock::{NEVER, Nanos};
-use once::Leaked;
+use ambassador_core::clock::{NEVER, Nanos, SECOND, now};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::once::Leaked;
 use crate::pool;
-
-/// Things made once and never freed: a forked child gets fresh ones, for whatever another thread of the parent's held locked at
-/// the moment of the fork stays locked there for ever.
-pub mod once {
-    use super::*;
-
-    pub struct Leaked<T>(AtomicPtr<T>);
-
-    impl<T> Leaked<T> {
-        pub const fn new() -> Leaked<T> {
-            Leaked(AtomicPtr::new(null_mut()))
-        }
-
-        #[inline]
-        pub fn get_or(&self, make: fn() -> T) -> &'static T {
-            let present = self.0.load(SeqCst);
-            // SAFETY: what was stored came from `Box::leak` and is never freed.
-            if let Some(present) = unsafe { present.as_ref() } {
-                return present;
-            }
-            let fresh = Box::into_raw(Box::new(make()));
-            match self.0.compare_exchange(null_mut(), fresh, SeqCst, SeqCst) {
-                // SAFETY: just leaked, and never freed from now on.
-                Ok(_) => unsafe { &*fresh },
-                Err(winner) => {
-                    // SAFETY: `fresh` was not published; `winner` was, by another thread, and is never freed.
-                    unsafe {
-                        drop(Box::from_raw(fresh));
-                        &*winner
-                    }
-                }
-            }
-        }
-
-        pub fn forget(&self) {
-            self.0.store(null_mut(), SeqCst);
-        }
-    }
-}
+use crate::raw::{Kept, Object};
 
 static BOARD: Leaked<Board> = Leaked::new();
 /// How many forks lie between this process and the one that loaded the module.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-// References that are never given back; null until `install`.
-static PREPARE: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
-static INTERRUPTED: AtomicPtr<ffi::PyObject> = AtomicPtr::new(null_mut());
+/// The bit of an owner that says: interrupt by signal. Thread identifiers are addresses, far below it.
+pub const BY_SIGNAL: u64 = 1 << 63;
+/// A function that goes on after an interrupt is interrupted again: the first may have hit code that swallows exceptions, such
+/// as a `__del__`.
+const AGAIN: Nanos = SECOND;
 
-/// `prepare(ident)` makes a thread ready to be interrupted and says whether that goes by signal; `interrupted` is the exception.
-pub fn install(prepare: Py<PyAny>, interrupted: Py<PyAny>) {
-    PREPARE.store(prepare.into_ptr(), SeqCst);
-    INTERRUPTED.store(interrupted.into_ptr(), SeqCst);
+static PREPARE: Kept = Kept::nothing();
+static INTERRUPTED: Kept = Kept::nothing();
+
+/// The thread that runs signal handlers.
+static MAIN: AtomicU64 = AtomicU64::new(0);
+
+/// `main` is the main thread's identifier; `prepare()` makes the present thread ready to be interrupted, and gives its identifier, with [`BY_SIGNAL`] if it can be
+/// interrupted so; `interrupted` is the exception.
+pub fn install(main: u64, prepare: Py<PyAny>, interrupted: Py<PyAny>) {
+    MAIN.store(main, Relaxed);
+    PREPARE.keep(prepare);
+    INTERRUPTED.keep(interrupted);
 }
 
 #[inline]
@@ -85,10 +56,8 @@ struct Bounds {
     depth: Cell<usize>,
     /// When `slots` was made, plus one; 0 before.
     prepared: Cell<u32>,
-    /// Slots below this depth are of calls that a parent process has in flight.
-    inherited: Cell<usize>,
     /// The job that this thread runs as a worker.
-    job: RefCell<Option<Arc<pool::Progress>>>,
+    job: Cell<*const pool::Job>,
 }
 
 thread_local! {
@@ -97,27 +66,31 @@ thread_local! {
             slots: RefCell::new(Vec::new()),
             depth: Cell::new(0),
             prepared: Cell::new(0),
-            inherited: Cell::new(0),
-            job: RefCell::new(None),
+            job: Cell::new(std::ptr::null()),
         }
     };
 }
 
 /// To be called before a bounded function runs: makes this thread known to the watchdog. Runs Python code, but only the
-/// first time.
+/// first time. `false` when that failed; an error is set then.
 #[inline]
-pub fn ready(py: Python<'_>) -> PyResult<()> {
-    if BOUNDS.with(|bounds| bounds.prepared.get()) == generation() + 1 {
-        return Ok(());
-    }
-    prepare(py)
+pub fn ready() -> bool {
+    BOUNDS.with(|bounds| bounds.prepared.get()) == generation() + 1 || prepare()
 }
 
 #[cold]
-fn prepare(py: Python<'_>) -> PyResult<()> {
+fn prepare() -> bool {
+    // SAFETY: only code that holds the GIL runs functions.
+    let py = unsafe { Python::assume_attached() };
     // SAFETY: null or a reference that is never given back.
-    let prepare = unsafe { Bound::from_borrowed_ptr_or_opt(py, PREPARE.load(SeqCst)) };
-    let ident: u64 = prepare.map_or(Ok(0), |prepare| prepare.call0()?.extract())?;
+    let prepare = unsafe { Bound::from_borrowed_ptr_or_opt(py, PREPARE.get()) };
+    let ident: u64 = match prepare.map_or(Ok(0), |prepare| prepare.call0()?.extract()) {
+        Ok(ident) => ident,
+        Err(error) => {
+            error.restore(py);
+            return false;
+        }
+    };
     BOUNDS.with(|bounds| {
         let depth = bounds.depth.get();
         let mut slots = bounds.slots.borrow_mut();
@@ -126,7 +99,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
         slots.extend((0..=depth).map(|_| board().slot(ident)));
         bounds.prepared.set(generation() + 1);
     });
-    Ok(())
+    true
 }
 
 /// The function that runs next on this thread ends at `bound`. Whether there is something to disarm.
@@ -162,58 +135,102 @@ pub fn disarm() -> bool {
 
 /// Takes back an interrupt that was sent and has not arrived. Whether one is due all the same, for a call around this one.
 pub fn take_back() -> bool {
-    let ident = BOUNDS.with(|bounds| bounds.slots.borrow().first().map(|slot| slot.owner()));
-    if let Some(ident) = ident {
+    let owner = BOUNDS.with(|bounds| bounds.slots.borrow().first().map(|slot| slot.owner()));
+    if let Some(owner) = owner {
         // SAFETY: the GIL is held: only attached code gets here. Null takes an exception back.
-        unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, null_mut()) };
+        unsafe { ffi::PyThreadState_SetAsyncExc((owner & !BY_SIGNAL) as _, null_mut()) };
     }
-    due() || BOUNDS.with(|bounds| bounds.job.borrow().as_ref().is_some_and(|job| job.is_abandoned()))
+    due()
 }
 
-/// Whether a bound of this thread has passed whose function still runs.
+/// Whether what runs on this thread has outrun a bound: one of its slots, or that of the job which it runs as a worker.
 pub fn due() -> bool {
-    BOUNDS.with(|bounds| bounds.slots.borrow().iter().take(bounds.depth.get()).any(|slot| slot.has_fired()))
+    BOUNDS.with(|bounds| {
+        let outran = bounds.slots.borrow().iter().take(bounds.depth.get()).any(|slot| slot.has_fired());
+        // SAFETY: null, or the job that this thread is running, which it keeps alive.
+        outran || unsafe { bounds.job.get().as_ref() }.is_some_and(pool::Job::is_abandoned)
+    })
 }
 
-/// Whether this thread runs on behalf of a bounded call.
+/// Whether this thread runs on behalf of a bounded call, so that its waits must stay interruptible.
 pub fn is_nested() -> bool {
-    BOUNDS.with(|bounds| bounds.depth.get() > 0 || bounds.job.borrow().is_some())
+    BOUNDS.with(|bounds| bounds.depth.get() > 0 || !bounds.job.get().is_null())
 }
 
-/// The job that this thread runs as a worker from now on.
-pub fn works_on(job: Option<Arc<pool::Progress>>) {
-    BOUNDS.with(|bounds| drop(bounds.job.replace(job)));
+/// Whether signals' handlers run on this thread, so that its waits must look for them.
+pub fn is_main_thread() -> bool {
+    thread_ident() == MAIN.load(Relaxed)
+}
+
+/// This thread, as Python knows it.
+pub fn thread_ident() -> u64 {
+    // SAFETY: reads the identifier of the present thread.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// The interrupt, to be raised now, if this thread has outrun a bound.
+pub fn raised(py: Python<'_>) -> Option<PyErr> {
+    if !due() {
+        return None;
+    }
+    // SAFETY: null, or a class that is never freed.
+    let class = unsafe { Bound::from_borrowed_ptr_or_opt(py, interrupted()) }?;
+    class.call0().map_or_else(Some, |interrupt| Some(PyErr::from_value(interrupt)))
+}
+
+/// The job that this thread runs as a worker from now on; null for none.
+pub fn works_on(job: *const pool::Job) {
+    BOUNDS.with(|bounds| bounds.job.set(job));
 }
 
 /// Sends the interrupt to a thread, to be raised at its next Python instruction.
 pub fn send(ident: u64) {
-    let interrupted = INTERRUPTED.load(SeqCst);
-    if !interrupted.is_null() {
+    if !interrupted().is_null() {
         // SAFETY: the GIL is held: only attached code gets here. The exception class is never freed.
-        unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, interrupted) };
+        unsafe { ffi::PyThreadState_SetAsyncExc((ident & !BY_SIGNAL) as _, interrupted()) };
     }
 }
 
 /// The exception class, borrowed; null before `install`.
-pub fn interrupted() -> *mut ffi::PyObject {
-    INTERRUPTED.load(SeqCst)
+#[inline]
+pub fn interrupted() -> Object {
+    INTERRUPTED.get()
 }
 
-/// One round of the watchdog; see `watch` of the module.
+/// What the watchdog interrupted and still runs, and when it is interrupted again.
+static GOING_ON: Leaked<std::sync::Mutex<Vec<(Arc<Slot>, Nanos)>>> = Leaked::new();
+
+/// One round of the watchdog: waits until bounds have passed, and interrupts their threads. Gives the identifier of a thread
+/// that shall be sent a signal, or 0.
 pub fn watch(py: Python<'_>) -> u64 {
+    // Only the watchdog's own thread ever holds this.
+    let going_on = GOING_ON.get_or(Default::default);
+    let mut going_on = going_on.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    going_on.retain(|(slot, _)| slot.has_fired());
+    let again = going_on.iter().map(|(_, again)| *again).min().unwrap_or(NEVER);
     let mut fired = Vec::new();
-    py.detach(|| board().wait(&mut fired));
-    let mut main = 0;
-    for slot in fired {
+    py.detach(|| board().wait_until(again, &mut fired));
+    let at = now();
+    going_on.extend(fired.into_iter().map(|slot| (slot, at)));
+    let mut by_signal = 0;
+    for (slot, again) in going_on.iter_mut() {
         // With the GIL held, so that the owner cannot disarm between the look and the sending.
-        if slot.has_fired() {
-            match slot.owner() {
-                owner if owner & BY_SIGNAL != 0 => main = owner & !BY_SIGNAL,
-                owner => send(owner),
+        if slot.has_fired() && *again <= at {
+            *again = at + AGAIN;
+            if slot.owner() & BY_SIGNAL == 0 {
+                send(slot.owner());
+            } else {
+                by_signal = slot.owner() & !BY_SIGNAL;
             }
         }
     }
-    main
+    by_signal
 }
 
-fn main_slots_fired() {}
+/// F3: what belongs to the parent's threads and calls is left behind.
+pub fn forked() {
+    GENERATION.fetch_add(1, Relaxed);
+    MAIN.store(thread_ident(), Relaxed);
+    BOARD.forget();
+    GOING_ON.forget();
+}

@@ -3,15 +3,18 @@
 //! What goes on after a first failure (waits, logging, notes) is Python, in `python/ambassador_proxy/`.
 //!
 //! User code is never run with a Rust frame below it that has something to drop: at the end of the interpreter CPython
-//! ends daemon threads by unwinding them, and such a frame would turn that into an abort (F4). See `direct`.
+//! ends daemon threads by unwinding them, and such a frame would turn that into an abort (F4). See `raw` and `direct`.
 
 mod call;
 mod direct;
 mod interrupt;
+mod once;
 mod pool;
 mod proxy;
 mod raise;
+mod raw;
 mod settings;
+mod wrapped;
 
 use pyo3::prelude::*;
 
@@ -23,33 +26,35 @@ mod _native {
     #[pymodule_export]
     use call::{Attempt, Call};
     #[pymodule_export]
-    use pool::{Job, Worker};
+    use pool::{run_on_worker, worker_threads};
     #[pymodule_export]
     use proxy::Proxy;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        direct::add_methods(module.py())?;
-        let timed_out = direct::timed_out(module.py())?;
-        module.add("TIMED_OUT", timed_out)?;
+        direct::add(module)?;
+        wrapped::add(module)?;
+        module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add_decisions(module)
     }
 
-    /// The parts of the native way that are written in Python: what goes on after a first attempt, the way over a worker, the
-    /// asynchronous way, and what the thread-bound parts need.
+    /// The parts of the way that are written in Python: what goes on after a first attempt, whole calls of plain and of
+    /// coroutine functions, what tells them apart, and what the thread-bound parts need.
     #[pyfunction]
-    #[pyo3(name = "install")]
+    #[allow(clippy::too_many_arguments)]
     fn install(
         go_on: Py<PyAny>,
-        over_worker: Py<PyAny>,
-        as_coroutine: Py<PyAny>,
-        prepare: Py<PyAny>,
+        drive: Py<PyAny>,
+        drive_async: Py<PyAny>,
+        is_async: Py<PyAny>,
         start_worker: Py<PyAny>,
+        main_thread: u64,
+        prepare: Py<PyAny>,
         interrupted: Py<PyAny>,
     ) {
-        direct::install(go_on, over_worker, as_coroutine);
-        interrupt::install(prepare, interrupted);
+        direct::install(go_on, drive, drive_async, is_async);
         pool::install(start_worker);
+        interrupt::install(main_thread, prepare, interrupted);
     }
 
     /// The version of this package and of the core.
@@ -58,23 +63,17 @@ mod _native {
         ambassador_core::version()
     }
 
-    /// Whether calling this gives a coroutine, as far as can be told without calling it.
-    #[pyfunction]
-    fn is_coroutine_function(function: &Bound<'_, PyAny>) -> bool {
-        direct::is_coroutine_function(function)
-    }
-
-    /// Blocks the one watchdog thread until bounds have passed, and interrupts the threads that they belong to; answers with
-    /// the ident of the main thread when that one needs a signal, else with 0.
+    /// One round of the watchdog: waits until bounds have passed, and interrupts their threads by asynchronous exceptions.
+    /// Gives the identifier of a thread that is to be sent a signal instead, or 0.
     #[pyfunction]
     fn watch(py: Python<'_>) -> u64 {
         interrupt::watch(py)
     }
 
-    /// Interrupts a thread by an asynchronous exception, if one of its bounds has fired.
+    /// Interrupts a thread by an asynchronous exception.
     #[pyfunction]
-    fn interrupt_main(py: Python<'_>, ident: u64) {
-        interrupt::interrupt_main(py, ident);
+    fn interrupt_thread(ident: u64) {
+        interrupt::send(ident);
     }
 
     /// Whether a bound of this thread has passed whose function still runs.

@@ -8,6 +8,7 @@ use ambassador_core::clock::{Nanos, now};
 use ambassador_core::policy::RunIn;
 use ambassador_core::proxy::Begin;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -42,7 +43,9 @@ impl Proxy {
 }
 
 pub fn not_set_up() -> PyErr {
-    PyRuntimeError::new_err("this proxy has no target yet: a subclass with an __init__ of its own must call super().__init__(target_host)")
+    PyRuntimeError::new_err(
+        "this proxy has no target yet: a subclass with an __init__ of its own must call super().__init__(target_host)",
+    )
 }
 
 #[pymethods]
@@ -53,8 +56,19 @@ impl Proxy {
         Proxy { set_up: OnceLock::new() }
     }
 
+    /// Rules may lead back to the proxy. A cycle breaks elsewhere, so there is no `__clear__`: a call under way needs its rules.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.get().map_or(Ok(()), |set_up| visit.call(&set_up.rules))
+    }
+
     /// Called once by `__init__`.
-    fn _set_up(&self, target: &Bound<'_, PyAny>, edits: &Bound<'_, PyDict>, rules: Py<PyAny>, sees_values: bool) -> PyResult<()> {
+    fn _set_up(
+        &self,
+        target: &Bound<'_, PyAny>,
+        edits: &Bound<'_, PyDict>,
+        rules: Py<PyAny>,
+        sees_values: bool,
+    ) -> PyResult<()> {
         let py = target.py();
         let settings = settings::read(target, edits)?.map_err(|wrong| raise::config(py, &wrong))?;
         let core = AmbassadorProxy::from_settings(settings);

@@ -20,7 +20,13 @@ pub fn config(py: Python<'_>, wrong: &ConfigError) -> PyErr {
 }
 
 /// The exception of that code, for a call of this proxy.
-pub fn error<'py>(py: Python<'py>, proxy: &AmbassadorProxy, code: Code, call: Option<&Call>, now: Nanos) -> PyResult<Bound<'py, PyAny>> {
+pub fn error<'py>(
+    py: Python<'py>,
+    proxy: &AmbassadorProxy,
+    code: Code,
+    call: Option<&Call>,
+    now: Nanos,
+) -> PyResult<Bound<'py, PyAny>> {
     let kwargs = PyDict::new(py);
     kwargs.set_item("target", proxy.target())?;
     kwargs.set_item("attempts", call.map_or(0, Call::attempt))?;

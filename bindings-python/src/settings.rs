@@ -16,7 +16,8 @@ pub fn read(target: &Bound<'_, PyAny>, edits: &Bound<'_, PyDict>) -> PyResult<Re
         _ => {
             // What a target may be is the core's to say, and it says so to any wrong one.
             let sample = Settings::new(" ", Spelling::Python).err();
-            let (field, allowed) = sample.map_or_else(|| ("target_host".into(), "a host".into()), |e| (e.field, e.allowed));
+            let (field, allowed) =
+                sample.map_or_else(|| ("target_host".into(), "a host".into()), |e| (e.field, e.allowed));
             return Ok(Err(ConfigError::new(field, shown(target), allowed)));
         }
     };

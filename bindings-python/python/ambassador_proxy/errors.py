@@ -18,8 +18,8 @@ class AmbassadorError(Exception):
     """An error of the ambassador's own, rather than of the function that it called.
 
     ``code`` is the same in every language. ``target`` is what was called, ``attempts`` how often, ``elapsed`` how long
-    that took, in seconds; ``retry_after``, in seconds, is when to come again, where that is known. The last real failure is
-    the ``__cause__``.
+    that took, in seconds; ``retry_after``, in seconds, is when to come again, where that is known. The last real
+    failure is the ``__cause__``.
     """
 
     code = "INTERNAL"

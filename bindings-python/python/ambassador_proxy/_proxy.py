@@ -1,0 +1,183 @@
+"""``AmbassadorProxy``: the front door, and what goes with it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+
+from ambassador_proxy import _drive, _drive_async, _native, _threads
+from ambassador_proxy._settings import (
+    Backoff,
+    Classify,
+    Errors,
+    Jitter,
+    Policy,
+    RunIn,
+    Seconds,
+    backoff_edits,
+    rules_of,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_DEFAULT: Any = object()
+
+
+def is_async(fn: object) -> bool:
+    """Whether calling it gives a coroutine."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+_native.install(
+    _drive.go_on,
+    _drive.drive,
+    _drive_async.drive_async,
+    is_async,
+    _threads.start_worker,
+    threading.main_thread().ident or 0,
+    _threads.prepare,
+    _threads.Interrupted,
+)
+
+
+class AmbassadorProxy(_native.Proxy):
+    """The ambassador for one target: retries, timeouts and deadlines for what an app calls there.
+
+    ``target_host`` is a host, with a port if needed, or the URL of one. ``max_retries`` counts attempts in all, 1 to
+    100. ``timeout`` bounds each attempt, in seconds or as a ``timedelta``; ``None`` is unbounded. ``deadline`` bounds
+    the whole call, waits included.
+
+    ``backoff`` is a ``Backoff``, a mapping of its fields, or ``None`` for no waits. ``retry_on`` and ``not_on`` are
+    error types or a predicate; ``classify(error, value)`` sees either end of an attempt (``error`` is ``None`` after a
+    success) and says ``"ok"``, ``"retry"``, ``"fail"``, or ``None`` to leave it to the others.
+
+    ``run_in`` says where plain functions run: ``"worker"``, the default when there is a bound, is a thread of the
+    ambassador's, so that the caller always gets control back; ``"caller"``, the default otherwise, is the caller's own
+    thread, interrupted at the bound. Coroutine functions always run on the caller's event loop.
+
+    Two proxies for one target share its state; ``name`` sets one apart. Nothing needs to be closed.
+
+    Raises ``ConfigError`` when a setting is wrong; it names the field, the value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        target_host: str,
+        max_retries: int = _DEFAULT,
+        timeout: Seconds | None = _DEFAULT,
+        *,
+        deadline: Seconds | None = None,
+        backoff: Backoff | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        retry_on: Errors | None = None,
+        not_on: Errors | None = None,
+        classify: Classify | None = None,
+        run_in: RunIn = _DEFAULT,
+        name: str = _DEFAULT,
+        **unknown: object,
+    ) -> None:
+        edits: dict[str, object] = {
+            "max_retries": max_retries,
+            "timeout": timeout,
+            "deadline": deadline,
+            "run_in": run_in,
+            "name": name,
+            "retry_on": retry_on,
+            "not_on": not_on,
+            "classify": classify,
+            **unknown,
+        }
+        edits = {field: value for field, value in edits.items() if value is not _DEFAULT}
+        if backoff is not _DEFAULT:
+            edits |= backoff_edits(backoff)
+        rules = rules_of(edits)
+        self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
+
+    @overload
+    def execute(
+        self,
+        fn: Callable[Concatenate[_native.Attempt, P], Coroutine[Any, Any, T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def execute(self, fn: Callable[Concatenate[_native.Attempt, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def execute(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """``call``, for a function that wants to know its attempt: calls ``fn(attempt, *args, **kwargs)``.
+
+        >>> from ambassador_proxy import AmbassadorProxy
+        >>> AmbassadorProxy("payment-api.example.com").execute(lambda attempt: attempt.attempt)
+        1
+        """
+        if not callable(fn):
+            # The native side says what is wrong.
+            return self.call(fn)
+        drive = _drive_async.drive_async if is_async(fn) else _drive.drive
+        return drive(self, fn, args, kwargs or None, with_context=True)
+
+    @overload
+    def wrap(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def wrap(self, fn: Callable[P, T], /) -> Callable[P, T]: ...
+    def wrap(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """A decorator: the function, called through this proxy. Keeps its name, docs and signature; methods stay
+        methods.
+
+        >>> from ambassador_proxy import AmbassadorProxy
+        >>> @AmbassadorProxy("payment-api.example.com").wrap
+        ... def charge(amount):
+        ...     return f"charged: {amount}"
+        >>> charge(99.99)
+        'charged: 99.99'
+        """
+        if not callable(fn):
+            return self.call(fn)
+        if is_async(fn):
+
+            @functools.wraps(fn)
+            async def wrapped(*args: Any, **kwargs: Any) -> Any:
+                return await _drive_async.drive_async(self, fn, args, kwargs or None)
+
+            return wrapped
+        return functools.update_wrapper(_native.wrap(self, fn), fn)
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force."""
+        settings = self._policy()
+        return Policy(**{**settings, "backoff": Backoff(**settings["backoff"])})
+
+    def health(self) -> dict[str, Any]:
+        """The state of this target: calls in flight, calls and attempts by outcome, retries, late results."""
+        health: dict[str, Any] = json.loads(self._health())
+        return health
+
+    def __repr__(self) -> str:
+        return f"<AmbassadorProxy {self.target}>"
+
+
+def shutdown(timeout: float = 30.0) -> bool:
+    """Refuses new calls from now on, and waits at most ``timeout`` seconds for those in flight. Whether all of them
+    ended.
+
+    Nothing needs this at the end of a program; it is for those who want to know that nothing is under way.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        # In slices, so that Ctrl-C is heard.
+        if _native.drain(max(0.0, min(left, 0.05))):
+            return True
+        if left <= 0:
+            return False
+
+
+__all__ = ["AmbassadorProxy", "Backoff", "Jitter", "Policy", "shutdown"]

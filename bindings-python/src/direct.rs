@@ -1,0 +1,425 @@
+//! The quick way: `proxy.call(fn, …)` on the caller's own thread. A first attempt that succeeds goes through here and the core,
+//! and nothing else: no object is made, no Python code runs but the function itself. Everything else (a failure, a worker, a
+//! coroutine) goes on in Python, in `_drive.py`.
+//!
+//! The function runs between `arm` and `disarm` of its bound. From its return to `disarm` no Python code runs on this thread
+//! and the GIL is held, so no interrupt can slip in between (see `interrupt`).
+
+use std::ptr::null_mut;
+
+use ambassador_core::Code;
+use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome};
+use ambassador_core::clock::{NEVER, now};
+use ambassador_core::proxy::Begin;
+use pyo3::prelude::*;
+use pyo3::{PyTypeInfo, ffi};
+
+use crate::call::Call;
+use crate::proxy::{Proxy, SetUp, not_set_up};
+use crate::raw::{self, Kept, Object};
+use crate::{interrupt, pool, raise};
+
+/// Stands for the result of a function that outran its bound.
+pub static TIMED_OUT: Kept = Kept::nothing();
+
+// Parts of the way that are written in Python.
+static GO_ON: Kept = Kept::nothing();
+static DRIVE: Kept = Kept::nothing();
+static DRIVE_ASYNC: Kept = Kept::nothing();
+static IS_ASYNC: Kept = Kept::nothing();
+
+// Classes whose exact instances are recognized.
+static FUNCTION: Kept = Kept::nothing();
+static METHOD: Kept = Kept::nothing();
+static COROUTINE: Kept = Kept::nothing();
+static FUNC: Kept = Kept::nothing();
+static CODE: Kept = Kept::nothing();
+static CO_FLAGS: Kept = Kept::nothing();
+
+/// `inspect.CO_COROUTINE`.
+const CO_COROUTINE: std::ffi::c_long = 0x80;
+
+/// `go_on(proxy, call, fn, args, kwargs, value, error)` continues after a first attempt; `drive(proxy, fn, args, kwargs)` makes a
+/// whole call; `drive_async` the same for a coroutine function; `is_async(fn)` tells whether it is one.
+pub fn install(go_on: Py<PyAny>, drive: Py<PyAny>, drive_async: Py<PyAny>, is_async: Py<PyAny>) {
+    GO_ON.keep(go_on);
+    DRIVE.keep(drive);
+    DRIVE_ASYNC.keep(drive_async);
+    IS_ASYNC.keep(is_async);
+}
+
+/// Gives `Proxy` its method `call`, and the module what else runs user code.
+pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    raw::look_up();
+    let types = py.import("types")?;
+    for (kept, name) in [(&FUNCTION, "FunctionType"), (&METHOD, "MethodType"), (&COROUTINE, "CoroutineType")] {
+        kept.keep(types.getattr(name)?.unbind());
+    }
+    for (kept, name) in [(&FUNC, "__func__"), (&CODE, "__code__"), (&CO_FLAGS, "co_flags")] {
+        kept.keep(pyo3::types::PyString::intern(py, name).into_any().unbind());
+    }
+    // Told from every value of a function's own by being nobody else's.
+    TIMED_OUT.keep(py.import("builtins")?.getattr("object")?.call0()?.unbind());
+    // SAFETY: null was never stored: kept above.
+    module.add("TIMED_OUT", unsafe { Bound::from_borrowed_ptr(py, TIMED_OUT.get()) })?;
+
+    let class = Proxy::type_object(py);
+    let call_method = Box::leak(Box::new(raw::method(c"call", call, CALL_DOC)));
+    // SAFETY: the class is alive; the definition lives for ever.
+    let descriptor = unsafe {
+        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), call_method);
+        Bound::from_owned_ptr_or_err(py, descriptor)?
+    };
+    class.setattr("call", descriptor)?;
+    for function in [
+        raw::method(
+            c"run_here",
+            run_here,
+            c"Runs one attempt on the present thread: run_here(call, fn, args, kwargs).",
+        ),
+        raw::method(c"work", pool::work, c"What a worker thread runs."),
+    ] {
+        let definition = Box::leak(Box::new(function));
+        // SAFETY: the definition lives for ever.
+        let function =
+            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut()))? };
+        module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)?;
+    }
+    Ok(())
+}
+
+const CALL_DOC: &std::ffi::CStr = c"call($self, fn, /, *args, **kwargs)
+--
+
+Calls ``fn(*args, **kwargs)`` until it succeeds, may not be tried again, or no attempt is left.
+
+Returns what the function returned. For a coroutine function, returns an awaitable of that, which runs on the caller's own
+event loop. Every ``Exception`` may be tried again, unless ``retry_on``, ``not_on`` or ``classify`` say otherwise; the last one is
+raised as it is, with a note of what was tried.
+
+Raises ``CallTimeoutError`` when the last attempt outran ``timeout``, and ``DeadlineExceededError`` when the whole call outran
+``deadline``.
+
+>>> from ambassador_proxy import AmbassadorProxy
+>>> AmbassadorProxy(\"payment-api.example.com\").call(max, 2, 3)
+3
+";
+
+/// How a function is called.
+enum Kind {
+    Plain,
+    Coroutine,
+    /// An error is set.
+    Neither,
+}
+
+#[inline]
+unsafe fn kind_of(function: Object) -> Kind {
+    // SAFETY: the GIL is held and the function is valid; what `PyObject_GetAttr` gives is given back.
+    unsafe {
+        if raw::is_exactly(function, &FUNCTION) {
+            return kind_of_function(function);
+        }
+        if raw::is_exactly(function, &METHOD) {
+            let function = ffi::PyObject_GetAttr(function, FUNC.get());
+            if function.is_null() {
+                return Kind::Neither;
+            }
+            let kind = if raw::is_exactly(function, &FUNCTION) { kind_of_function(function) } else { asked(function) };
+            ffi::Py_DECREF(function);
+            return kind;
+        }
+        if ffi::Py_TYPE(function) == &raw mut ffi::PyCFunction_Type { Kind::Plain } else { asked(function) }
+    }
+}
+
+#[inline]
+unsafe fn kind_of_function(function: Object) -> Kind {
+    // SAFETY: as `kind_of`.
+    unsafe {
+        let code = ffi::PyObject_GetAttr(function, CODE.get());
+        if code.is_null() {
+            return Kind::Neither;
+        }
+        let flags = ffi::PyObject_GetAttr(code, CO_FLAGS.get());
+        ffi::Py_DECREF(code);
+        if flags.is_null() {
+            return Kind::Neither;
+        }
+        let number = ffi::PyLong_AsLong(flags);
+        ffi::Py_DECREF(flags);
+        if number & CO_COROUTINE != 0 { Kind::Coroutine } else { Kind::Plain }
+    }
+}
+
+#[cold]
+unsafe fn asked(function: Object) -> Kind {
+    // SAFETY: as `kind_of`.
+    unsafe {
+        if ffi::PyCallable_Check(function) == 0 {
+            let class = ffi::PyObject_GetAttrString(ffi::Py_TYPE(function).cast(), c"__name__".as_ptr());
+            if !class.is_null() {
+                let message = c"expected a function to call, not an object of class %U; pass the function itself, and its arguments after it";
+                ffi::PyErr_Format(ffi::PyExc_TypeError, message.as_ptr(), class);
+                ffi::Py_DECREF(class);
+            }
+            return Kind::Neither;
+        }
+        let answer = raw::vectorcall(IS_ASYNC.get(), &function, 1, null_mut());
+        if answer.is_null() {
+            return Kind::Neither;
+        }
+        let is_async = answer == ffi::Py_True();
+        ffi::Py_DECREF(answer);
+        if is_async { Kind::Coroutine } else { Kind::Plain }
+    }
+}
+
+/// `Proxy.call(fn, *args, **kwargs)`.
+unsafe extern "C-unwind" fn call(proxy: Object, args: *const Object, count: isize, names: Object) -> Object {
+    // SAFETY: called by the interpreter: `args` holds `count` references, and one for each name.
+    unsafe {
+        if count < 1 {
+            ffi::PyErr_SetString(
+                ffi::PyExc_TypeError,
+                c"call() needs the function to call as its first argument".as_ptr(),
+            );
+            return null_mut();
+        }
+        let function = *args;
+        match kind_of(function) {
+            Kind::Plain => plain(proxy, function, args.add(1), count as usize - 1, names),
+            Kind::Coroutine => packed(&DRIVE_ASYNC, proxy, function, args.add(1), count as usize - 1, names),
+            Kind::Neither => null_mut(),
+        }
+    }
+}
+
+/// A call of a function that is no coroutine function.
+///
+/// # Safety
+/// The GIL is held; `proxy` is a `Proxy`; the rest is as for a vectorcall.
+#[inline]
+pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count: usize, names: Object) -> Object {
+    // SAFETY: as this function asks of its caller. Nothing here is to be dropped while user code runs.
+    unsafe {
+        let Some(set_up) = set_up(proxy) else { return null_mut() };
+        if !set_up.on_caller {
+            return packed(&DRIVE, proxy, function, args, count, names);
+        }
+        let entered = now();
+        let mut call = match set_up.core.begin(entered) {
+            Begin::Run(call) => call,
+            Begin::Refuse(code) => return refuse(set_up, code),
+            // F1: once, directly.
+            Begin::Direct => return raw::vectorcall(function, args, count, names),
+        };
+        let generation = interrupt::generation();
+        let bound = call.bound();
+        if bound != NEVER && !interrupt::ready() {
+            set_up.core.cancel(&mut call, now());
+            return null_mut();
+        }
+        let armed = interrupt::arm(bound);
+        let result = raw::vectorcall(function, args, count, names);
+        let fired = armed && interrupt::disarm();
+        if !result.is_null() && !fired && !set_up.sees_values && !raw::is_exactly(result, &COROUTINE) {
+            let at = now();
+            if at <= bound && generation == interrupt::generation() {
+                let decision = set_up.core.settle(&mut call, at, Outcome::Ok, None);
+                debug_assert!(matches!(decision, Decision::Finish(Give::Value, _)));
+                return result;
+            }
+        }
+        more(proxy, set_up, call, function, args, count, names, result, fired, generation)
+    }
+}
+
+/// Whatever did not simply succeed.
+#[cold]
+#[allow(clippy::too_many_arguments)]
+unsafe fn more(
+    proxy: Object,
+    set_up: &SetUp,
+    mut call: CoreCall,
+    function: Object,
+    args: *const Object,
+    count: usize,
+    names: Object,
+    result: Object,
+    fired: bool,
+    generation: u32,
+) -> Object {
+    // SAFETY: as `plain`; `result` is owned, and null when an error is set.
+    unsafe {
+        let error = if result.is_null() { raw::take_error() } else { null_mut() };
+        if generation != interrupt::generation() {
+            ffi::Py_XDECREF(result);
+            ffi::Py_XDECREF(error);
+            return forked(set_up, &call);
+        }
+        let mut value = result;
+        let mut raised = error;
+        if fired {
+            let due = interrupt::take_back();
+            if !error.is_null() && is_interrupt(error) {
+                ffi::Py_DECREF(error);
+                raised = null_mut();
+                value = TIMED_OUT.get();
+                ffi::Py_INCREF(value);
+            }
+            // A bound around this call has passed too: this one is over.
+            if due {
+                set_up.core.cancel(&mut call, now());
+                ffi::Py_XDECREF(value);
+                ffi::Py_XDECREF(raised);
+                ffi::PyErr_SetNone(interrupt::interrupted());
+                return null_mut();
+            }
+        }
+        let call = Call::of(&set_up.core, call).into_object();
+        if call.is_null() {
+            ffi::Py_XDECREF(value);
+            ffi::Py_XDECREF(raised);
+            return null_mut();
+        }
+        let Some((tuple, dict)) = raw::pack(args, count, names) else {
+            ffi::Py_XDECREF(value);
+            ffi::Py_XDECREF(raised);
+            ffi::Py_DECREF(call);
+            return null_mut();
+        };
+        let none = ffi::Py_None();
+        let or_none = |object: Object| if object.is_null() { none } else { object };
+        let all = [proxy, call, function, tuple, or_none(dict), or_none(value), or_none(raised)];
+        let result = raw::vectorcall(GO_ON.get(), all.as_ptr(), all.len(), null_mut());
+        for object in [call, tuple, dict, value, raised] {
+            ffi::Py_XDECREF(object);
+        }
+        result
+    }
+}
+
+unsafe fn is_interrupt(error: Object) -> bool {
+    // SAFETY: the GIL is held; `error` is an exception.
+    unsafe { ffi::PyErr_GivenExceptionMatches(error, interrupt::interrupted()) != 0 }
+}
+
+/// A way that begins in Python: `way(proxy, function, args, kwargs)`.
+///
+/// # Safety
+/// As [`plain`].
+pub unsafe fn packed(
+    way: &Kept,
+    proxy: Object,
+    function: Object,
+    args: *const Object,
+    count: usize,
+    names: Object,
+) -> Object {
+    // SAFETY: as this function asks of its caller.
+    unsafe {
+        let Some((tuple, dict)) = raw::pack(args, count, names) else { return null_mut() };
+        let all = [proxy, function, tuple, if dict.is_null() { ffi::Py_None() } else { dict }];
+        let result = raw::vectorcall(way.get(), all.as_ptr(), all.len(), null_mut());
+        ffi::Py_DECREF(tuple);
+        ffi::Py_XDECREF(dict);
+        result
+    }
+}
+
+/// `run_here(call, fn, args, kwargs)`: what the function returned, or `TIMED_OUT` when the bound interrupted it (T1, T2).
+unsafe extern "C-unwind" fn run_here(_: Object, args: *const Object, count: isize, _: Object) -> Object {
+    // SAFETY: called by `_drive.py`, and by nothing else: with a `Call`, a function, a tuple, and a dict or None.
+    unsafe {
+        debug_assert_eq!(count, 4);
+        let (call, function, tuple, dict) = (*args, *args.add(1), *args.add(2), *args.add(3));
+        let py = Python::assume_attached();
+        let bound = Bound::from_borrowed_ptr(py, call).cast_into_unchecked::<Call>().get().bound();
+        if bound != NEVER && !interrupt::ready() {
+            return null_mut();
+        }
+        let dict = if dict == ffi::Py_None() { null_mut() } else { dict };
+        let armed = interrupt::arm(bound);
+        let result = raw::call(function, tuple, dict);
+        let fired = armed && interrupt::disarm();
+        if !fired {
+            return result;
+        }
+        let error = if result.is_null() { raw::take_error() } else { null_mut() };
+        if interrupt::take_back() {
+            ffi::Py_XDECREF(result);
+            ffi::Py_XDECREF(error);
+            ffi::PyErr_SetNone(interrupt::interrupted());
+            return null_mut();
+        }
+        if error.is_null() {
+            return result;
+        }
+        if is_interrupt(error) {
+            ffi::Py_DECREF(error);
+            let timed_out = TIMED_OUT.get();
+            ffi::Py_INCREF(timed_out);
+            return timed_out;
+        }
+        raw::set_error(error);
+        null_mut()
+    }
+}
+
+/// The settings of a proxy; `None` with an error set before `__init__`.
+///
+/// # Safety
+/// The GIL is held; `proxy` is a `Proxy` that outlives the answer.
+#[inline]
+unsafe fn set_up<'a>(proxy: Object) -> Option<&'a SetUp> {
+    // SAFETY: the method belongs to `Proxy`, so the interpreter has checked the class; a frozen class needs no borrow.
+    let found = unsafe {
+        let py = Python::assume_attached();
+        let proxy = Bound::ref_from_ptr(py, &proxy).cast_unchecked::<Proxy>();
+        (&raw const *proxy.get()).as_ref().and_then(Proxy::get)
+    };
+    if found.is_none() {
+        // SAFETY: the GIL is held.
+        not_set_up().restore(unsafe { Python::assume_attached() });
+    }
+    found
+}
+
+#[cold]
+fn refuse(set_up: &SetUp, code: Code) -> Object {
+    // SAFETY: the GIL is held.
+    let py = unsafe { Python::assume_attached() };
+    set(py, raise::error(py, &set_up.core, code, None, now()))
+}
+
+/// F3: the function forked, and this is the child.
+fn forked(set_up: &SetUp, call: &CoreCall) -> Object {
+    // SAFETY: the GIL is held.
+    let py = unsafe { Python::assume_attached() };
+    set(py, raise::error(py, &set_up.core, Code::Forked, Some(call), now()))
+}
+
+fn set(py: Python<'_>, error: PyResult<Bound<'_, PyAny>>) -> Object {
+    match error {
+        Ok(error) => PyErr::from_value(error).restore(py),
+        Err(other) => other.restore(py),
+    }
+    null_mut()
+}
+
+impl Call {
+    /// As a Python object; null, with an error set, when there is no memory.
+    fn into_object(self) -> Object {
+        // SAFETY: the GIL is held: only `more` gets here.
+        let py = unsafe { Python::assume_attached() };
+        match Py::new(py, self) {
+            Ok(call) => call.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                null_mut()
+            }
+        }
+    }
+}

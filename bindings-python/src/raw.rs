@@ -1,0 +1,179 @@
+//! The interpreter's C functions as the quick way needs them. Calls into user code are declared `C-unwind`: before 3.14 CPython
+//! ends daemon threads, when the interpreter ends, by unwinding their stacks, and the frames here must let that pass (F4).
+//! A function here that runs user code has nothing to drop.
+
+use std::mem::transmute;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use pyo3::ffi;
+
+pub type Object = *mut ffi::PyObject;
+
+/// A function of METH_FASTCALL | METH_KEYWORDS, and what PEP 590 calls a vectorcall function, but for `nargs`.
+pub type Fastcall = unsafe extern "C-unwind" fn(Object, *const Object, isize, Object) -> Object;
+type Vectorcall = unsafe extern "C-unwind" fn(Object, *const Object, usize, Object) -> Object;
+
+/// A strong reference that is never given back: to a class, or to a function of the Python side.
+pub struct Kept(AtomicPtr<ffi::PyObject>);
+
+impl Kept {
+    pub const fn nothing() -> Kept {
+        Kept(AtomicPtr::new(null_mut()))
+    }
+
+    pub fn keep(&self, object: pyo3::Py<pyo3::PyAny>) {
+        self.0.store(object.into_ptr(), Relaxed);
+    }
+
+    /// Borrowed; null before `keep`.
+    #[inline]
+    pub fn get(&self) -> Object {
+        self.0.load(Relaxed)
+    }
+}
+
+// `PyObject_Vectorcall` joined the stable ABI with 3.12, but every Python from 3.11 on exports it: looked up at run time.
+static VECTORCALL: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(null_mut());
+
+/// Finds what the stable ABI does not promise.
+pub fn look_up() {
+    // SAFETY: the name is a C string.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"PyObject_Vectorcall".as_ptr()) };
+    let packed = packed_call as *mut std::ffi::c_void;
+    VECTORCALL.store(if found.is_null() { packed } else { found }, Relaxed);
+}
+
+/// Calls without packing arguments into a tuple, where the interpreter can.
+///
+/// # Safety
+/// The GIL is held, and all references are valid; `names` is a tuple of keyword names or null.
+#[inline]
+pub unsafe fn vectorcall(function: Object, args: *const Object, count: usize, names: Object) -> Object {
+    // SAFETY: `look_up` ran when the module was loaded, and stored a function of this type.
+    let call: Vectorcall = unsafe { transmute(VECTORCALL.load(Relaxed)) };
+    // SAFETY: as this function asks of its caller.
+    unsafe { call(function, args, count, names) }
+}
+
+unsafe extern "C-unwind" fn packed_call(function: Object, args: *const Object, count: usize, names: Object) -> Object {
+    // SAFETY: as the caller of `vectorcall` promised; what is packed is given back.
+    unsafe {
+        let Some((tuple, dict)) = pack(args, count, names) else { return null_mut() };
+        let result = call(function, tuple, dict);
+        ffi::Py_DECREF(tuple);
+        ffi::Py_XDECREF(dict);
+        result
+    }
+}
+
+/// `function(*tuple, **dict)`; `dict` may be null.
+///
+/// # Safety
+/// The GIL is held, and all references are valid.
+#[inline]
+pub unsafe fn call(function: Object, tuple: Object, dict: Object) -> Object {
+    type Call = unsafe extern "C-unwind" fn(Object, Object, Object) -> Object;
+    // SAFETY: the same function, declared as one that may unwind.
+    let call: Call = unsafe { transmute(ffi::PyObject_Call as *const ()) };
+    // SAFETY: as this function asks of its caller.
+    unsafe { call(function, tuple, dict) }
+}
+
+/// The arguments of a vectorcall as a new tuple and a new dict, which is null when there are no keywords; `None` with an
+/// error set when there is no memory.
+///
+/// # Safety
+/// As [`vectorcall`].
+pub unsafe fn pack(args: *const Object, count: usize, names: Object) -> Option<(Object, Object)> {
+    // SAFETY: `args` holds `count` references and one for each name; a new tuple steals those it is given.
+    unsafe {
+        let tuple = ffi::PyTuple_New(count as isize);
+        if tuple.is_null() {
+            return None;
+        }
+        for at in 0..count {
+            let argument = *args.add(at);
+            ffi::Py_INCREF(argument);
+            ffi::PyTuple_SetItem(tuple, at as isize, argument);
+        }
+        if names.is_null() {
+            return Some((tuple, null_mut()));
+        }
+        let dict = ffi::PyDict_New();
+        let named = if dict.is_null() { 0 } else { ffi::PyTuple_Size(names) };
+        for at in 0..named {
+            let name = ffi::PyTuple_GetItem(names, at);
+            if ffi::PyDict_SetItem(dict, name, *args.add(count + at as usize)) < 0 {
+                ffi::Py_DECREF(tuple);
+                ffi::Py_DECREF(dict);
+                return None;
+            }
+        }
+        if dict.is_null() {
+            ffi::Py_DECREF(tuple);
+            return None;
+        }
+        Some((tuple, dict))
+    }
+}
+
+/// The error that is set, as an exception object with its traceback; the indicator is cleared. Null when none is set.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn take_error() -> Object {
+    // SAFETY: the three references become ours; the exception is passed on, the others are given back.
+    unsafe {
+        let (mut kind, mut value, mut traceback) = (null_mut(), null_mut(), null_mut());
+        #[allow(deprecated, reason = "its successor is not there before 3.12")]
+        ffi::PyErr_Fetch(&mut kind, &mut value, &mut traceback);
+        if kind.is_null() {
+            return null_mut();
+        }
+        #[allow(deprecated, reason = "its successor is not there before 3.12")]
+        ffi::PyErr_NormalizeException(&mut kind, &mut value, &mut traceback);
+        if !traceback.is_null() {
+            ffi::PyException_SetTraceback(value, traceback);
+        }
+        ffi::Py_XDECREF(kind);
+        ffi::Py_XDECREF(traceback);
+        value
+    }
+}
+
+/// Sets an exception object as the error; takes the reference over.
+///
+/// # Safety
+/// The GIL is held, and `exception` is an exception.
+pub unsafe fn set_error(exception: Object) {
+    // SAFETY: as this function asks of its caller.
+    unsafe {
+        ffi::PyErr_SetObject(ffi::Py_TYPE(exception).cast(), exception);
+        ffi::Py_DECREF(exception);
+    }
+}
+
+/// A method for [`add`], with the type that the interpreter's table asks for.
+pub const fn method(
+    name: &'static std::ffi::CStr,
+    function: Fastcall,
+    doc: &'static std::ffi::CStr,
+) -> ffi::PyMethodDef {
+    ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer {
+            // SAFETY: the two types differ only in that one may unwind.
+            PyCFunctionFastWithKeywords: unsafe { transmute::<Fastcall, ffi::PyCFunctionFastWithKeywords>(function) },
+        },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+/// Looks a class up whose exact instances are recognized by it.
+#[inline]
+pub unsafe fn is_exactly(object: Object, class: &Kept) -> bool {
+    // SAFETY: the object is valid.
+    unsafe { ffi::Py_TYPE(object).cast::<ffi::PyObject>() == class.get() }
+}

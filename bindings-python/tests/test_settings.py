@@ -1,0 +1,153 @@
+"""Settings: what is right, and the error of what is wrong (C1, C2); and that none is missing."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from conftest import Flaky
+
+from ambassador_proxy import AmbassadorError, AmbassadorProxy, Backoff, ConfigError, Policy, _native
+
+FIELDS = {field["name"]: field for field in json.loads(_native.settings_json())}
+
+
+def test_the_defaults_are_the_seeds(target):
+    ambassador = AmbassadorProxy(target)
+    assert (ambassador.target, ambassador.max_retries, ambassador.timeout) == (target, 3, 2.0)
+    assert ambassador.policy == Policy(
+        max_retries=3,
+        name=target,
+        timeout=2.0,
+        deadline=None,
+        run_in="worker",
+        backoff=Backoff(base=2.0, factor=2.0, max=30.0, jitter="full", hint_max=60.0),
+    )
+
+
+def test_the_seeds_constructor_takes_its_arguments_by_place_and_by_name(target):
+    for ambassador in (AmbassadorProxy(target, 5, 0.5), AmbassadorProxy(target_host=target, max_retries=5, timeout=0.5)):
+        assert (ambassador.target, ambassador.max_retries, ambassador.timeout) == (target, 5, 0.5)
+
+
+def test_every_setting_of_the_core_is_there_and_no_other():
+    parameters = set(inspect.signature(AmbassadorProxy.__init__).parameters) - {"self", "target_host", "unknown"}
+    assert parameters == {name for name in FIELDS if "." not in name}
+    backoff = set(inspect.signature(Backoff).parameters)
+    assert backoff == {name.partition(".")[2] for name in FIELDS if name.startswith("backoff.")}
+
+
+def test_every_setting_is_shown_by_the_policy(target):
+    settings = {
+        "max_retries": 7,
+        "name": "mine",
+        "timeout": 0.25,
+        "deadline": 9.5,
+        "run_in": "caller",
+        "backoff": Backoff(base=0.1, factor=3.0, max=5.0, jitter="equal", hint_max=7.0),
+    }
+    assert AmbassadorProxy(target, **settings).policy == Policy(**settings)
+
+
+def test_lengths_of_time_are_seconds_or_timedeltas(target):
+    for length in (0.25, Fraction(1, 4), timedelta(milliseconds=250)):
+        if isinstance(length, Fraction):
+            # No kind of number that the settings know.
+            with pytest.raises(ConfigError):
+                AmbassadorProxy(target, timeout=length)
+            continue
+        assert AmbassadorProxy(target, timeout=length).timeout == 0.25
+    assert AmbassadorProxy(target, timeout=2).timeout == 2.0
+    assert AmbassadorProxy(target, backoff={"base": timedelta(seconds=1)}).policy.backoff.base == 1.0
+
+
+def test_a_group_is_an_object_a_mapping_or_switched_off(target):
+    as_object = AmbassadorProxy(target, backoff=Backoff(base=0.1, jitter="none")).policy.backoff
+    as_mapping = AmbassadorProxy(target, backoff={"base": 0.1, "jitter": "none"}).policy.backoff
+    assert as_object == as_mapping == Backoff(base=0.1, factor=2.0, max=30.0, jitter="none", hint_max=60.0)
+    for off in (None, False):
+        assert AmbassadorProxy(target, backoff=off).policy.backoff.base == 0.0
+
+
+WRONG = {
+    "count": [0, -1, 101, 2.5, "3", None, True, 10**30],
+    "duration": [-1, float("nan"), float("inf"), "2", [1], True, timedelta(days=-1), 1e300],
+    "number": [0.5, -2, float("nan"), float("inf"), "2", None, True],
+    "choice": ["Full", "", 1, None, True],
+    "text": ["", 3, None, "a\nb", " spaced "],
+    "host": [5, "Exception", [ValueError], (), (ValueError, 5), KeyboardInterrupt],
+    "group": [3, "full", True and 1.5, [1]],
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_wrong_value_is_named_with_what_is_allowed(target, name):
+    field = FIELDS[name]
+    group, _, inner = name.partition(".")
+    values = [value for value in WRONG[field["kind"]] if not (name == "classify" and isinstance(value, type))]
+    for value in values:
+        settings = {group: {inner: value}} if inner else {group: value}
+        with pytest.raises(ConfigError) as caught:
+            AmbassadorProxy(target, **settings)
+        error = caught.value
+        assert (error.field, error.value, error.allowed) == (name, error.value, field["allowed"])
+        assert str(error) == f"{name}: {error.value} is not allowed; expected {field['allowed']}"
+        assert isinstance(error, AmbassadorError)
+        assert isinstance(error, ValueError)
+        assert error.code == "CONFIG"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_retries": 0}, "max_retries: 0 is not allowed; expected a whole number from 1 to 100"),
+        ({"max_retries": "3"}, "max_retries: \"3\" is not allowed; expected a whole number from 1 to 100"),
+        ({"timeout": -2}, "timeout: -2 is not allowed; expected a number of seconds above 0 and at most 31536000, or None"),
+        ({"timeout": float("nan")}, "timeout: nan is not allowed; expected a number of seconds above 0 and at most 31536000, or None"),
+        ({"backoff": {"jitter": "half"}}, 'backoff.jitter: "half" is not allowed; expected one of full, equal, decorrelated, none'),
+    ],
+)
+def test_messages_name_field_value_and_what_is_allowed(target, settings, message):
+    with pytest.raises(ConfigError) as caught:
+        AmbassadorProxy(target, **settings)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_setting_is_named_with_the_one_that_was_meant(target):
+    with pytest.raises(ConfigError, match=r"max_retrys: .* did you mean max_retries\?"):
+        AmbassadorProxy(target, max_retrys=3)
+    with pytest.raises(ConfigError, match=r"backoff\.jiter: .* did you mean backoff\.jitter\?"):
+        AmbassadorProxy(target, backoff={"jiter": "none"})
+
+
+@pytest.mark.parametrize("wrong", ["", "two words", "http://user:secret@host", "host:0", None, 5, b"host", "h\udc80st"])
+def test_a_target_that_is_no_host_is_named(wrong):
+    with pytest.raises(ConfigError) as caught:
+        AmbassadorProxy(wrong)
+    assert caught.value.field == "target_host"
+    assert "a host such as payment-api.example.com" in str(caught.value)
+
+
+def test_a_value_whose_repr_throws_is_still_told(target):
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError("broken repr")
+
+    with pytest.raises(ConfigError, match="a value that cannot be shown"):
+        AmbassadorProxy(target, timeout=Broken())
+
+
+def test_a_missing_target_is_a_type_error():
+    with pytest.raises(TypeError):
+        AmbassadorProxy()
+
+
+def test_max_retries_counts_attempts_in_all(proxy):
+    for attempts in (1, 2, 100):
+        function = Flaky(*[OSError()] * 200)
+        with pytest.raises(OSError):
+            proxy(max_retries=attempts, timeout=None).call(function)
+        assert function.calls == attempts
