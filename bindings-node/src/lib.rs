@@ -1,1 +1,17 @@
-//! To be filled.
+//! The native half of `ambassador-proxy` for Node: numbers and texts to the core and back, and nothing else. Every decision
+//! is the core's; running the user's function, its bound and its waits is JavaScript's, in `lib/`. No thread is started.
+//!
+//! | file | natives |
+//! | --- | --- |
+//! | `calls` | `begin`, `settle`, `resume`, `cancel` …: the way of a call, plain numbers, no arguments |
+//! | `exchange` | the few numbers that these natives and JavaScript read and write in turn |
+//! | `settings` | `open`, `policy`, `settings`: settings, and the life of a proxy |
+//! | `texts` | lines, messages, headers, health: what is said of calls |
+//! | `instance` | the proxies of one environment (the main thread, a worker), and their calls in flight |
+
+mod calls;
+mod exchange;
+mod instance;
+mod settings;
+mod slab;
+mod texts;

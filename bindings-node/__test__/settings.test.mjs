@@ -1,0 +1,143 @@
+// Settings (C1–C3): what is wrong with one is said at construction, by the field, the value and what is allowed; and the types
+// that TypeScript users see list the same settings as the core.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { AmbassadorError, AmbassadorProxy, ConfigError, shutdown } from "../index.mjs";
+import { TARGET, fields, rejection } from "./support.mjs";
+
+function wrong(make) {
+  try {
+    make();
+  } catch (error) {
+    assert.ok(error instanceof ConfigError && error instanceof AmbassadorError, error);
+    assert.equal(error.code, "ERR_AMBASSADOR_CONFIG");
+    assert.equal(error.message, `${error.field}: ${error.value} is not allowed; expected ${error.allowed}`);
+    return error;
+  }
+  return assert.fail("it was allowed");
+}
+
+/** The options that set one field: `backoff.baseMs` is within its group. */
+function options(name, value) {
+  const [group, field] = name.split(".");
+  return field === undefined ? { [group]: value } : { [group]: { [field]: value } };
+}
+
+const circular = {};
+circular.self = circular;
+const hostile = {
+  get [Symbol.toStringTag]() {
+    throw new Error("not shown");
+  },
+};
+
+/** What no setting of that kind may be, and how a message shows it. */
+const WRONG = {
+  count: [[0, "0"], [-1, "-1"], [101, "101"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [null, "null"], [3n, "3n"], [[3], "[ 3 ]"]],
+  duration: [[-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [-Infinity, "-Infinity"], [1e12, "1000000000000"], ["2s", '"2s"'], [true, "true"], [{}, "{}"], [() => 1, "[Function (anonymous)]"]],
+  number: [[0, "0"], [-2, "-2"], [NaN, "NaN"], [1001, "1001"], ["2", '"2"'], [null, "null"], [false, "false"]],
+  choice: [["some", '"some"'], ["", '""'], [1, "1"], [null, "null"], [["full"], "[ 'full' ]"]],
+  text: [["", '""'], [" x", '" x"'], ["a\nb", '"a\\nb"'], ["x".repeat(201), undefined], [7, "7"], [null, "null"]],
+  group: [[7, "7"], ["exponential", '"exponential"'], [[1], "[ 1 ]"], [() => 1, "[Function (anonymous)]"]],
+  host: [[7, "7"], ["TypeError", '"TypeError"'], [{}, "{}"], [true, "true"], [circular, undefined], [hostile, undefined]],
+};
+
+for (const { name, kind, allowed } of fields) {
+  test(`${name} of the wrong kind or range is refused, by its name, the value and what is allowed`, () => {
+    assert.ok(WRONG[kind].length > 0);
+    for (const [value, shown] of WRONG[kind]) {
+      const error = wrong(() => new AmbassadorProxy(TARGET, options(name, value)));
+      assert.equal(error.field, name);
+      assert.equal(error.allowed, allowed);
+      if (shown !== undefined) assert.equal(error.value, shown);
+    }
+  });
+
+  test(`${name} is left at its default by undefined`, () => {
+    const { policy } = new AmbassadorProxy(TARGET, options(name, undefined));
+    assert.deepEqual(policy, new AmbassadorProxy(TARGET).policy);
+  });
+}
+
+test("retryOn and notOn refuse what is in a list and no function", () => {
+  for (const name of ["retryOn", "notOn"]) {
+    for (const value of [[], [TypeError, "busy"], [null]]) assert.equal(wrong(() => new AmbassadorProxy(TARGET, { [name]: value })).field, name);
+  }
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { classify: [() => "ok"] })).field, "classify");
+});
+
+test("an unknown setting is refused, with the nearest one that there is", () => {
+  const error = wrong(() => new AmbassadorProxy(TARGET, { maxRetrys: 3 }));
+  assert.equal(error.field, "maxRetrys");
+  assert.match(error.allowed, /did you mean maxRetries\?$/);
+  assert.match(wrong(() => new AmbassadorProxy(TARGET, { max_retries: 3 })).allowed, /did you mean maxRetries\?$/);
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { backoff: { base: 3 } })).field, "backoff.base");
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { __proto__: null, toString: 3 })).field, "toString");
+});
+
+test("options that are none are refused", () => {
+  for (const given of [null, 3, "fast", true]) assert.equal(wrong(() => new AmbassadorProxy(TARGET, given)).field, "options");
+});
+
+test("a target that is none is refused", () => {
+  for (const [given, shown] of [["two words", '"two words"'], ["", '""'], ["user:secret@host", undefined], [undefined, "undefined"], [null, "null"], [7, "7"]]) {
+    const error = wrong(() => new AmbassadorProxy(given));
+    assert.equal(error.field, "targetHost");
+    assert.match(error.allowed, /^a host such as payment-api\.example\.com/);
+    if (shown !== undefined) assert.equal(error.value, shown);
+  }
+});
+
+test("hosts, ports, addresses and URLs are targets", () => {
+  for (const target of ["localhost", "10.0.0.7:8443", "[::1]:80", "https://payment-api.example.com/v1"]) {
+    assert.equal(new AmbassadorProxy(target).target, target);
+  }
+});
+
+test("the policy tells the settings in force, and cannot be changed", () => {
+  const { policy } = new AmbassadorProxy(TARGET);
+  assert.deepEqual(policy, {
+    maxRetries: 3,
+    name: TARGET,
+    timeoutMs: 2000,
+    deadlineMs: null,
+    backoff: { baseMs: 2000, factor: 2, maxMs: 30_000, jitter: "full", hintMaxMs: 60_000 },
+    retryOn: null,
+    notOn: null,
+    classify: null,
+  });
+  assert.ok(Object.isFrozen(policy) && Object.isFrozen(policy.backoff));
+  const mine = { maxRetries: 7, name: "pay", timeoutMs: null, deadlineMs: 0.5, backoff: { baseMs: 0, factor: 1.5, maxMs: 10, jitter: "equal", hintMaxMs: 0 }, retryOn: [TypeError], notOn: RangeError, classify: () => undefined };
+  assert.deepEqual(new AmbassadorProxy(TARGET, mine).policy, mine);
+});
+
+test("backoff can be switched off as a whole, and left on", () => {
+  for (const off of [null, false]) assert.equal(new AmbassadorProxy(TARGET, { backoff: off }).policy.backoff.baseMs, 0);
+  for (const on of [true, {}]) assert.equal(new AmbassadorProxy(TARGET, { backoff: on }).policy.backoff.baseMs, 2000);
+});
+
+test("a signal that is none is refused", async () => {
+  const proxy = new AmbassadorProxy(TARGET);
+  for (const signal of ["stop", 7, {}]) {
+    assert.equal(wrong(() => proxy.with({ signal })).field, "signal");
+    assert.equal(wrong(() => proxy.wrap(() => 1, { signal })).field, "signal");
+    assert.equal((await rejection(proxy.execute(() => 1, { signal }))).field, "signal");
+  }
+});
+
+test("a time to shut down that is none is refused", async () => {
+  for (const given of [-1, NaN, "soon", null]) assert.equal((await rejection(shutdown(given))).field, "timeoutMs");
+});
+
+test("the types list every setting of the core, and no other", () => {
+  const types = readFileSync(new URL("../index.d.ts", import.meta.url), "utf8");
+  const properties = (name) => {
+    const body = new RegExp(`^export interface ${name} \\{\\n([^]*?)^\\}`, "m").exec(types)[1];
+    return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, property]) => property);
+  };
+  const settings = [...properties("AmbassadorOptions"), ...properties("Backoff").map((field) => `backoff.${field}`)];
+  assert.deepEqual(settings.sort(), fields.map(({ name }) => name).sort());
+  assert.deepEqual(properties("Policy").sort(), properties("AmbassadorOptions").sort());
+  assert.deepEqual(Object.keys(new AmbassadorProxy(TARGET).policy).sort(), properties("Policy").sort());
+});

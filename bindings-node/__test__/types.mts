@@ -1,0 +1,88 @@
+// What TypeScript says of the package, from an ECMAScript module; checked by `npm run lint`, never run. An error that is
+// expected and does not come is an error.
+import { AmbassadorProxy, CallTimeoutError, ConfigError, shutdown, version } from "ambassador-proxy";
+import type { AmbassadorOptions, Attempt, Caller, Health, RetryMessage } from "ambassador-proxy";
+
+function is<T>(_value: T): void {}
+
+const proxy = new AmbassadorProxy("payment-api.example.com", { maxRetries: 3, timeoutMs: 2000 });
+
+async function charge(amount: number, currency = "EUR"): Promise<{ amount: number; currency: string }> {
+  return { amount, currency };
+}
+
+// call: arguments are those of the function, and so is the result, for asynchronous and other functions alike.
+is<Promise<{ amount: number; currency: string }>>(proxy.call(charge, 99.99));
+is<Promise<{ amount: number; currency: string }>>(proxy.call(charge, 99.99, "USD"));
+is<Promise<number>>(proxy.call((text: string) => text.length, "text"));
+is<Promise<void>>(proxy.call(() => {}));
+// @ts-expect-error an argument is missing
+void proxy.call(charge);
+// @ts-expect-error an argument is of another type
+void proxy.call(charge, "99.99");
+// @ts-expect-error there is one argument too many
+void proxy.call(charge, 99.99, "EUR", 1);
+// @ts-expect-error not a function
+void proxy.call(42);
+// @ts-expect-error the result is no string
+is<Promise<string>>(proxy.call(charge, 99.99));
+
+// execute
+is<Promise<number>>(
+  proxy.execute((ctx) => {
+    is<Attempt>(ctx);
+    is<number | null>(ctx.remainingMs);
+    ctx.retryAfterMs = 500;
+    // @ts-expect-error only the ambassador counts
+    ctx.attempt = 2;
+    return ctx.attempt;
+  }),
+);
+is<Promise<Response>>(
+  proxy.execute((ctx) => fetch("http://localhost", { headers: ctx.headers, signal: ctx.signal }), {
+    signal: AbortSignal.timeout(1000),
+  }),
+);
+
+// wrap keeps arguments and `this`.
+const wrapped = proxy.wrap(charge);
+is<(amount: number, currency?: string) => Promise<{ amount: number; currency: string }>>(wrapped);
+const account = {
+  balance: 7,
+  read: proxy.wrap(function (this: { balance: number }, more: number) {
+    return this.balance + more;
+  }),
+};
+is<Promise<number>>(account.read(1));
+
+// with
+is<Caller>(proxy.with({ signal: AbortSignal.abort() }));
+is<Promise<number>>(proxy.with({ signal: null }).call(() => 1));
+// @ts-expect-error no signal
+proxy.with({ signal: "stop" });
+
+// options
+const options: AmbassadorOptions = {
+  deadlineMs: null,
+  backoff: { baseMs: 50, jitter: "equal" },
+  retryOn: [TypeError, (error) => error === "busy"],
+  notOn: ConfigError,
+  classify: (end) => (end.ok ? "ok" : end.error instanceof TypeError ? "fail" : undefined),
+};
+new AmbassadorProxy("payment-api.example.com", options);
+new AmbassadorProxy("payment-api.example.com", { backoff: null });
+// @ts-expect-error no such setting
+new AmbassadorProxy("payment-api.example.com", { maxRetrys: 3 });
+// @ts-expect-error no such jitter
+new AmbassadorProxy("payment-api.example.com", { backoff: { jitter: "some" } });
+
+// errors, and the rest
+const error = new CallTimeoutError("late");
+is<string>(error.code);
+is<number>(error.elapsedMs);
+is<Health>(proxy.health());
+is<number>(proxy.health().calls.rejected);
+is<number | null>(proxy.policy.timeoutMs);
+is<string>(version);
+is<Promise<boolean>>(shutdown(100));
+is<(message: RetryMessage) => string>((message) => message.line);

@@ -1,0 +1,11 @@
+// ambassador-proxy for CommonJS; index.mjs exports the very same objects.
+"use strict";
+
+const { native } = require("./lib/bridge.js");
+const errors = require("./lib/errors.js");
+const { AmbassadorProxy } = require("./lib/proxy.js");
+const { shutdown } = require("./lib/shutdown.js");
+
+const { BY_CODE, ...classes } = errors;
+
+module.exports = { AmbassadorProxy, shutdown, version: native.version(), ...classes };

@@ -1,0 +1,99 @@
+// The front door: `AmbassadorProxy`, and `Caller`, what it shares with the same proxy bound to a signal.
+"use strict";
+
+const { native } = require("./bridge.js");
+const { start } = require("./flight.js");
+const { configError, open, policyOf, shown } = require("./settings.js");
+
+class Caller {
+  #core;
+  #signal;
+
+  constructor(core, signal) {
+    this.#core = core;
+    this.#signal = signal;
+  }
+
+  call(fn, ...args) {
+    if (typeof fn !== "function") return Promise.reject(notAFunction("call", fn));
+    return start(this.#core, fn, undefined, args, this.#signal, false);
+  }
+
+  execute(fn, options) {
+    if (typeof fn !== "function") return Promise.reject(notAFunction("execute", fn));
+    try {
+      return start(
+        this.#core,
+        fn,
+        undefined,
+        undefined,
+        options === undefined ? this.#signal : this.#signalOf(options),
+        true,
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  wrap(fn, options) {
+    if (typeof fn !== "function") throw notAFunction("wrap", fn);
+    const core = this.#core;
+    const signal = options === undefined ? this.#signal : this.#signalOf(options);
+    const wrapped = function (...args) {
+      return start(core, fn, this, args, signal, false);
+    };
+    for (const property of ["name", "length"]) {
+      Object.defineProperty(wrapped, property, { value: fn[property], configurable: true });
+    }
+    return wrapped;
+  }
+
+  with(options) {
+    return new Caller(this.#core, this.#signalOf(options));
+  }
+
+  #signalOf(options) {
+    const signal = options?.signal;
+    if (signal === undefined || signal === null) return this.#signal;
+    if (signal instanceof AbortSignal) return signal;
+    throw configError(native.wrong("signal", shown(signal), "an AbortSignal"));
+  }
+}
+
+/** For tests: what the natives know a proxy by. */
+let handleOf;
+
+class AmbassadorProxy extends Caller {
+  #handle;
+  #functions;
+  #policy;
+
+  constructor(targetHost, options = {}) {
+    const { core, functions } = open(targetHost, options);
+    super(core, undefined);
+    this.#handle = core.handle;
+    this.#functions = functions;
+  }
+
+  get target() {
+    return native.target(this.#handle);
+  }
+
+  get policy() {
+    return (this.#policy ??= policyOf(this.#handle, this.#functions));
+  }
+
+  health() {
+    return JSON.parse(native.health(this.#handle));
+  }
+
+  static {
+    handleOf = (proxy) => proxy.#handle;
+  }
+}
+
+function notAFunction(method, given) {
+  return new TypeError(`${method}: expected a function, got ${shown(given)}`);
+}
+
+module.exports = { AmbassadorProxy, handleOf };

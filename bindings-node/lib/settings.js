@@ -1,0 +1,89 @@
+// The options of a proxy, put into the core's terms. What is allowed is the core's to say (C2); only what it cannot see is
+// found here: that something is a function, and what becomes of one.
+"use strict";
+
+const { inspect } = require("node:util");
+const { native, numbers, PROXY } = require("./bridge.js");
+const { ConfigError } = require("./errors.js");
+const { judgeOf } = require("./judge.js");
+
+/** Every setting as the core lists it: `{ name, kind, default, allowed }`. */
+const fields = JSON.parse(native.settings());
+const kinds = new Map(fields.map(({ name, kind }) => [name, kind]));
+
+/** The core's proxy for that target and these options, and what only JavaScript can hold of them. */
+function open(targetHost, options) {
+  if (typeof options !== "object" || options === null)
+    throw configError(native.wrong("options", shown(options), "an object of settings"));
+  const edits = [];
+  const functions = {};
+  for (const [name, given] of Object.entries(options)) {
+    if (given === undefined) continue;
+    const kind = kinds.get(name);
+    if (kind === "host") {
+      if (given === null) continue;
+      if (isAllowed(name, given)) functions[name] = given;
+      else edits.push(edit(name, given));
+    } else if (kind === "group" && typeof given === "object" && given !== null && !Array.isArray(given)) {
+      for (const [field, value] of Object.entries(given)) {
+        if (value !== undefined) edits.push(edit(`${name}.${field}`, value));
+      }
+    } else {
+      edits.push(edit(name, given));
+    }
+  }
+  const opened = native.open(native.instance, edit("targetHost", targetHost), edits);
+  // Its number is in the exchange until the next native runs.
+  const number = numbers[PROXY];
+  if (Array.isArray(opened)) throw configError(opened);
+  return { core: { handle: opened, number, target: native.target(opened), judge: judgeOf(functions) }, functions };
+}
+
+function isAllowed(name, given) {
+  if (name === "classify") return typeof given === "function";
+  const tests = Array.isArray(given) ? given : [given];
+  return tests.length > 0 && tests.every((test) => typeof test === "function");
+}
+
+function edit(field, value) {
+  const kind = value === null ? "null" : typeof value;
+  return {
+    field,
+    kind,
+    number: Number(kind === "number" || kind === "boolean" ? value : 0),
+    text: kind === "string" ? value : shown(value),
+  };
+}
+
+/** What a message shows of a value. One that cannot be shown is no reason for another error than that of the setting. */
+function shown(value) {
+  try {
+    return inspect(value, { depth: 1, breakLength: Infinity });
+  } catch {
+    return "a value that cannot be shown";
+  }
+}
+
+function configError([field, value, allowed, message]) {
+  return new ConfigError(message, { field, value, allowed });
+}
+
+/** The settings in force, frozen (C3). */
+function policyOf(handle, functions) {
+  const {
+    name,
+    maxRetries,
+    timeoutMs = null,
+    deadlineMs = null,
+    baseMs,
+    factor,
+    maxMs,
+    jitter,
+    hintMaxMs,
+  } = native.policy(handle);
+  const { retryOn = null, notOn = null, classify = null } = functions;
+  const backoff = Object.freeze({ baseMs, factor, maxMs, jitter, hintMaxMs });
+  return Object.freeze({ maxRetries, name, timeoutMs, deadlineMs, backoff, retryOn, notOn, classify });
+}
+
+module.exports = { fields, open, policyOf, configError, shown };

@@ -1,0 +1,102 @@
+//! What is said of calls: the core makes every text, so that it is the same in every language. None of this is on the way
+//! of a call that succeeds at once.
+
+use std::time::Duration;
+
+use ambassador_core::call::Call;
+use ambassador_core::clock::{self, MILLISECOND};
+use ambassador_core::proxy::CallId;
+use ambassador_core::{Code, fault, runtime};
+use napi::bindgen_prelude::External;
+use napi_derive::napi;
+
+use crate::instance::Handle;
+
+/// An error of the ambassador's, before it becomes an object.
+#[napi(object)]
+pub struct Told {
+    /// Its name in the core: `TIMEOUT`.
+    pub code: String,
+    pub message: String,
+    pub target: String,
+    pub attempts: u32,
+    pub elapsed_ms: f64,
+}
+
+/// The error at that place of `Code::ALL`, about that call, or about none when the number is below zero.
+#[napi(catch_unwind)]
+pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> Told {
+    let core = &handle.proxy.core;
+    let (call, now) = (find(handle, call), clock::now());
+    let code = Code::ALL.get(code as usize).copied().unwrap_or(Code::Internal);
+    Told {
+        code: code.as_str().into(),
+        message: core.error_message(code, call.as_ref(), now),
+        target: core.target().into(),
+        attempts: call.map_or(0, |call| call.attempt()),
+        elapsed_ms: call.map_or(0.0, |call| call.elapsed(now) as f64 / MILLISECOND as f64),
+    }
+}
+
+/// R7: the line of the retry that the call waits for, `wait` nanoseconds long.
+#[napi(catch_unwind)]
+pub fn retry_line(handle: &External<Handle>, call: i32, wait: f64, error: String) -> Option<String> {
+    find(handle, call).map(|call| handle.proxy.core.retry_line(&call, wait as u64, &error))
+}
+
+/// What marks a call as one: 128 random bits, as hexadecimal digits.
+#[napi(catch_unwind)]
+pub fn call_id() -> String {
+    format!("{:032x}", CallId::random().to_bits())
+}
+
+/// What that attempt may send along: name, value, name, value … `bound` is nanoseconds, or `Infinity`.
+#[napi(catch_unwind)]
+pub fn headers(handle: &External<Handle>, id: String, attempt: u32, bound: f64) -> Vec<String> {
+    let id = CallId::from_bits(u128::from_str_radix(&id, 16).unwrap_or_default());
+    let now = clock::now();
+    // The cast saturates: `Infinity` is `NEVER`.
+    let call = Call::from_words([now, now, bound as u64, 0, attempt.into()]);
+    handle.proxy.core.headers(&call, id, now).into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
+}
+
+/// The target, as it was given.
+#[napi(catch_unwind)]
+pub fn target(handle: &External<Handle>) -> String {
+    handle.proxy.core.target().into()
+}
+
+/// The health of a proxy's target, as JSON.
+#[napi(catch_unwind)]
+pub fn health(handle: &External<Handle>) -> String {
+    handle.proxy.core.health()
+}
+
+/// Refuses new calls from now on, and waits at most `timeout_ms` for those in flight; whether all have ended.
+#[napi(catch_unwind)]
+pub fn drain(timeout_ms: f64) -> bool {
+    runtime::shutdown(Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or_default())
+}
+
+/// The version of the core in this library.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    ambassador_core::version()
+}
+
+/// For tests: decisions at `begin`, `settle` or `resume` panic from now on; anything else ends that.
+#[napi(catch_unwind)]
+pub fn inject_panic(at: String) {
+    fault::inject_panic(&at);
+}
+
+/// For tests: the jitter of this proxy's target is that of the seed.
+#[napi(catch_unwind)]
+pub fn seed_jitter(handle: &External<Handle>, seed: f64) {
+    handle.proxy.core.seed_jitter(seed as u64);
+}
+
+fn find(handle: &External<Handle>, call: i32) -> Option<Call> {
+    let number = usize::try_from(call).ok()?;
+    handle.proxy.calls.borrow_mut().get_mut(number).copied()
+}
