@@ -1,17 +1,17 @@
 //! The way of a call: plain numbers in, one packed number out. The natives of a first attempt that succeeds touch neither
-//! the JVM nor the heap. Faults of the core's are caught in the core (F1); those of this file's own end a call rather than
-//! run it again.
+//! the JVM nor the heap. The clock is read here, so that Java has none of its own. Faults of the core's are caught in the
+//! core (F1); those of this file's own end a call rather than run it again.
 
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
-use ambassador_core::fault;
+use ambassador_core::clock::{self, Nanos};
 use ambassador_core::proxy::Begin;
-use ambassador_core::{AmbassadorProxy, Code};
+use ambassador_core::{AmbassadorProxy, Code, fault};
 use jni::errors::{Error, LogErrorAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jint, jlong};
 use jni::{EnvUnowned, Outcome as JniOutcome};
 
-use crate::handle::{self, first, instant, to_java};
+use crate::handle::{self, first, permit};
 
 /// `begin`: run the function once and settle nothing (F1).
 const DIRECT: jlong = -1;
@@ -24,35 +24,34 @@ const fn refused(code: Code) -> jlong {
 /// What a call ends with when there is no telling how it stands.
 const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
 
-/// A call begins. Positive: run the first attempt until then. Negative: [`DIRECT`] or [`refused`].
+/// The present instant of the core's clock.
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_io_ambassador_Native_begin(
-    _: EnvUnowned<'_>,
-    _: JClass<'_>,
-    proxy: jlong,
-    now: jlong,
-) -> jlong {
+pub extern "system" fn Java_io_ambassador_Native_now(_: EnvUnowned<'_>, _: JClass<'_>) -> jlong {
+    handle::to_java(clock::now())
+}
+
+/// A call begins. Positive: run the first attempt; the number is its [`permit`]. Negative: [`DIRECT`] or [`refused`].
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) -> jlong {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return refused(Code::Internal);
     };
-    match proxy.begin(instant(now)) {
-        Begin::Run(call) => to_java(call.bound()),
+    match proxy.begin(clock::now()) {
+        Begin::Run(call) => permit(&call),
         Begin::Refuse(code) => refused(code),
         Begin::Direct => DIRECT,
     }
 }
 
-/// The first attempt of a call ended. Writes `words` unless the caller just gets its value.
+/// The first attempt of a call ended. Writes `words`, which may be null for a success without a bound, unless the caller just
+/// gets its value.
 #[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments)]
 pub extern "system" fn Java_io_ambassador_Native_settleFirst<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
     proxy: jlong,
-    entered: jlong,
-    bound: jlong,
-    now: jlong,
+    permit: jlong,
     outcome: jint,
     hint: jlong,
     words: JLongArray<'local>,
@@ -61,12 +60,12 @@ pub extern "system" fn Java_io_ambassador_Native_settleFirst<'local>(
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return LOST.pack();
     };
-    let mut call = first(entered, bound);
+    let (mut call, now) = (first(proxy, permit), clock::now());
     let decision = settle(proxy, &mut call, now, outcome, hint);
     if let Decision::Finish(Give::Value, _) = decision {
         return decision.pack();
     }
-    let written = env.with_env(|env| handle::write(env, &words, &call));
+    let written = env.with_env(|env| handle::write(env, &words, &call, now));
     or_lost(written.into_outcome(), decision)
 }
 
@@ -77,13 +76,10 @@ pub extern "system" fn Java_io_ambassador_Native_settle<'local>(
     _: JClass<'local>,
     proxy: jlong,
     words: JLongArray<'local>,
-    now: jlong,
     outcome: jint,
     hint: jlong,
 ) -> jlong {
-    decide(env, proxy, &words, |proxy, call| {
-        settle(proxy, call, now, outcome, hint)
-    })
+    decide(env, proxy, &words, |proxy, call, now| settle(proxy, call, now, outcome, hint))
 }
 
 /// A wait is over.
@@ -93,11 +89,8 @@ pub extern "system" fn Java_io_ambassador_Native_resume<'local>(
     _: JClass<'local>,
     proxy: jlong,
     words: JLongArray<'local>,
-    now: jlong,
 ) -> jlong {
-    decide(env, proxy, &words, |proxy, call| {
-        proxy.resume(call, instant(now))
-    })
+    decide(env, proxy, &words, |proxy, call, now| proxy.resume(call, now))
 }
 
 /// The caller went away.
@@ -107,22 +100,16 @@ pub extern "system" fn Java_io_ambassador_Native_cancel<'local>(
     _: JClass<'local>,
     proxy: jlong,
     words: JLongArray<'local>,
-    now: jlong,
 ) {
-    let _ = decide(env, proxy, &words, |proxy, call| {
-        proxy.cancel(call, instant(now));
+    decide(env, proxy, &words, |proxy, call, now| {
+        proxy.cancel(call, now);
         Decision::Finish(Give::LastError, Stop::Cancelled)
     });
 }
 
 /// T3, O3: 0, a late result was dropped; 1, work outlives its bound; 2, such work has ended.
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_io_ambassador_Native_note(
-    _: EnvUnowned<'_>,
-    _: JClass<'_>,
-    proxy: jlong,
-    what: jint,
-) {
+pub extern "system" fn Java_io_ambassador_Native_note(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong, what: jint) {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return;
@@ -139,11 +126,13 @@ pub extern "system" fn Java_io_ambassador_Native_note(
 pub extern "system" fn Java_io_ambassador_Native_direct<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
-    now: jlong,
     words: JLongArray<'local>,
 ) {
-    env.with_env(|env| handle::write(env, &words, &Call::direct(instant(now))))
-        .resolve::<LogErrorAndDefault>();
+    env.with_env(|env| {
+        let now = clock::now();
+        handle::write(env, &words, &Call::direct(now), now)
+    })
+    .resolve::<LogErrorAndDefault>();
 }
 
 /// Writes the words of a call that is in its first attempt.
@@ -151,12 +140,19 @@ pub extern "system" fn Java_io_ambassador_Native_direct<'local>(
 pub extern "system" fn Java_io_ambassador_Native_first<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
-    entered: jlong,
-    bound: jlong,
+    proxy: jlong,
+    permit: jlong,
     words: JLongArray<'local>,
 ) {
-    env.with_env(|env| handle::write(env, &words, &first(entered, bound)))
-        .resolve::<LogErrorAndDefault>();
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+        return;
+    };
+    env.with_env(|env| {
+        let call = first(proxy, permit);
+        handle::write(env, &words, &call, call.entered())
+    })
+    .resolve::<LogErrorAndDefault>();
 }
 
 /// For tests: decisions at `begin`, `settle` or `resume` panic from now on; anything else ends that.
@@ -188,28 +184,16 @@ pub extern "system" fn Java_io_ambassador_Native_seedJitter(
 }
 
 #[inline]
-fn settle(
-    proxy: &AmbassadorProxy,
-    call: &mut Call,
-    now: jlong,
-    outcome: jint,
-    hint: jlong,
-) -> Decision {
+fn settle(proxy: &AmbassadorProxy, call: &mut Call, now: Nanos, outcome: jint, hint: jlong) -> Decision {
     // A negative hint stands for none.
-    let hint = u64::try_from(hint).ok();
-    proxy.settle(
-        call,
-        instant(now),
-        Outcome::from_number(outcome as u8),
-        hint,
-    )
+    proxy.settle(call, now, Outcome::from_number(outcome as u8), u64::try_from(hint).ok())
 }
 
 fn decide(
     mut env: EnvUnowned<'_>,
     proxy: jlong,
     words: &JLongArray<'_>,
-    how: impl FnOnce(&AmbassadorProxy, &mut Call) -> Decision,
+    how: impl FnOnce(&AmbassadorProxy, &mut Call, Nanos) -> Decision,
 ) -> jlong {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
@@ -217,9 +201,10 @@ fn decide(
     };
     let mut decision = LOST;
     let driven = env.with_env(|env| {
-        let mut call = handle::read(env, words)?;
-        decision = how(proxy, &mut call);
-        handle::write(env, words, &call)
+        let (mut call, _) = handle::read(env, words)?;
+        let now = clock::now();
+        decision = how(proxy, &mut call, now);
+        handle::write(env, words, &call, now)
     });
     or_lost(driven.into_outcome(), decision)
 }

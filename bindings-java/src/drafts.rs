@@ -21,10 +21,7 @@ pub extern "system" fn Java_io_ambassador_Native_draft<'local>(
     env.with_env(|env| {
         let drafted = if target.is_null() {
             // No text at all is shown as what it is.
-            Settings::new("", Spelling::Java).map_err(|error| ConfigError {
-                value: "null".into(),
-                ..error
-            })
+            Settings::new("", Spelling::Java).map_err(|error| ConfigError { value: "null".into(), ..error })
         } else {
             Settings::new(&target.try_to_string(env)?, Spelling::Java)
         };
@@ -84,31 +81,21 @@ pub extern "system" fn Java_io_ambassador_Native_build<'local>(
     env.with_env(|_| {
         // SAFETY: Java passes the handle of a draft that it alone holds, and forgets it here.
         let settings = unsafe { handle::take_back::<Settings>(draft) };
-        Ok::<_, Error>(settings.map_or(0, |settings| {
-            handle::lend(AmbassadorProxy::from_settings(*settings))
-        }))
+        Ok::<_, Error>(settings.map_or(0, |settings| handle::lend(AmbassadorProxy::from_settings(*settings))))
     })
     .resolve::<ThrowRuntimeExAndDefault>()
 }
 
 /// A draft that became no proxy.
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_io_ambassador_Native_discard(
-    _: EnvUnowned<'_>,
-    _: JClass<'_>,
-    draft: jlong,
-) {
+pub extern "system" fn Java_io_ambassador_Native_discard(_: EnvUnowned<'_>, _: JClass<'_>, draft: jlong) {
     // SAFETY: Java passes the handle of a draft that it alone holds, and forgets it here.
     drop(unsafe { handle::take_back::<Settings>(draft) });
 }
 
 /// A proxy that no object of Java's refers to any more.
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_io_ambassador_Native_free(
-    _: EnvUnowned<'_>,
-    _: JClass<'_>,
-    proxy: jlong,
-) {
+pub extern "system" fn Java_io_ambassador_Native_free(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) {
     // SAFETY: the cleaner calls this once, when the object that held the handle is gone.
     drop(unsafe { handle::take_back::<AmbassadorProxy>(proxy) });
 }
@@ -119,10 +106,7 @@ fn tell<'local>(
     error: &ConfigError,
 ) -> Result<()> {
     let message = error.to_string();
-    for (at, text) in [&error.field, &error.value, &error.allowed, &message]
-        .into_iter()
-        .enumerate()
-    {
+    for (at, text) in [&error.field, &error.value, &error.allowed, &message].into_iter().enumerate() {
         let text = JString::from_str(env, text)?;
         wrong.set_element(env, at, &text)?;
     }

@@ -4,7 +4,7 @@
 //!
 //! | file | natives |
 //! | --- | --- |
-//! | `calls` | `begin`, `settleFirst`, `settle`, `resume`, `cancel`, `note`: the way of a call |
+//! | `calls` | `begin`, `settleFirst`, `settle`, `resume`, `cancel`, `note`, `now`: the way of a call |
 //! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
 //! | `texts` | lines, messages, headers, health, policy: what is said of calls |
 

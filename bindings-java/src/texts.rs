@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ambassador_core::call::{Call, Stop};
+use ambassador_core::call::{Decision, Stop};
+use ambassador_core::clock;
 use ambassador_core::policy::RunIn;
 use ambassador_core::proxy::CallId;
 use ambassador_core::settings::{Settings, Spelling};
@@ -13,21 +14,20 @@ use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use jni::{Env, EnvUnowned};
 
-use crate::handle::{self, instant, to_java};
+use crate::handle::{self, to_java};
 
-/// R7: the line of a retry.
+/// R7: the line of a retry; `words` are those of a call that waits.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_retryLine<'local>(
     env: EnvUnowned<'local>,
     _: JClass<'local>,
     proxy: jlong,
     words: JLongArray<'local>,
-    wait: jlong,
     error: JString<'local>,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
-        let call = handle::read(env, &words)?;
-        Ok(proxy.retry_line(&call, wait.max(0) as u64, &error.try_to_string(env)?))
+        let (call, decided) = handle::read(env, &words)?;
+        Ok(proxy.retry_line(&call, call.bound().saturating_sub(decided), &error.try_to_string(env)?))
     })
 }
 
@@ -39,15 +39,13 @@ pub extern "system" fn Java_io_ambassador_Native_errorMessage<'local>(
     proxy: jlong,
     code: jint,
     words: JLongArray<'local>,
-    now: jlong,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
-        let call = if words.is_null() {
-            None
-        } else {
-            Some(handle::read(env, &words)?)
-        };
-        Ok(proxy.error_message(code_at(code), call.as_ref(), instant(now)))
+        if words.is_null() {
+            return Ok(proxy.error_message(code_at(code), None, clock::now()));
+        }
+        let (call, decided) = handle::read(env, &words)?;
+        Ok(proxy.error_message(code_at(code), Some(&call), decided))
     })
 }
 
@@ -58,8 +56,7 @@ pub extern "system" fn Java_io_ambassador_Native_codeName<'local>(
     _: JClass<'local>,
     code: jint,
 ) -> JString<'local> {
-    env.with_env(|env| JString::from_str(env, code_at(code).as_str()))
-        .resolve::<ThrowRuntimeExAndDefault>()
+    env.with_env(|env| JString::from_str(env, code_at(code).as_str())).resolve::<ThrowRuntimeExAndDefault>()
 }
 
 /// What an attempt may send along: name, value, name, value, a line each. `id` is the call's, two numbers; both 0 until
@@ -71,10 +68,9 @@ pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
     proxy: jlong,
     words: JLongArray<'local>,
     id: JLongArray<'local>,
-    now: jlong,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
-        let call = handle::read(env, &words)?;
+        let (call, _) = handle::read(env, &words)?;
         let mut bits = [0; 2];
         id.get_region(env, 0, &mut bits)?;
         if bits == [0; 2] {
@@ -84,7 +80,7 @@ pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
         }
         let id = CallId::from_bits(u128::from(bits[0] as u64) << 64 | u128::from(bits[1] as u64));
         let lines: Vec<String> = proxy
-            .headers(&call, id, instant(now))
+            .headers(&call, id, clock::now())
             .into_iter()
             .map(|(name, value)| format!("{name}\n{value}"))
             .collect();
@@ -128,8 +124,7 @@ pub extern "system" fn Java_io_ambassador_Native_version<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
 ) -> JString<'local> {
-    env.with_env(|env| JString::from_str(env, ambassador_core::version()))
-        .resolve::<ThrowRuntimeExAndDefault>()
+    env.with_env(|env| JString::from_str(env, ambassador_core::version())).resolve::<ThrowRuntimeExAndDefault>()
 }
 
 /// C3: the settings in force: attempts, timeout, deadline, base, factor (bits of a double), max, jitter (its place in
@@ -150,10 +145,7 @@ pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
         let policy = proxy.policy();
         let backoff = &policy.backoff;
         let length = |length: Option<u64>| length.map_or(-1, to_java);
-        let jitter = Jitter::ALL
-            .iter()
-            .position(|jitter| *jitter == backoff.jitter)
-            .unwrap_or(0);
+        let jitter = Jitter::ALL.iter().position(|jitter| *jitter == backoff.jitter).unwrap_or(0);
         let numbers = [
             policy.max_retries.into(),
             length(policy.timeout),
@@ -181,16 +173,15 @@ pub extern "system" fn Java_io_ambassador_Native_endNote<'local>(
     _: JClass<'local>,
     proxy: jlong,
     words: JLongArray<'local>,
-    now: jlong,
     decision: jlong,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
-        let call: Call = handle::read(env, &words)?;
-        let stop = match ambassador_core::call::Decision::unpack(decision) {
-            ambassador_core::call::Decision::Finish(_, stop) => stop,
+        let (call, decided) = handle::read(env, &words)?;
+        let stop = match Decision::unpack(decision) {
+            Decision::Finish(_, stop) => stop,
             _ => Stop::Internal,
         };
-        Ok(proxy.end_note(&call, instant(now), stop))
+        Ok(proxy.end_note(&call, decided, stop))
     })
 }
 
@@ -201,20 +192,12 @@ pub extern "system" fn Java_io_ambassador_Native_shutdown<'local>(
     _: JClass<'local>,
     timeout: jlong,
 ) -> jboolean {
-    env.with_env(|_| {
-        Ok::<_, Error>(runtime::shutdown(Duration::from_nanos(
-            timeout.max(0) as u64
-        )))
-    })
-    .resolve::<ThrowRuntimeExAndDefault>()
+    env.with_env(|_| Ok::<_, Error>(runtime::shutdown(Duration::from_nanos(timeout.max(0) as u64))))
+        .resolve::<ThrowRuntimeExAndDefault>()
 }
 
 fn code_at(place: jint) -> Code {
-    usize::try_from(place)
-        .ok()
-        .and_then(|place| Code::ALL.get(place))
-        .copied()
-        .unwrap_or(Code::Internal)
+    usize::try_from(place).ok().and_then(|place| Code::ALL.get(place)).copied().unwrap_or(Code::Internal)
 }
 
 fn say<'local>(

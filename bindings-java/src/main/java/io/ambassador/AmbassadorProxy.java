@@ -1,0 +1,293 @@
+package io.ambassador;
+
+import java.lang.ref.Reference;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * The ambassador for one target: calls functions, bounds each attempt, and tries again what failed. Every decision is that of the
+ * one core that all languages share.
+ *
+ * <pre>{@code
+ * var payments = new AmbassadorProxy("payment-api.example.com", 3, 2000);
+ * String receipt = payments.call(v -> "charged");
+ * }</pre>
+ *
+ * <p>A proxy is immutable and for any number of threads. Nothing needs to be closed. Proxies of one name share counters.
+ *
+ * <p>What calls throw:
+ * <ul>
+ *   <li>{@code RuntimeException("All retries failed")}, whose cause is the last attempt's own exception, the same object, checked
+ *       or not. Suppressed in it are the exceptions of earlier attempts, and last a note that tells why the call ended.
+ *   <li>{@link CallTimeoutException} when the last attempt outran its bound, {@link DeadlineExceededException} when the call
+ *       outran its deadline, {@link ShutdownException} after {@link #shutdown}.
+ *   <li>{@code RuntimeException("Interrupted during retry")} when the thread was interrupted, in an attempt or between two. The
+ *       thread's interrupt flag is set again.
+ *   <li>An {@link Error} of the function, the same object, at once.
+ * </ul>
+ */
+public final class AmbassadorProxy {
+    final long handle;
+    /** Whether attempts have a bound. */
+    final boolean isBounded;
+
+    final boolean isOnWorker;
+    /** Null for the defaults. */
+    final Rules rules;
+    /** Whether no value is a success before a classifier was asked. */
+    final boolean seesValues;
+
+    private final String target;
+    private final Policy policy;
+
+    /**
+     * A proxy with the three settings that matter most; see {@link #builder} for the others.
+     *
+     * @param target a host, with a port if needed, or an http:// or https:// URL of one
+     * @param maxRetries attempts in all, the first one included; 1 to 100
+     * @param timeoutMs the bound of each attempt, in milliseconds; above 0
+     * @throws ConfigException when one of them is wrong; it names the setting, the value and what is allowed
+     */
+    public AmbassadorProxy(String target, int maxRetries, long timeoutMs) {
+        this(builder(target).maxRetries(maxRetries).set("timeoutMs", timeoutMs));
+    }
+
+    AmbassadorProxy(ProxyBuilder builder) {
+        handle = builder.lend();
+        // What frees the handle must not hold this object.
+        long lent = handle;
+        Native.CLEANER.register(this, () -> Native.free(lent));
+        target = builder.target();
+        rules = builder.rules();
+        seesValues = rules != null && rules.classifier() != null;
+        policy = Policy.of(handle);
+        isBounded = policy.timeout().isPresent() || policy.deadline().isPresent();
+        isOnWorker = policy.runIn() == RunIn.WORKER;
+    }
+
+    /**
+     * A proxy with settings of your own: {@code AmbassadorProxy.builder(target)….build()}.
+     *
+     * @param target a host, with a port if needed, or an http:// or https:// URL of one
+     * @return the settings, each at its default
+     */
+    public static ProxyBuilder builder(String target) {
+        return new ProxyBuilder(target);
+    }
+
+    /**
+     * Calls the function until it succeeds, may not be tried again, or no attempt is left.
+     *
+     * @param function makes one attempt; its argument is null
+     * @param <T> what it returns
+     * @return what the function returned
+     * @throws RuntimeException see the head of this class
+     */
+    public <T> T call(Function<Void, T> function) {
+        Objects.requireNonNull(function, "function");
+        return Call.run(this, ctx -> function.apply(null), false);
+    }
+
+    /**
+     * {@link #call}, for a function without an argument.
+     *
+     * @param supplier makes one attempt
+     * @param <T> what it returns
+     * @return what it returned
+     * @throws RuntimeException see the head of this class
+     */
+    public <T> T callSupplier(Supplier<? extends T> supplier) {
+        Objects.requireNonNull(supplier, "supplier");
+        return Call.run(this, ctx -> supplier.get(), false);
+    }
+
+    /**
+     * {@link #call}, for a function that may throw checked exceptions. They are wrapped like any other.
+     *
+     * @param callable makes one attempt
+     * @param <T> what it returns
+     * @return what it returned
+     * @throws RuntimeException see the head of this class
+     */
+    public <T> T callCallable(Callable<? extends T> callable) {
+        Objects.requireNonNull(callable, "callable");
+        return Call.run(this, ctx -> callable.call(), false);
+    }
+
+    /**
+     * {@link #call}, for a function that wants to know its attempt's number, bound and headers; it may throw checked exceptions.
+     *
+     * <pre>{@code
+     * var key = payments.execute(ctx -> ctx.headers().get("idempotency-key"));
+     * }</pre>
+     *
+     * @param function makes one attempt
+     * @param <T> what it returns
+     * @return what it returned
+     * @throws RuntimeException see the head of this class
+     */
+    public <T> T execute(AttemptFunction<? extends T> function) {
+        Objects.requireNonNull(function, "function");
+        return Call.run(this, function, true);
+    }
+
+    /**
+     * {@link #call}, without waiting. The first attempt starts on the calling thread, later ones on workers; bounds and waits take no
+     * thread. At its bound a stage that is a future is cancelled.
+     *
+     * <p>{@code cancel(true)} on the result stops the call. What {@link #call} would throw, the result completes with. A stage that
+     * is cancelled by somebody else ends the call, as an interrupt would.
+     *
+     * @param supplier starts one attempt
+     * @param <T> what stages complete with
+     * @return completes when the call has ended
+     */
+    public <T> CompletableFuture<T> callAsync(Supplier<? extends CompletionStage<? extends T>> supplier) {
+        Objects.requireNonNull(supplier, "supplier");
+        return AsyncCall.start(this, ctx -> supplier.get());
+    }
+
+    /**
+     * {@link #callAsync}, for a function that wants to know its attempt's number, bound and headers.
+     *
+     * @param function starts one attempt
+     * @param <T> what stages complete with
+     * @return completes when the call has ended
+     */
+    public <T> CompletableFuture<T> executeAsync(AttemptFunction<? extends CompletionStage<? extends T>> function) {
+        Objects.requireNonNull(function, "function");
+        return AsyncCall.start(this, function);
+    }
+
+    /**
+     * The function, called through this proxy each time.
+     *
+     * @param function makes one attempt
+     * @param <A> what it takes
+     * @param <T> what it returns
+     * @return a function of the same kind
+     */
+    public <A, T> Function<A, T> wrap(Function<? super A, ? extends T> function) {
+        Objects.requireNonNull(function, "function");
+        return argument -> Call.<T>run(this, ctx -> function.apply(argument), false);
+    }
+
+    /**
+     * The supplier, called through this proxy each time. Not named {@code wrap}, for then no lambda could be told from a Callable.
+     *
+     * @param supplier makes one attempt
+     * @param <T> what it returns
+     * @return a supplier of the same kind
+     */
+    public <T> Supplier<T> wrapSupplier(Supplier<? extends T> supplier) {
+        Objects.requireNonNull(supplier, "supplier");
+        return () -> callSupplier(supplier);
+    }
+
+    /**
+     * The callable, called through this proxy each time.
+     *
+     * @param callable makes one attempt
+     * @param <T> what it returns
+     * @return a callable of the same kind
+     */
+    public <T> Callable<T> wrapCallable(Callable<? extends T> callable) {
+        Objects.requireNonNull(callable, "callable");
+        return () -> callCallable(callable);
+    }
+
+    /**
+     * The target.
+     *
+     * @return the target, as it was given
+     */
+    public String target() {
+        return target;
+    }
+
+    /**
+     * The name that state is shared by.
+     *
+     * @return the target, unless a name was set
+     */
+    public String name() {
+        String name = Native.name(handle);
+        Reference.reachabilityFence(this);
+        return name;
+    }
+
+    /**
+     * The settings in force.
+     *
+     * @return the settings
+     */
+    public Policy policy() {
+        return policy;
+    }
+
+    /**
+     * How the target fares: calls and attempts by outcome, retries, calls in flight, late results, abandoned functions.
+     *
+     * @return a JSON object, the same as in every language
+     */
+    public String health() {
+        String health = Native.health(handle);
+        Reference.reachabilityFence(this);
+        return health;
+    }
+
+    /**
+     * Refuses new calls from now on, and waits for those in flight. Nothing needs this for a clean exit; it is for programs that want
+     * their last calls to end well. It is about the proxies of this class loader.
+     *
+     * @param timeout how long to wait at most
+     * @return whether all have ended; false also when the thread was interrupted, whose flag stays set
+     */
+    public static boolean shutdown(Duration timeout) {
+        NativeLibrary.load();
+        long until = Native.now() + Math.min(Math.max(0, nanos(timeout)), Long.MAX_VALUE / 2);
+        for (;;) {
+            long left = Math.max(0, until - Native.now());
+            // In slices, for an interrupt does not reach into a native.
+            if (Native.shutdown(Math.min(left, 50_000_000))) {
+                return true;
+            }
+            if (left == 0 || Thread.currentThread().isInterrupted()) {
+                return false;
+            }
+        }
+    }
+
+    private static long nanos(Duration length) {
+        try {
+            return length.toNanos();
+        } catch (ArithmeticException centuries) {
+            return length.isNegative() ? 0 : Long.MAX_VALUE;
+        }
+    }
+
+    /**
+     * The version of the ambassador.
+     *
+     * @return such as {@code 0.1.0}
+     */
+    public static String version() {
+        NativeLibrary.load();
+        return Native.version();
+    }
+
+    void note(int what) {
+        Native.note(handle, what);
+        Reference.reachabilityFence(this);
+    }
+
+    @Override
+    public String toString() {
+        return "AmbassadorProxy(" + target + ")";
+    }
+}

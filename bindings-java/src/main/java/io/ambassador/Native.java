@@ -1,0 +1,132 @@
+package io.ambassador;
+
+import java.lang.ref.Cleaner;
+
+/**
+ * The natives: plain numbers and texts to the core and back. Whoever calls one has made sure by {@link NativeLibrary#load} that the
+ * library is there, and keeps the owner of a handle reachable until it returns.
+ */
+final class Native {
+    /** Outcomes of attempts, as the core numbers them (A1). */
+    static final int OK = 0;
+
+    static final int RETRY = 1;
+    static final int FAIL = 2;
+    static final int TIMEOUT = 3;
+    static final int CANCELLED = 4;
+
+    /** {@link #begin}: the core failed; run the function once and settle nothing (F1). */
+    static final long DIRECT = -1;
+
+    /** A decision: run the next attempt. A positive one: wait until that instant. A negative one: the call is over. */
+    static final long RUN = 0;
+
+    /** No hint (R3). */
+    static final long NO_HINT = -1;
+
+    /** The instant that never comes. */
+    static final long NEVER = Long.MAX_VALUE;
+
+    /** How many numbers are kept of a call, and the places of those that Java reads. */
+    static final int WORDS = 9;
+
+    static final int ENTERED = 0;
+    static final int DECIDED = 5;
+    static final int ATTEMPT = 6;
+    static final int UNTIL = 7;
+    static final int LAST = 8;
+
+    /** {@link #note}: what is noted. */
+    static final int LATE = 0;
+
+    static final int ABANDONED = 1;
+    static final int ABANDONED_ENDED = 2;
+
+    /** {@link #give}: the value of the attempt that just ended, or the error of the last one; above, an error of a code. */
+    static final int VALUE = 0;
+
+    static final int LAST_ERROR = 1;
+
+    /** The place of {@code TIMEOUT} among the codes. */
+    static final int TIMEOUT_CODE = 0;
+
+    /** A decision: over, because control flow ended the call. */
+    static final long STOPPED = -(1 + 5 + 16);
+
+    /** Frees the handles of proxies that nobody holds any more. */
+    static final Cleaner CLEANER = Cleaner.create();
+
+    private Native() {}
+
+    /** What the caller gets when the call is over; the inverse of the core's packing. */
+    static int give(long decision) {
+        return (int) (-(decision + 1) / 16);
+    }
+
+    /** The place of the code of a {@link #give} above {@link #LAST_ERROR}. */
+    static int code(int give) {
+        return give - 2;
+    }
+
+    /** Whether the call is over and its caller gets the value. */
+    static boolean isValue(long decision) {
+        return decision < 0 && decision >= -16;
+    }
+
+    static native long now();
+
+    static native long begin(long proxy);
+
+    static native long settleFirst(long proxy, long permit, int outcome, long hint, long[] words);
+
+    static native long settle(long proxy, long[] words, int outcome, long hint);
+
+    static native long resume(long proxy, long[] words);
+
+    static native void cancel(long proxy, long[] words);
+
+    static native void note(long proxy, int what);
+
+    static native void direct(long[] words);
+
+    static native void first(long proxy, long permit, long[] words);
+
+    static native long draft(String target, String[] wrong);
+
+    static native boolean set(
+            long draft, String field, int kind, long number, double real, String text, String[] wrong);
+
+    static native long build(long draft);
+
+    static native void discard(long draft);
+
+    static native void free(long proxy);
+
+    static native String retryLine(long proxy, long[] words, String error);
+
+    static native String errorMessage(long proxy, int code, long[] words);
+
+    static native String codeName(int code);
+
+    static native String headers(long proxy, long[] words, long[] id);
+
+    static native String health(long proxy);
+
+    static native String name(long proxy);
+
+    static native String settings();
+
+    static native String version();
+
+    static native void policy(long proxy, long[] into);
+
+    static native String endNote(long proxy, long[] words, long decision);
+
+    static native boolean shutdown(long timeout);
+
+    /** For tests. */
+    static native void injectPanic(String at);
+
+    /** For tests. */
+    static native void seedJitter(long proxy, long seed);
+}

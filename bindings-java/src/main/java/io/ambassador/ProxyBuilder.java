@@ -1,0 +1,297 @@
+package io.ambassador;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Predicate;
+
+/**
+ * Settings of a proxy to be: {@code AmbassadorProxy.builder(target).maxRetries(5).timeoutMs(500).build()}. The core checks them when
+ * the proxy is built (C2). Not for several threads at once.
+ */
+public final class ProxyBuilder {
+    /** Kinds of values, as the native tells them apart. */
+    private static final int NULL = 0;
+
+    private static final int BOOLEAN = 1;
+    private static final int WHOLE = 2;
+    private static final int REAL = 3;
+    private static final int LENGTH = 4;
+    private static final int TEXT = 5;
+    private static final int OTHER = 6;
+
+    private record Edit(String setting, Object value) {}
+
+    private final String target;
+    private final List<Edit> edits = new ArrayList<>();
+    private Predicate<? super Throwable> retryOn;
+    private Predicate<? super Throwable> notOn;
+    private Classifier classifier;
+
+    ProxyBuilder(String target) {
+        this.target = target;
+    }
+
+    /**
+     * Sets any setting by its name, for settings that come as data. Names are as in this class, with {@code Ms} for lengths of time,
+     * and {@code backoff.baseMs} for a field of a group; a length may be a number of milliseconds or a {@link Duration}; a choice is
+     * its lower-case name.
+     *
+     * @param setting the name
+     * @param value the value
+     * @return this
+     */
+    public ProxyBuilder set(String setting, Object value) {
+        edits.add(new Edit(String.valueOf(setting), value));
+        return this;
+    }
+
+    /**
+     * Sets how many attempts there are in all, the first one included.
+     *
+     * @param attempts 1 to 100; default 3
+     * @return this
+     */
+    public ProxyBuilder maxRetries(int attempts) {
+        return set("maxRetries", attempts);
+    }
+
+    /**
+     * Sets the name that state is shared by.
+     *
+     * @param name 1 to 200 printable characters; default the target
+     * @return this
+     */
+    public ProxyBuilder name(String name) {
+        return set("name", name);
+    }
+
+    /**
+     * Sets the bound of each attempt.
+     *
+     * @param milliseconds above 0; default 2000
+     * @return this
+     */
+    public ProxyBuilder timeoutMs(double milliseconds) {
+        return set("timeoutMs", milliseconds);
+    }
+
+    /**
+     * Sets the bound of each attempt.
+     *
+     * @param timeout above zero, or null for none; default 2 s
+     * @return this
+     */
+    public ProxyBuilder timeout(Duration timeout) {
+        return set("timeoutMs", timeout);
+    }
+
+    /**
+     * Sets the bound of the whole call, waits included.
+     *
+     * @param milliseconds above 0; default none
+     * @return this
+     */
+    public ProxyBuilder deadlineMs(double milliseconds) {
+        return set("deadlineMs", milliseconds);
+    }
+
+    /**
+     * Sets the bound of the whole call, waits included.
+     *
+     * @param deadline above zero, or null for none; default none
+     * @return this
+     */
+    public ProxyBuilder deadline(Duration deadline) {
+        return set("deadlineMs", deadline);
+    }
+
+    /**
+     * Sets where functions run.
+     *
+     * @param place default {@link RunIn#CALLER}
+     * @return this
+     */
+    public ProxyBuilder runIn(RunIn place) {
+        return set("runIn", place);
+    }
+
+    /**
+     * Sets the waits between attempts.
+     *
+     * @param backoff the schedule, or null for no waits; default 2 s, doubling, at most 30 s, with full jitter
+     * @return this
+     */
+    public ProxyBuilder backoff(Backoff backoff) {
+        return set("backoff", backoff);
+    }
+
+    /**
+     * Sets which exceptions may be tried again; any other ends the call.
+     *
+     * @param types classes of exceptions; default all
+     * @return this
+     */
+    @SafeVarargs
+    @SuppressWarnings("varargs")
+    public final ProxyBuilder retryOn(Class<? extends Throwable>... types) {
+        return retryOn(anyOf(types));
+    }
+
+    /**
+     * Sets which exceptions may be tried again; any other ends the call.
+     *
+     * @param which tells whether one may; default all
+     * @return this
+     */
+    public ProxyBuilder retryOn(Predicate<? super Throwable> which) {
+        retryOn = given("retryOn", which);
+        return this;
+    }
+
+    /**
+     * Sets which exceptions end the call; wins over {@link #retryOn(Predicate)}.
+     *
+     * @param types classes of exceptions; default none
+     * @return this
+     */
+    @SafeVarargs
+    @SuppressWarnings("varargs")
+    public final ProxyBuilder notOn(Class<? extends Throwable>... types) {
+        return notOn(anyOf(types));
+    }
+
+    /**
+     * Sets which exceptions end the call; wins over {@link #retryOn(Predicate)}.
+     *
+     * @param which tells whether one does; default none
+     * @return this
+     */
+    public ProxyBuilder notOn(Predicate<? super Throwable> which) {
+        notOn = given("notOn", which);
+        return this;
+    }
+
+    /**
+     * Sets what an attempt's end means, seen by its value or its exception; asked before {@link #notOn(Predicate)} and
+     * {@link #retryOn(Predicate)}. When no attempt is left, a value that was to be tried again is returned.
+     *
+     * @param classifier tells the outcome, or null for what it would be without it; default none
+     * @return this
+     */
+    public ProxyBuilder classify(Classifier classifier) {
+        this.classifier = given("classify", classifier);
+        return this;
+    }
+
+    /**
+     * The proxy.
+     *
+     * @return a proxy with these settings
+     * @throws ConfigException for the first setting that is wrong; it names the setting, the value and what is allowed
+     */
+    public AmbassadorProxy build() {
+        return new AmbassadorProxy(this);
+    }
+
+    String target() {
+        return target;
+    }
+
+    Rules rules() {
+        boolean isDefault = retryOn == null && notOn == null && classifier == null;
+        return isDefault ? null : new Rules(retryOn, notOn, classifier);
+    }
+
+    /** The handle of a proxy with these settings, checked one by one. */
+    long lend() {
+        NativeLibrary.load();
+        var wrong = new String[4];
+        long draft = Native.draft(target, wrong);
+        if (draft == 0) {
+            throw refused(wrong);
+        }
+        boolean isWhole = false;
+        try {
+            for (Edit edit : edits) {
+                apply(draft, edit.setting(), edit.value(), wrong);
+            }
+            isWhole = true;
+        } finally {
+            if (!isWhole) {
+                Native.discard(draft);
+            }
+        }
+        return Native.build(draft);
+    }
+
+    private static void apply(long draft, String setting, Object value, String[] wrong) {
+        if (value instanceof Backoff backoff && setting.equals("backoff")) {
+            // The group as a whole: what is not set is at its default.
+            apply(draft, setting, true, wrong);
+            for (Map.Entry<String, Object> field : backoff.fields().entrySet()) {
+                apply(draft, setting + "." + field.getKey(), field.getValue(), wrong);
+            }
+            return;
+        }
+        int kind = OTHER;
+        long number = 0;
+        double real = 0;
+        String text = "";
+        if (value == null) {
+            kind = NULL;
+        } else if (value instanceof Boolean truth) {
+            kind = BOOLEAN;
+            number = truth ? 1 : 0;
+        } else if (value instanceof Integer || value instanceof Long || value instanceof Short || value instanceof Byte) {
+            kind = WHOLE;
+            number = ((Number) value).longValue();
+        } else if (value instanceof Double || value instanceof Float) {
+            kind = REAL;
+            real = ((Number) value).doubleValue();
+        } else if (value instanceof Duration length && !length.isNegative()) {
+            kind = LENGTH;
+            number = nanos(length);
+        } else if (value instanceof String || value instanceof RunIn || value instanceof Jitter) {
+            kind = TEXT;
+            text = value instanceof String given ? given : value.toString().toLowerCase(Locale.ROOT);
+        } else {
+            text = String.valueOf(value);
+        }
+        if (!Native.set(draft, setting, kind, number, real, text, wrong)) {
+            throw refused(wrong);
+        }
+    }
+
+    private static long nanos(Duration length) {
+        try {
+            return length.toNanos();
+        } catch (ArithmeticException centuries) {
+            return Long.MAX_VALUE;
+        }
+    }
+
+    private static ConfigException refused(String[] wrong) {
+        return new ConfigException(wrong[3], wrong[0], wrong[1], wrong[2]);
+    }
+
+    /** What only Java can hold: only its absence can be wrong, and that the core says. */
+    private <C> C given(String setting, C callback) {
+        edits.removeIf(edit -> edit.setting().equals(setting));
+        if (callback == null) {
+            set(setting, null);
+        }
+        return callback;
+    }
+
+    private static Predicate<Throwable> anyOf(Class<? extends Throwable>[] types) {
+        if (types == null || types.length == 0 || Arrays.asList(types).contains(null)) {
+            return null;
+        }
+        var listed = List.of(types);
+        return error -> listed.stream().anyMatch(type -> type.isInstance(error));
+    }
+}
