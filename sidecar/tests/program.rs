@@ -132,6 +132,13 @@ fn honest_clients_end_in_a_table_that_adds_up() {
 }
 
 #[test]
+fn what_a_client_says_before_its_report_need_not_be_text() {
+    let (output, stdout) = run_clients("binary", &[("One", "binary")]);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert_eq!(row(&stdout, "One"), "One 3 5 2 1 3 0 0 0.2 s");
+}
+
+#[test]
 fn a_client_with_a_new_key_for_each_attempt_is_caught() {
     let (output, stdout) = run_clients("new-keys", &[("One", "honest"), ("Two", "new-keys")]);
     assert_eq!(output.status.code(), Some(1), "{stdout}");

@@ -160,9 +160,10 @@ impl Client {
         let stdout = child.stdout.take().ok_or("it has no stdout")?;
         let to_the_end = async {
             let mut last = None;
-            let mut lines = BufReader::new(stdout).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                if !line.trim().is_empty() {
+            // To its very end, text or not: a client whose stdout nobody reads would hang.
+            let mut lines = BufReader::new(stdout).split(b'\n');
+            while let Ok(Some(line)) = lines.next_segment().await {
+                if !line.trim_ascii().is_empty() {
                     last = Some(line);
                 }
             }
@@ -176,6 +177,7 @@ impl Client {
             return Err(format!("it ended with {status}"));
         }
         let last = last.ok_or("it said nothing on stdout")?;
+        let last = String::from_utf8_lossy(&last);
         serde_json::from_str(&last).map_err(|error| format!("its last line on stdout is no report ({error}): {last}"))
     }
 }

@@ -153,7 +153,7 @@ impl fmt::Display for Table {
             }
         }
         let rule = "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1));
-        let mut line = |cells: &[String; 9]| {
+        let line = |f: &mut fmt::Formatter<'_>, cells: &[String; 9]| {
             for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
                 match at {
                     0 => write!(f, "{cell:width$}")?,
@@ -162,13 +162,13 @@ impl fmt::Display for Table {
             }
             writeln!(f)
         };
-        line(&head)?;
-        line(&[&rule, "", "", "", "", "", "", "", ""].map(String::from))?;
+        line(f, &head)?;
+        writeln!(f, "{rule}")?;
         for row in &rows {
-            line(row)?;
+            line(f, row)?;
         }
-        line(&[&rule, "", "", "", "", "", "", "", ""].map(String::from))?;
-        line(&totals)
+        writeln!(f, "{rule}")?;
+        line(f, &totals)
     }
 }
 

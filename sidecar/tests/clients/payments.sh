@@ -27,6 +27,7 @@ case $kind in
     dies) echo "out of memory" >&2; exit 3 ;;
     silent) exit 0 ;;
     boasts) charged=4 ;;
+    binary) printf '\xff\xfe no text\n' ;;
     hangs) echo "about to hang as $$." >&2; exec sleep 600 ;;
 esac
 echo "some other line"
