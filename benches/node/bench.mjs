@@ -1,0 +1,88 @@
+// What a call costs that succeeds at once, in nanoseconds: the bare function, the peers, and ours. A plain loop of awaited
+// calls; each figure is the median of several rounds, and the rounds of all rows alternate, so that a slow moment of the
+// machine is shared. Prints a Markdown table; `make bench` puts it into `benches/README.md`.
+import { AmbassadorProxy } from "ambassador-proxy";
+import { ConsecutiveBreaker, ExponentialBackoff, TimeoutStrategy, circuitBreaker, handleAll, retry, timeout, wrap } from "cockatiel";
+import CircuitBreaker from "opossum";
+import pRetry from "p-retry";
+
+const ROUNDS = 15;
+const ROUND_MS = 40;
+
+/** The user's function: nothing, but asynchronous, as those are that call a service. */
+let charged = 0;
+async function charge() {
+  charged += 1;
+  return charged;
+}
+function chargeAtOnce() {
+  charged += 1;
+  return charged;
+}
+
+const bounded = new AmbassadorProxy("payment-api.example.com");
+const unbounded = new AmbassadorProxy("other-api.example.com", { timeoutMs: null });
+const wrapped = bounded.wrap(charge);
+
+// As ours by default: three attempts, 2 s each, waits from 2 s on.
+const retries = retry(handleAll, { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 2000 }) });
+const bound = timeout(2000, TimeoutStrategy.Aggressive);
+const breaker = circuitBreaker(handleAll, { halfOpenAfter: 5000, breaker: new ConsecutiveBreaker(20) });
+const retriesAndBound = wrap(retries, bound);
+const retriesBreakerAndBound = wrap(retries, breaker, bound);
+const opossum = new CircuitBreaker(charge, { timeout: 2000 });
+const opossumUnbounded = new CircuitBreaker(charge, { timeout: false });
+
+const rows = [
+  ["the bare function", charge],
+  ["cockatiel, retry", () => retries.execute(charge)],
+  ["cockatiel, retry and timeout", () => retriesAndBound.execute(charge)],
+  ["cockatiel, retry, breaker and timeout", () => retriesBreakerAndBound.execute(charge)],
+  ["p-retry", () => pRetry(charge, { retries: 2 })],
+  ["opossum (breaker), without timeout", () => opossumUnbounded.fire()],
+  ["opossum (breaker and timeout)", () => opossum.fire()],
+  ["**Ambassador**, `timeoutMs: null`", () => unbounded.call(charge)],
+  ["**Ambassador**, defaults (each attempt bounded)", () => bounded.call(charge)],
+  ["**Ambassador**, `wrap`", wrapped],
+  ["**Ambassador**, `execute` with context", () => bounded.execute(charge)],
+  ["**Ambassador**, a function that is not asynchronous", () => bounded.call(chargeAtOnce)],
+];
+/** The peer that does the same: a call that is bounded and may be tried again. */
+const PEER = 2;
+
+/** The event loop turns now and then, as it does in any program: some peers leave work behind for it. */
+const TURN = 200;
+
+async function nanoseconds(work, calls) {
+  const begun = process.hrtime.bigint();
+  for (let call = 1; call <= calls; call++) {
+    await work();
+    if (call % TURN === 0) await new Promise(setImmediate);
+  }
+  return Number(process.hrtime.bigint() - begun) / calls;
+}
+
+/** Enough calls for a round. */
+async function callsOf(work) {
+  for (let calls = 1000; ; calls *= 2) {
+    const ns = await nanoseconds(work, calls);
+    if (ns * calls >= (ROUND_MS / 4) * 1e6) return calls * 4;
+  }
+}
+
+const counts = [];
+for (const [, work] of rows) counts.push(await callsOf(work));
+const figures = rows.map(() => []);
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [at, [, work]] of rows.entries()) {
+    figures[at].push(await nanoseconds(work, counts[at]));
+  }
+}
+const medians = figures.map((all) => all.sort((a, b) => a - b)[ROUNDS >> 1]);
+console.log("| Node: a call that succeeds at once | ns | cockatiel, retry and timeout = 1 |");
+console.log("| --- | ---: | ---: |");
+for (const [at, [name]] of rows.entries()) {
+  console.log(`| ${name} | ${medians[at].toFixed(0)} | ${(medians[at] / medians[PEER]).toFixed(2)} |`);
+}
+opossum.shutdown();
+opossumUnbounded.shutdown();
