@@ -1,0 +1,109 @@
+"""`make test`: runs the suites one after the other, each by its own make target, and ends with one table of them all.
+
+Each suite's runner says itself how it went; what is counted here is read from the reports it leaves. A suite that fails, or
+leaves no report, or a report without tests, makes the whole red.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build/reports"
+
+
+@dataclass
+class Count:
+    tests: int = 0
+    passed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.tests + other.tests, self.passed + other.passed, self.skipped + other.skipped)
+
+
+def cargo(log: Path) -> Count:
+    """`test result: ok. 12 passed; 0 failed; 1 ignored; …`, once for each test program."""
+    found = re.findall(r"^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored", log.read_text(), re.MULTILINE)
+    return sum((Count(int(p) + int(f) + int(i), int(p), int(i)) for p, f, i in found), Count())
+
+
+def junit(report: Path) -> Count:
+    count = Count()
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        failed = case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail"
+        skipped = case.find("skipped") is not None or case.get("status") in ("notrun", "disabled")
+        count += Count(1, int(not failed and not skipped), int(skipped and not failed))
+    return count
+
+
+def tap(report: Path) -> Count:
+    """The totals at the end of node:test's TAP: `# tests 12`, `# pass 12`, `# skipped 0`."""
+    totals = dict(re.findall(r"^# (tests|pass|skipped|todo) (\d+)$", report.read_text(), re.MULTILINE))
+    return Count(int(totals["tests"]), int(totals["pass"]), int(totals["skipped"]) + int(totals["todo"]))
+
+
+# What the table calls a suite, where its reports are, and who reads them.
+SUITES = {
+    "rust": ("Rust", [REPORTS / "rust.log"], cargo),
+    "c": ("C and C++", [REPORTS / "c.xml"], junit),
+    "python": ("Python", [REPORTS / "python.xml"], junit),
+    "node": ("Node", [REPORTS / "node.tap"], tap),
+    "java": ("Java", [ROOT / "bindings-java/target/surefire-reports/TEST-*.xml"], junit),
+    "install": ("as installed", [REPORTS / "install.xml"], junit),
+    "docs": ("README and docs", [REPORTS / "docs.xml", REPORTS / "docs-rust.log"], None),
+}
+
+
+def reports(suite: str) -> list[Path]:
+    return [file for pattern in SUITES[suite][1] for file in sorted(pattern.parent.glob(pattern.name))]
+
+
+def count(suite: str) -> Count:
+    reader = SUITES[suite][2]
+    total = Count()
+    for file in reports(suite):
+        total += (reader or (cargo if file.suffix == ".log" else junit))(file)
+    return total
+
+
+def main() -> int:
+    make, *suites = sys.argv[1:]
+    rows, red = [], False
+    for suite in suites:
+        for old in reports(suite):
+            old.unlink()
+        print(f"\n\033[1m==> make test-{suite}\033[0m", flush=True)
+        begun = time.monotonic()
+        status = subprocess.run([make, f"test-{suite}"], cwd=ROOT).returncode
+        seconds = time.monotonic() - begun
+        counted = count(suite)
+        note = ""
+        if status != 0:
+            note = f"FAILED (status {status})"
+        elif counted.tests == 0:
+            note = "FAILED (no test ran)"
+        elif counted.passed + counted.skipped != counted.tests:
+            note = "FAILED"
+        elif counted.skipped:
+            note = f"{counted.skipped} skipped"
+        red |= note.startswith("FAILED")
+        rows.append((SUITES[suite][0], str(counted.tests), str(counted.passed), f"{seconds:.0f} s", note))
+    print()
+    header = ("tests of", "tests", "passed", "time", "")
+    widths = [max(len(row[at]) for row in [header, *rows]) for at in range(4)]
+    for row in [header, *rows]:
+        first = row[0].ljust(widths[0])
+        print("  ".join([first, *(row[at].rjust(widths[at]) for at in (1, 2, 3)), row[4]]).rstrip())
+    print("\nsomething failed; its own output is above" if red else "\nall passed")
+    return int(red)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
