@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-rust test-c test-python test-node test-java test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-rust test-c test-python test-node test-java test-examples test-install test-docs lint bench docs generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java install docs
+suites := rust c python node java examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -141,11 +141,15 @@ test-c: build/made/prefix $(foreach example,payments-c payments-cpp seed-c seed-
 	@mkdir -p build/reports
 	@ctest --test-dir build/c-tests --output-on-failure --output-junit $(CURDIR)/build/reports/c.xml
 
+test-examples: build build/made/venv-test ## the seed's programs and the payment services, in all six languages
+	@mkdir -p build/reports
+	@$(python) -m pytest tests/examples --junitxml=build/reports/examples.xml
+
 test-install: build build/made/venv-test | build/made/ci ## what users install, in empty places outside the repository
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/install --junitxml=build/reports/install.xml
 
-test-docs: build build/made/venv-test | build/made/ci ## every block of code in README and docs
+test-docs: build build/made/venv-test build/made/node-lint | build/made/ci ## every block of code in README and docs
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/docs --junitxml=build/reports/docs.xml
 
@@ -162,7 +166,8 @@ python_code := $(wildcard bindings-python examples/python benches/python tests t
 lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint ## formatting, compilers' warnings as errors, types, and the house's own rules
 	$(call say,lint: Rust)
 	@cargo fmt --all --check
-	@cargo clippy --release $(CARGO_FLAGS) --workspace --all-targets --features ambassador-core/tower -- -D warnings
+	@cargo clippy --release $(CARGO_FLAGS) --workspace --exclude ambassador-node --all-targets --features ambassador-core/tower -- -D warnings
+	@cargo clippy --release $(CARGO_FLAGS) -p ambassador-node -- -D warnings
 	$(call say,lint: C and C++)
 	@echo '#include "ambassador.h"' | cc -std=c11 $(strict) -x c -
 	@echo '#include "ambassador.h"' | c++ -std=c++17 $(strict) -x c++ -
@@ -170,7 +175,8 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)
-	@$(python) -m mypy --strict bindings-python/python examples/python
+	@$(python) -m mypy --strict bindings-python/python examples/python/payments.py
+	@$(python) -m mypy --check-untyped-defs examples/python/seed.py
 	$(call say,lint: TypeScript)
 	@npm run --silent --prefix bindings-node lint
 	$(call say,lint: Java)
@@ -179,7 +185,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	$(call say,lint: the house)
 	@python3 tools/house.py
 
-bench: build build/made/venv-test build/made/node-peers ## a call that succeeds at once, beside each language's peers; writes benches/README.md
+bench: build build/made/venv-bench build/made/node-peers ## a call that succeeds at once, beside each language's peers; writes benches/README.md
 	@python3 tools/bench.py
 
 docs: ## the Rust documentation, and the C one where doxygen is

@@ -74,7 +74,9 @@ def versions(files: list[Path]) -> Iterator[str]:
             package = json.loads(file.read_text())
             found = package.get("version", ours) if not package.get("private") else ours
         elif file.name == "pom.xml":
-            found = first(r"</parent>.*?<version>([^<]+)</version>|", file) or first(r"<version>([^<]+)</version>", file)
+            found = first(r"</parent>.*?<version>([^<]+)</version>|", file) or first(
+                r"<version>([^<]+)</version>", file
+            )
         elif file.name == "pyproject.toml" and file.parent.name == "bindings-python":
             # None: maturin takes it from Cargo.toml.
             found = first(r'^version = "([^"]+)"', file) or ours

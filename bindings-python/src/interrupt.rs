@@ -6,8 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ambassador_core::board::{Board, Slot};
 use ambassador_core::clock::{NEVER, Nanos, SECOND, now};
@@ -197,15 +197,16 @@ pub fn interrupted() -> Object {
     INTERRUPTED.get()
 }
 
-/// What the watchdog interrupted and still runs, and when it is interrupted again.
-static GOING_ON: Leaked<std::sync::Mutex<Vec<(Arc<Slot>, Nanos)>>> = Leaked::new();
+/// What was interrupted and still runs, and when it is interrupted again.
+type GoingOn = Vec<(Arc<Slot>, Nanos)>;
+
+// Only the watchdog's own thread ever locks it.
+static GOING_ON: Leaked<Mutex<GoingOn>> = Leaked::new();
 
 /// One round of the watchdog: waits until bounds have passed, and interrupts their threads. Gives the identifier of a thread
 /// that shall be sent a signal, or 0.
 pub fn watch(py: Python<'_>) -> u64 {
-    // Only the watchdog's own thread ever holds this.
-    let going_on = GOING_ON.get_or(Default::default);
-    let mut going_on = going_on.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut going_on = GOING_ON.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     going_on.retain(|(slot, _)| slot.has_fired());
     let again = going_on.iter().map(|(_, again)| *again).min().unwrap_or(NEVER);
     let mut fired = Vec::new();

@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
-from conftest import FOREVER, Flaky
-
 from ambassador_proxy import Backoff, CallTimeoutError, DeadlineExceededError
+from conftest import FOREVER, Flaky
 
 
 def test_a_coroutine_function_gives_an_awaitable(proxy):
@@ -368,7 +369,9 @@ def test_outside_a_task_a_bounded_call_that_suspends_says_what_it_needs(proxy):
     async def function() -> None:
         await Suspend()
 
-    coroutine = ambassador.call(function)
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    def run_to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
         while True:
             coroutine.send(None)
+
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        run_to_its_end(ambassador.call(function))

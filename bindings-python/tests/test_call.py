@@ -13,9 +13,8 @@ import time
 import weakref
 
 import pytest
-from conftest import FOREVER, Flaky, new_target
-
 from ambassador_proxy import AmbassadorProxy, Backoff
+from conftest import FOREVER, Flaky, new_target
 
 
 class PaymentService:
@@ -56,9 +55,7 @@ def test_it_carries_a_note_of_what_was_tried(proxy, run_in):
         ambassador.call(Flaky(*[ConnectionError()] * 3))
     if hasattr(BaseException, "add_note"):
         (note,) = caught.value.__notes__
-        assert re.fullmatch(
-            rf"\[Ambassador\] {ambassador.target}: 3 attempts in [\d.]+m?s, retries exhausted", note
-        )
+        assert re.fullmatch(rf"\[Ambassador\] {ambassador.target}: 3 attempts in [\d.]+m?s, retries exhausted", note)
 
 
 def test_an_error_that_is_raised_again_and_again_keeps_one_note(proxy):
@@ -189,7 +186,9 @@ def test_values_come_back_as_the_same_object(proxy, run_in):
 def test_what_is_no_function_is_refused_at_once(proxy, wrong):
     ambassador = proxy()
     for call in (ambassador.call, ambassador.execute, ambassador.wrap):
-        with pytest.raises(TypeError, match=f"expected a function to call, not an object of class {type(wrong).__name__}"):
+        with pytest.raises(
+            TypeError, match=f"expected a function to call, not an object of class {type(wrong).__name__}"
+        ):
             call(wrong)
     assert ambassador.health()["retries"] == 0
 
@@ -251,8 +250,8 @@ def test_calls_nest_on_the_same_proxy(proxy, run_in):
 def test_counters_add_up(proxy, run_in):
     ambassador = proxy(run_in=run_in)
     ambassador.call(Flaky(OSError()))
-    with pytest.raises(OSError):
-        ambassador.call(Flaky(*[OSError()] * 3))
+    with pytest.raises(ConnectionError):
+        ambassador.call(Flaky(*[ConnectionError()] * 3))
     health = ambassador.health()
     assert health["calls"] == {"ok": 1, "failure": 1, "timeout": 0, "rejected": 0, "cancelled": 0, "fallback": 0}
     assert health["attempts"] == {"ok": 1, "failure": 4, "timeout": 0, "cancelled": 0}

@@ -8,9 +8,8 @@ import threading
 from datetime import timedelta
 
 import pytest
-from conftest import Flaky
-
 from ambassador_proxy import AmbassadorProxy, CallTimeoutError, _native
+from conftest import Flaky
 
 
 def test_retry_on_types_are_retried_and_others_not(proxy, run_in):
@@ -52,7 +51,9 @@ def test_classify_sees_values_and_errors(proxy, run_in):
 
 
 def test_classify_may_call_an_error_a_success_and_a_value_a_failure(proxy):
-    ambassador = proxy(classify=lambda error, value: "ok" if isinstance(error, KeyError) else "fail" if value == 4 else None)
+    ambassador = proxy(
+        classify=lambda error, value: "ok" if isinstance(error, KeyError) else "fail" if value == 4 else None
+    )
     missing = KeyError("order")
     with pytest.raises(KeyError) as caught:
         ambassador.call(Flaky(missing))

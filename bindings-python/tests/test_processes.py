@@ -26,7 +26,13 @@ AT_ONCE = 30.0
         "asyncio.run(worker().call(hang_async))",
         "asyncio.run(AmbassadorProxy(target, backoff=Backoff(base=3600, max=3600, jitter='none')).call(fail_async))",
     ],
-    ids=["a function on a worker", "a function on the caller's thread", "a backoff", "a coroutine", "a coroutine's backoff"],
+    ids=[
+        "a function on a worker",
+        "a function on the caller's thread",
+        "a backoff",
+        "a coroutine",
+        "a coroutine's backoff",
+    ],
 )
 def test_ctrl_c_ends_at_once(call):
     program = f"""
@@ -177,7 +183,12 @@ FORKING = """
         "in_child(lambda: in_child(use)); use()",
         "use(); [in_child(use) for _ in range(5)]; use()",
     ],
-    ids=["parent used, then child used", "only the child", "a grandchild", "prefork: five children, one after the other"],
+    ids=[
+        "parent used, then child used",
+        "only the child",
+        "a grandchild",
+        "prefork: five children, one after the other",
+    ],
 )
 def test_a_forked_child_works(run_in, body):
     ended = run_program(FORKING.format(run_in=run_in, body=body))

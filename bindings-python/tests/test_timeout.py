@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import FOREVER, Flaky, output_of
-
 from ambassador_proxy import Backoff, CallTimeoutError, DeadlineExceededError
+from conftest import FOREVER, Flaky, output_of
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -10,9 +10,8 @@ import pickle
 import weakref
 
 import pytest
-from conftest import Flaky
-
 from ambassador_proxy import AmbassadorProxy
+from conftest import Flaky
 
 pickled = AmbassadorProxy("pickled.example.com")
 
@@ -33,7 +32,12 @@ def test_a_wrapped_function_keeps_its_name_docs_and_signature():
 
 def test_it_is_called_with_its_arguments(proxy, run_in):
     wrapped = proxy(run_in=run_in).wrap(lambda a, b=2: (a, b))
-    assert (wrapped(1), wrapped(1, b=3), wrapped(*[1], **{"b": 4}), wrapped(b=6, a=5)) == ((1, 2), (1, 3), (1, 4), (5, 6))
+    assert (wrapped(1), wrapped(1, b=3), wrapped(*[1], b=4), wrapped(b=6, a=5)) == (
+        (1, 2),
+        (1, 3),
+        (1, 4),
+        (5, 6),
+    )
 
 
 def test_it_is_retried(proxy, run_in):
