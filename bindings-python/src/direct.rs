@@ -80,11 +80,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ),
         raw::method(c"work", pool::work, c"What a worker thread runs."),
     ] {
-        let definition = Box::leak(Box::new(function));
-        // SAFETY: the definition lives for ever.
-        let function =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(definition, null_mut(), null_mut()))? };
-        module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)?;
+        raw::add(module, function)?;
     }
     Ok(())
 }

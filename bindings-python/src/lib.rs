@@ -14,6 +14,7 @@ mod proxy;
 mod raise;
 mod raw;
 mod settings;
+mod step;
 mod wrapped;
 
 use pyo3::prelude::*;
@@ -34,6 +35,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         direct::add(module)?;
         wrapped::add(module)?;
+        step::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add_decisions(module)
     }

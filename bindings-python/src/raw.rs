@@ -7,6 +7,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 pub type Object = *mut ffi::PyObject;
 
@@ -169,6 +170,17 @@ pub const fn method(
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: doc.as_ptr(),
     }
+}
+
+/// Puts a function of that definition into the module.
+pub fn add(module: &Bound<'_, PyModule>, function: ffi::PyMethodDef) -> PyResult<()> {
+    let definition = Box::leak(Box::new(function));
+    // SAFETY: the definition lives for ever.
+    let function = unsafe {
+        let function = ffi::PyCFunction_NewEx(definition, null_mut(), null_mut());
+        Bound::from_owned_ptr_or_err(module.py(), function)?
+    };
+    module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)
 }
 
 /// Looks a class up whose exact instances are recognized by it.

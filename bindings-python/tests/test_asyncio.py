@@ -57,30 +57,172 @@ def test_every_kind_of_coroutine_function(proxy, function):
         assert asyncio.run(awaitable) == 2.5
 
 
-def test_it_runs_in_the_callers_task_and_thread(proxy):
-    async def where() -> tuple[object, int]:
-        return asyncio.current_task(), threading.get_ident()
+def test_an_unbounded_one_runs_in_the_callers_task(proxy):
+    async def where() -> object:
+        await asyncio.sleep(0)
+        return asyncio.current_task()
 
     async def main() -> None:
-        assert await proxy().call(where) == (asyncio.current_task(), threading.get_ident())
+        assert await proxy(timeout=None).call(where) is asyncio.current_task()
 
     asyncio.run(main())
 
 
-def test_contextvars_are_the_callers(proxy):
+@pytest.mark.parametrize("suspends", [False, True])
+def test_a_bounded_one_runs_in_one_task_from_its_first_step_to_its_cleanup(proxy, suspends):
+    seen = []
+
+    async def where() -> int:
+        seen.append(asyncio.current_task())
+        try:
+            if suspends:
+                await asyncio.sleep(FOREVER)
+        finally:
+            seen.append(asyncio.current_task())
+            if suspends:
+                await asyncio.sleep(0)
+            seen.append(asyncio.current_task())
+        return threading.get_ident()
+
+    async def main() -> None:
+        ambassador = proxy(max_retries=1, timeout=0.02)
+        mine = asyncio.current_task()
+        if suspends:
+            with pytest.raises(CallTimeoutError):
+                await ambassador.call(where)
+            while ambassador.health()["abandoned"] > 0:
+                await asyncio.sleep(0)
+        else:
+            assert await ambassador.call(where) == threading.get_ident()
+        assert asyncio.current_task() is mine
+        assert len(seen) == 3
+        assert len(set(seen)) == 1
+        assert seen[0] is not mine
+
+    asyncio.run(main())
+
+
+def test_no_task_is_left_when_functions_end_at_their_first_step(proxy):
+    async def main() -> None:
+        ambassador = proxy()
+        for _ in range(1000):
+            await ambassador.call(charge, 1.0)
+        assert len(asyncio.all_tasks()) <= 2
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("suspends", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"timeout": None}], ids=["bounded", "unbounded"])
+def test_contextvars_are_the_callers(proxy, suspends, settings):
     tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="none")
 
-    async def change() -> str:
+    async def seen() -> list[str]:
         before = tenant.get()
+        if suspends:
+            await asyncio.sleep(0)
+        between = tenant.get()
         tenant.set("changed")
-        return before
+        if suspends:
+            await asyncio.sleep(0)
+        return [before, between, tenant.get()]
 
     async def main() -> None:
-        tenant.set("acme")
-        assert await proxy().call(change) == "acme"
-        assert tenant.get() == "changed"
+        for name in ("acme", "other"):
+            tenant.set(name)
+            assert await proxy(**settings).call(seen) == [name, name, "changed"]
+            # What it sets itself stays in its own copy, unless it runs in the caller's task.
+            assert tenant.get() == ("changed" if settings else name)
 
     asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout is there from Python 3.11 on")
+def test_a_timeout_in_cleanup_after_the_bound_hits_only_that_cleanup(proxy):
+    ends = []
+
+    async def slow_to_clean_up() -> None:
+        try:
+            async with asyncio.timeout(0.05):
+                try:
+                    await asyncio.sleep(FOREVER)
+                finally:
+                    await asyncio.sleep(FOREVER)
+        finally:
+            ends.append("cleaned up")
+
+    async def main() -> None:
+        ambassador = proxy(max_retries=1, timeout=0.02)
+        with pytest.raises(CallTimeoutError):
+            await ambassador.call(slow_to_clean_up)
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0.001)
+        assert asyncio.current_task().cancelling() == 0
+
+    asyncio.run(main())
+    assert ends == ["cleaned up"]
+
+
+def test_control_is_back_at_the_bound_though_the_function_waits_for_a_task_that_does_not_end(proxy):
+    async def main() -> None:
+        release = asyncio.Event()
+
+        async def unwilling() -> None:
+            while not release.is_set():
+                try:
+                    await release.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        async def waits_for_it() -> None:
+            await asyncio.create_task(unwilling())
+
+        ambassador = proxy(max_retries=1, timeout=0.02)
+        with pytest.raises(CallTimeoutError):
+            await ambassador.call(waits_for_it)
+        assert ambassador.health()["abandoned"] == 1
+        release.set()
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_call_waits_for_its_functions_cleanup_and_is_not_tried_again(proxy):
+    ambassador, begun, cleaned = proxy(), [], []
+
+    async def function(end: str) -> str:
+        begun.append(end)
+        try:
+            await asyncio.sleep(FOREVER)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.001)
+            cleaned.append(end)
+            if end == "error":
+                raise ValueError("of its own") from None
+            if end == "value":
+                return "all the same"
+            raise
+
+    async def main() -> None:
+        for end, expected in (("cancelled", asyncio.CancelledError), ("error", ValueError), ("value", None)):
+            task = asyncio.create_task(ambassador.call(function, end))
+            while end not in begun:
+                await asyncio.sleep(0)
+            task.cancel()
+            if expected is None:
+                assert await task == "all the same"
+            else:
+                with pytest.raises(expected):
+                    await task
+            assert cleaned[-1] == end
+
+    asyncio.run(main())
+    assert len(begun) == 3
+    assert ambassador.health()["calls"]["cancelled"] == 2
+    assert ambassador.health()["in_flight"] == 0
 
 
 def test_a_coroutine_that_hangs_gives_control_back_at_the_bound(proxy):
@@ -114,9 +256,9 @@ def test_a_coroutine_that_refuses_to_be_cancelled_is_abandoned(proxy):
 
         with pytest.raises(CallTimeoutError):
             await ambassador.call(unwilling)
-        assert len(cancelled) == 1
-        # Its own task begins with the loop's next turn.
-        while ambassador.health()["abandoned"] == 0:
+        assert ambassador.health()["abandoned"] == 1
+        # It hears of it when the loop comes to its task.
+        while not cancelled:
             await asyncio.sleep(0)
         release.set()
         while ambassador.health()["abandoned"] > 0:
@@ -373,5 +515,5 @@ def test_outside_a_task_a_bounded_call_that_suspends_says_what_it_needs(proxy):
         while True:
             coroutine.send(None)
 
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="has to run in an asyncio task"):
         run_to_its_end(ambassador.call(function))

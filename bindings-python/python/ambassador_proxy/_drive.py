@@ -61,7 +61,7 @@ def go_on(
             if call.timed_out:
                 # T3: what came too late is dropped.
                 value, error = _native.TIMED_OUT, None
-            last = error or last
+            last = error if error is not None else last
             if decision == _native.WAIT:
                 tell(call, value, error)
                 decision = _wait(call)

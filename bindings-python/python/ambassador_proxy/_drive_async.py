@@ -1,23 +1,22 @@
-"""Calls of coroutine functions, on the caller's own event loop. Bounds are timers of that loop (T1); at a bound the
-function is cancelled, and what it still does then is no longer waited for (T2). A cancellation from outside goes
-through untouched (A3).
+"""Calls of coroutine functions, on the caller's own event loop.
+
+An attempt without a bound is awaited by the caller's task. One that has a bound runs in a task of its own: at the bound
+that task is cancelled, and its caller waits no longer, whatever the function still does (T2); its cleanup goes on in
+the task in which it began, so that scopes which belong to a task (``asyncio.timeout``, task groups, anyio's) stay
+whole. Bounds are timers of the loop (T1). A cancellation from outside goes through untouched (A3).
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from types import coroutine
-from typing import TYPE_CHECKING, Any
+import threading
+from asyncio import _get_running_loop
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from types import CoroutineType
+from typing import Any
 
 from ambassador_proxy import _native
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-#: Functions that go on after their bound, so that they are not collected half-way.
-_going_on: set[asyncio.Task[None]] = set()
-
 
 async def drive_async(
     proxy: _native.Proxy,
@@ -47,15 +46,12 @@ async def drive_async(
             try:
                 if begun is None:
                     begun = fn(*args, **kwargs or {}) if attempt is None else fn(attempt, *args, **kwargs or {})
-                steps, begun = begun if hasattr(begun, "send") else begun.__await__(), None
-                try:
-                    yielded = steps.send(None)
-                except StopIteration as stop:
-                    value, error = stop.value, None
-                else:
-                    value, error = await _suspended(call, attempt, steps, yielded), None
+                steps, begun = begun, None
+                value, error = (await steps if call.remaining is None else _begin(steps)), None
             except BaseException as raised:
                 value, error = None, raised
+            if type(value) is _Attempt:
+                value, error = await _end_of(value, call, attempt)
             if error is None and proxy._rules is None and value is not _native.TIMED_OUT:
                 decision = call.settle(_native.OK)
                 if decision == _native.VALUE:
@@ -65,7 +61,7 @@ async def drive_async(
             if call.timed_out:
                 # T3: what came too late is dropped.
                 value, error = _native.TIMED_OUT, None
-            last = error or last
+            last = error if error is not None else last
             if decision == _native.WAIT:
                 _drive.tell(call, value, error)
                 while decision == _native.WAIT:
@@ -84,104 +80,181 @@ async def drive_async(
         del value, error, last
 
 
-class _Timer:
-    """Cancels the present task when the bound of ``call`` passes."""
+class _Attempt(Coroutine[Any, Any, Any]):
+    """What the task of an attempt runs: the steps of the function's coroutine, in the context of its caller.
 
-    __slots__ = ("before", "call", "fired", "handle", "loop", "task")
+    The first step is taken before the task's own turn comes, with the task as the current one already: most functions
+    that end at once do so without the loop's help. A task whose turn comes before it was needed ends; until then it
+    serves all calls that end at their first step.
+    """
 
-    def __init__(self, call: _native.Call, left: float) -> None:
-        self.loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a bounded call of a coroutine function has to run in an asyncio task")
-        self.task = task
-        self.call = call
-        self.fired = False
-        self.before = task.cancelling() if sys.version_info >= (3, 11) else 0
-        self.handle = self.loop.call_later(left, self._fire)
+    __slots__ = ("context", "loop", "steps", "task", "yielded")
 
-    def _fire(self) -> None:
-        left = self.call.remaining
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.context: Context | None = None
+        self.steps: Any = None
+        self.yielded: Any = None
+        self.loop = loop
+        self.task = asyncio.Task(self, loop=loop)
+
+    def send(self, value: Any) -> Any:
+        yielded, self.yielded = self.yielded, None
+        if yielded is not None or self.context is None:
+            # The task's first turn: what the first step had yielded; nothing, if no call needs it.
+            if self.context is None:
+                raise StopIteration
+            return yielded
+        return self.context.run(self.steps.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        if self.context is None:
+            raise error[0]
+        self.yielded = None
+        return self.context.run(self.steps.throw, *error)
+
+    def close(self) -> None:
+        if self.steps is not None:
+            self.steps.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        raise RuntimeError("only its task awaits it")
+
+
+class _Spare(threading.local):
+    """The task of this thread's loop that no call has needed yet."""
+
+    attempt: _Attempt | None = None
+
+
+_spare = _Spare()
+
+
+def _begin(steps: Any) -> Any:
+    """Takes the first step of a bounded attempt: what it returned, or the ``_Attempt`` that it has become."""
+    loop = _get_running_loop()
+    caller = None if loop is None else asyncio.current_task(loop)
+    if type(steps) is not CoroutineType and not hasattr(steps, "send"):
+        steps = steps.__await__()
+    if loop is None or caller is None:
+        return _run_to_its_end(steps)
+    attempt = _spare.attempt
+    if attempt is None or attempt.loop is not loop or attempt.task.done():
+        attempt = _spare.attempt = _Attempt(loop)
+    # Not the spare of a call that the function makes itself.
+    _spare.attempt = None
+    value = _native.first_step(attempt, loop, caller, attempt.task, steps)
+    if value is not attempt:
+        _spare.attempt = attempt
+    return value
+
+
+def _run_to_its_end(steps: Any) -> Any:
+    """Without a loop, what ends at its first step does so; nothing else can be bounded."""
+    try:
+        steps.send(None)
+    except StopIteration as stop:
+        return stop.value
+    steps.close()
+    raise RuntimeError("a bounded call of a coroutine function that waits has to run in an asyncio task")
+
+
+async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Attempt | None) -> tuple[Any, Any]:
+    """Waits for an attempt: its value and error, or ``TIMED_OUT``. A cancellation from outside is passed on to the
+    function, and raised here when that has ended, unless the function made something else of it.
+    """
+    task = suspended.task
+    stopped: asyncio.CancelledError | None = None
+    try:
+        while not task.done():
+            try:
+                if not await _done_in_time(task, call):
+                    break
+            except asyncio.CancelledError as cancelled:
+                stopped = cancelled
+                task.cancel(*cancelled.args)
+        if not task.done():
+            _give_up(task, call, attempt)
+            if stopped is None:
+                return _native.TIMED_OUT, None
+            raise stopped
+        if task.cancelled():
+            if stopped is not None:
+                raise stopped
+            # Cancelled by itself: control flow, to the core and to the caller.
+            return None, _cancelled(task)
+        error = task.exception()
+        if error is None:
+            return task.result(), None
+        if stopped is not None:
+            # A cancelled call is not tried again, whatever its function makes of that.
+            raise error
+        return None, error
+    except BaseException:
+        if not task.done():
+            task.cancel()
+        raise
+    finally:
+        # Its traceback holds this frame.
+        del stopped
+
+
+def _cancelled(task: asyncio.Task[Any]) -> asyncio.CancelledError:
+    try:
+        task.result()
+    except asyncio.CancelledError as cancelled:
+        return cancelled
+    raise RuntimeError("a cancelled task has a result")
+
+
+async def _done_in_time(task: asyncio.Task[Any], call: _native.Call) -> bool:
+    """Whether the task was done before the bound of ``call`` passed."""
+    loop = task.get_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def fire() -> None:
+        nonlocal timer
+        left = call.remaining
         if left is not None and left > 0:
             # T1: never early.
-            self.handle = self.loop.call_later(left, self._fire)
-            return
-        self.fired = True
-        self.task.cancel()
+            timer = loop.call_later(left, fire)
+        else:
+            wake()
 
-    def took_back(self) -> bool:
-        """Takes the cancellation back that the timer made; ``False`` when somebody else cancelled the task too."""
-        self.fired = False
-        return sys.version_info < (3, 11) or self.task.uncancel() <= self.before
-
-
-@coroutine
-def _suspended(
-    call: _native.Call, attempt: _native.Attempt | None, steps: Any, yielded: Any
-) -> Generator[Any, Any, Any]:
-    """Awaits the rest of a coroutine whose first step suspended: its value, or ``TIMED_OUT``."""
-    left = call.remaining
-    timer = None if left is None else _Timer(call, left)
+    timer = loop.call_later(call.remaining or 0.0, fire)
+    task.add_done_callback(wake)
     try:
-        while True:
-            thrown: BaseException | None = None
-            sent = None
-            try:
-                sent = yield yielded
-            except BaseException as cancelled:
-                thrown = cancelled
-            if timer is not None and timer.fired and timer.took_back():
-                return _give_up(call, attempt, steps)
-            yielded = steps.send(sent) if thrown is None else steps.throw(thrown)
-    except StopIteration as stop:
-        return stop.value
+        await waiter
+        return task.done()
     finally:
-        if timer is not None:
-            timer.handle.cancel()
+        timer.cancel()
+        task.remove_done_callback(wake)
 
 
-def _give_up(call: _native.Call, attempt: _native.Attempt | None, steps: Any) -> Any:
-    """Cancels a coroutine at its bound. One that does not end at once (it may have to clean up) goes on by itself."""
+#: Functions that go on after their bound, so that they are not collected half-way.
+_going_on: set[asyncio.Task[Any]] = set()
+
+
+def _give_up(task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attempt | None) -> None:
+    """Cancels an attempt at its bound; it goes on by itself until it has ended (O3)."""
     if attempt is not None:
         attempt._give_up()
-    try:
-        yielded = steps.throw(asyncio.CancelledError())
-    except asyncio.CancelledError:
-        return _native.TIMED_OUT
-    # Any other end is late, which the core sees.
-    task = asyncio.get_running_loop().create_task(_rest(call, steps, yielded))
-    _going_on.add(task)
-    task.add_done_callback(_going_on.discard)
-    return _native.TIMED_OUT
-
-
-async def _rest(call: _native.Call, steps: Any, yielded: Any) -> None:
     call.note_abandoned(True)
-    try:
-        await _going_on_from(steps, yielded)
-        call.note_late()
-    except asyncio.CancelledError:
-        pass
-    except Exception:
-        # T3: nobody waits for it.
-        call.note_late()
-    finally:
+    _going_on.add(task)
+
+    def ended(_: asyncio.Task[Any]) -> None:
+        _going_on.discard(task)
         call.note_abandoned(False)
+        if not task.cancelled():
+            # T3: nobody waits for it. Looked at, lest asyncio tell of an error that nobody saw.
+            task.exception()
+            call.note_late()
 
-
-@coroutine
-def _going_on_from(steps: Any, yielded: Any) -> Generator[Any, Any, Any]:
-    try:
-        while True:
-            thrown: BaseException | None = None
-            sent = None
-            try:
-                sent = yield yielded
-            except BaseException as cancelled:
-                thrown = cancelled
-            yielded = steps.send(sent) if thrown is None else steps.throw(thrown)
-    except StopIteration as stop:
-        return stop.value
+    task.add_done_callback(ended)
+    task.cancel()
 
 
 # The two modules need each other: a plain function may make a coroutine, and both end calls alike.
