@@ -9,7 +9,6 @@ whole. Bounds are timers of the loop (T1). A cancellation from outside goes thro
 from __future__ import annotations
 
 import asyncio
-import threading
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
@@ -17,6 +16,7 @@ from types import CoroutineType
 from typing import Any
 
 from ambassador_proxy import _native
+
 
 async def drive_async(
     proxy: _native.Proxy,
@@ -120,13 +120,8 @@ class _Attempt(Coroutine[Any, Any, Any]):
         raise RuntimeError("only its task awaits it")
 
 
-class _Spare(threading.local):
-    """The task of this thread's loop that no call has needed yet."""
-
-    attempt: _Attempt | None = None
-
-
-_spare = _Spare()
+#: The task that no call has needed yet, of whichever loop asked last.
+_spares: list[_Attempt] = []
 
 
 def _begin(steps: Any) -> Any:
@@ -137,14 +132,13 @@ def _begin(steps: Any) -> Any:
         steps = steps.__await__()
     if loop is None or caller is None:
         return _run_to_its_end(steps)
-    attempt = _spare.attempt
+    # Taken out, lest a call that the function makes itself uses it too.
+    attempt = _spares.pop() if _spares else None
     if attempt is None or attempt.loop is not loop or attempt.task.done():
-        attempt = _spare.attempt = _Attempt(loop)
-    # Not the spare of a call that the function makes itself.
-    _spare.attempt = None
+        attempt = _Attempt(loop)
     value = _native.first_step(attempt, loop, caller, attempt.task, steps)
     if value is not attempt:
-        _spare.attempt = attempt
+        _spares[:] = (attempt,)
     return value
 
 
