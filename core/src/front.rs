@@ -115,7 +115,7 @@ impl Attempt {
 
     /// Whether the bound has passed.
     pub fn cancelled(&self) -> bool {
-        now() > self.call.bound()
+        now() >= self.call.bound()
     }
 
     /// What to send along: `idempotency-key` (the same for all attempts of this call), `traceparent`,
@@ -298,9 +298,10 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
                 None => (None, None),
             };
             if let Decision::WaitUntil(until) = decision {
-                let text = match &error {
-                    Some(error) => error.to_string(),
-                    None => proxy.error_message(Code::Timeout, Some(&flight.call), at),
+                let text = match (&error, &value) {
+                    (Some(error), _) => error.to_string(),
+                    (None, Some(_)) => "its result may be tried again".into(),
+                    (None, None) => proxy.error_message(Code::Timeout, Some(&flight.call), at),
                 };
                 let line = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
                 let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));

@@ -160,10 +160,11 @@ pub(crate) fn call_ended() {
     }
 }
 
-/// To be called in a child after `fork`: calls in flight belong to the parent alone (F3). Safe to call more than once.
+/// To be called in a child after `fork`: calls in flight belong to the parent alone, and its waits are its own (F3). Safe to
+/// call more than once.
 pub fn forked() {
     for state in State::all() {
-        state.forget_in_flight();
+        state.begin_anew();
     }
 }
 

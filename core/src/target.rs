@@ -190,10 +190,11 @@ impl State {
         self.calls.sum() + self.rejected.load(Acquire)
     }
 
-    /// F3: in a forked child, the calls in flight are the parent's.
-    pub(crate) fn forget_in_flight(&self) {
+    /// F3: in a forked child, the calls in flight are the parent's; and children of one parent must not wait in step (R2).
+    pub(crate) fn begin_anew(&self) {
         self.begun.store(self.ended(), SeqCst);
         self.abandoned.store(0, Relaxed);
+        self.jitter.store(random_seed(), Relaxed);
     }
 
     /// The next number of this target's jitter: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
@@ -295,6 +296,17 @@ mod tests {
         one.retries.store(7, Relaxed);
         drop(one);
         assert_eq!(State::shared("state-of-one").retries.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_forked_child_draws_jitter_of_its_own() {
+        let state = State::new("any");
+        let waits = [1, 2].map(|_| {
+            state.seed(7);
+            state.begin_anew();
+            state.random()
+        });
+        assert_ne!(waits[0], waits[1]);
     }
 
     #[test]

@@ -116,6 +116,16 @@ fn a_value_that_is_no_success_is_tried_again_and_handed_back_in_the_end() {
 }
 
 #[test]
+fn a_value_that_is_to_be_tried_again_is_told_as_such() {
+    let lines = RefCell::new(Vec::new());
+    let proxy = builder().max_retries(2).backoff(Backoff::none()).build().unwrap();
+    let classified = proxy.classify(|_: &Result<(), &str>| Outcome::Retry);
+    let _ =
+        runtime::block_on(classified.on_retry(|line| lines.borrow_mut().push(line.to_owned())).call(|| ready(Ok(()))));
+    assert_eq!(lines.into_inner(), ["[Ambassador] Retry 1 after 0ms: its result may be tried again"]);
+}
+
+#[test]
 fn an_error_that_a_classifier_calls_a_timeout_is_the_cause_of_that_timeout() {
     let proxy = proxy();
     let ended = runtime::block_on(
