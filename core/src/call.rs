@@ -1,16 +1,24 @@
 //! One call as a state machine without I/O: it is told what happened and when, and answers what to do next. It never
-//! sleeps, reads a clock, takes a lock or allocates, so the same code serves threads, event loops, C callbacks and
-//! simulations in virtual time.
+//! sleeps, reads a clock, takes a lock or allocates while a call succeeds at once, so the same code serves threads, event
+//! loops, C callbacks and simulations in virtual time.
 //!
 //! A [`Call`] is plain numbers, so a host may keep it wherever it likes; [`AmbassadorProxy`](crate::AmbassadorProxy) is
-//! how a host drives it. Carries out O2, R1–R4, T1, T3.
+//! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, and asks the policies' cells where B, L and H2 say so.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::clock::{NEVER, Nanos};
+use tracing::Level;
+
+use crate::clock::{NEVER, Nanos, SECOND};
 use crate::error::Code;
-use crate::policy::Policy;
+use crate::event::{self, Event};
+use crate::policy::breaker::Permit;
+use crate::policy::bulkhead::{Entry, Limit};
+use crate::policy::{Policy, Shared};
 use crate::target::State;
+
+/// How long an attempt without a bound may be a probe of the breaker's before it counts as failed (B3).
+const LEASE: Nanos = 10 * SECOND;
 
 /// A call in flight. Copying it does not make a second call: keep one, and drive that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,17 +27,55 @@ pub struct Call {
     started: Nanos,
     /// While an attempt runs, its bound; while the call waits, when the wait is over.
     until: Nanos,
+    /// The wait before this attempt; of a refused call, how long until it may come again, 0 if nobody knows.
     previous_wait: Nanos,
     attempt: u32,
     phase: Phase,
     last: Outcome,
+    /// Why it ended, when something else may still answer.
+    stop: Stop,
+    is_rejected: bool,
+    /// The bulkhead's place.
+    has_place: bool,
+    /// The breaker's leave for the running attempt.
+    permit: Option<Permit>,
+    /// Of the wait: when the budget's token was taken, which turn of the rate limit it is, which number in the queue.
+    number: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running = 0,
+    /// Between two attempts.
     Waiting = 1,
     Ended = 2,
+    /// For its turn by the rate limit.
+    InTurn = 3,
+    /// For a place in the bulkhead.
+    Queued = 4,
+    /// Its error is being answered by something of the host's (H2).
+    Answering = 5,
+}
+
+impl Phase {
+    const fn from_number(number: u8) -> Phase {
+        match number {
+            0 => Phase::Running,
+            1 => Phase::Waiting,
+            3 => Phase::InTurn,
+            4 => Phase::Queued,
+            5 => Phase::Answering,
+            _ => Phase::Ended,
+        }
+    }
+}
+
+/// What policies a call is driven by.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub policy: &'a Policy,
+    pub shared: &'a Shared,
+    pub state: &'a State,
 }
 
 /// How an attempt ended (A1).
@@ -115,10 +161,19 @@ pub enum Stop {
     Shutdown = 6,
     /// The ambassador itself failed (F1).
     Internal = 7,
+    /// The circuit breaker refused the attempt, or would have after the wait (B5, R6).
+    CircuitOpen = 8,
+    /// The retry budget is empty (R5).
+    BudgetEmpty = 9,
+    /// No place came free in the bulkhead (L1).
+    BulkheadFull = 10,
+    /// The rate limit had no turn for it (L2).
+    RateLimited = 11,
 }
 
 impl Stop {
-    const ALL: [Stop; 8] = [
+    /// Every reason.
+    pub const ALL: [Stop; 12] = [
         Stop::Ok,
         Stop::NotRetryable,
         Stop::Exhausted,
@@ -127,6 +182,10 @@ impl Stop {
         Stop::Cancelled,
         Stop::Shutdown,
         Stop::Internal,
+        Stop::CircuitOpen,
+        Stop::BudgetEmpty,
+        Stop::BulkheadFull,
+        Stop::RateLimited,
     ];
 
     /// In words, for notes and events.
@@ -140,6 +199,10 @@ impl Stop {
             Stop::Cancelled => "cancelled",
             Stop::Shutdown => "shutting down",
             Stop::Internal => "internal fault of the ambassador",
+            Stop::CircuitOpen => "the circuit is open",
+            Stop::BudgetEmpty => "the retry budget is empty",
+            Stop::BulkheadFull => "the bulkhead is full",
+            Stop::RateLimited => "rate limited",
         }
     }
 }
@@ -193,39 +256,34 @@ impl Decision {
 
 impl Call {
     /// How many words [`to_words`](Call::to_words) gives.
-    pub const WORDS: usize = 5;
+    pub const WORDS: usize = 7;
 
     /// The answer to whatever is said of a call that is over.
     pub(crate) const OVER: Decision = Decision::Finish(Give::LastError, Stop::Cancelled);
 
-    /// A call that enters now; its first attempt starts at once.
-    #[inline]
-    pub(crate) fn enter(policy: &Policy, now: Nanos) -> Call {
-        Call {
-            entered: now,
-            started: now,
-            until: bound(policy, now, now),
-            previous_wait: 0,
-            attempt: 1,
-            phase: Phase::Running,
-            last: Outcome::Ok,
-        }
-    }
-
-    /// What a function sees of its one attempt when the core failed (F1): a first attempt, unbounded.
-    pub const fn direct(now: Nanos) -> Call {
+    const fn new(phase: Phase, attempt: u32, now: Nanos) -> Call {
         Call {
             entered: now,
             started: now,
             until: NEVER,
             previous_wait: 0,
-            attempt: 1,
-            phase: Phase::Ended,
+            attempt,
+            phase,
             last: Outcome::Ok,
+            stop: Stop::Ok,
+            is_rejected: false,
+            has_place: false,
+            permit: None,
+            number: 0,
         }
     }
 
-    /// The number of the attempt that runs, or ran last: 1, 2, 3 …
+    /// What a function sees of its one attempt when the core failed (F1): a first attempt, unbounded.
+    pub const fn direct(now: Nanos) -> Call {
+        Call::new(Phase::Ended, 1, now)
+    }
+
+    /// The number of the attempt that runs, or ran last: 1, 2, 3 …; 0 when none has run.
     #[inline]
     pub const fn attempt(&self) -> u32 {
         self.attempt
@@ -256,58 +314,213 @@ impl Call {
         now.saturating_sub(self.entered)
     }
 
+    /// Of a call that was refused: how long after its refusal it may come again, when that is known.
+    pub const fn retry_after(&self) -> Option<Nanos> {
+        if self.is_rejected && self.previous_wait > 0 { Some(self.previous_wait) } else { None }
+    }
+
     /// The call as plain numbers, for a host that keeps it so.
     #[inline]
     pub const fn to_words(&self) -> [u64; Call::WORDS] {
-        let state = self.attempt as u64 | (self.phase as u64) << 32 | (self.last as u64) << 40;
-        [self.entered, self.started, self.until, self.previous_wait, state]
+        let (permit, has_permit) = match self.permit {
+            Some(Permit { generation, place }) => (generation as u64 | (place as u64) << 32, 1 << 2),
+            None => (0, 0),
+        };
+        let flags = self.is_rejected as u64 | (self.has_place as u64) << 1 | has_permit;
+        let state = self.attempt as u64
+            | (self.phase as u64) << 32
+            | (self.last as u64) << 40
+            | (self.stop as u64) << 48
+            | flags << 56;
+        [self.entered, self.started, self.until, self.previous_wait, state, permit, self.number]
     }
 
     /// The call of numbers that [`to_words`](Call::to_words) gave.
     #[inline]
-    pub const fn from_words([entered, started, until, previous_wait, state]: [u64; Call::WORDS]) -> Call {
+    pub const fn from_words(
+        [entered, started, until, previous_wait, state, permit, number]: [u64; Call::WORDS],
+    ) -> Call {
+        let flags = state >> 56;
+        let stop = (state >> 48) as u8 as usize;
         Call {
             entered,
             started,
             until,
             previous_wait,
             attempt: state as u32,
-            phase: match (state >> 32) as u8 {
-                0 => Phase::Running,
-                1 => Phase::Waiting,
-                _ => Phase::Ended,
-            },
+            phase: Phase::from_number((state >> 32) as u8),
             last: Outcome::from_number((state >> 40) as u8),
+            stop: if stop < Stop::ALL.len() { Stop::ALL[stop] } else { Stop::Internal },
+            is_rejected: flags & 1 != 0,
+            has_place: flags & 2 != 0,
+            permit: if flags & 4 != 0 {
+                Some(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
+            } else {
+                None
+            },
+            number,
         }
+    }
+
+    /// O1: a call enters now. Its deadline's clock starts; then it is the rate limit's turn, the bulkhead's, the breaker's.
+    #[inline]
+    pub(crate) fn enter(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
+        let mut call = Call::new(Phase::Running, 0, now);
+        let decision = match &rules.shared.rate_limit {
+            None => call.ask_for_a_place(rules, now),
+            Some(_) => call.ask_for_a_turn(rules, now),
+        };
+        (call, decision)
+    }
+
+    /// L2
+    #[cold]
+    fn ask_for_a_turn(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        let Some(limit) = &rules.shared.rate_limit else { return self.ask_for_a_place(rules, now) };
+        match rules.state.rate_limit.ask(limit, now) {
+            Err(after) => self.refuse(rules, now, Code::RateLimited, after),
+            Ok(turn) if turn.at <= now => self.ask_for_a_place(rules, now),
+            // R4's sense: never wait in vain.
+            Ok(turn) if turn.at >= self.deadline(rules.policy) => {
+                rules.state.rate_limit.give_back(limit, turn.next);
+                self.refuse(rules, now, Code::RateLimited, turn.at - now)
+            }
+            Ok(turn) => self.wait(Phase::InTurn, turn.next, turn.at),
+        }
+    }
+
+    /// L1
+    #[inline]
+    fn ask_for_a_place(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        let Some(bulkhead) = &rules.shared.bulkhead else { return self.first_attempt(rules, now) };
+        match rules.state.bulkhead.enter(bulkhead) {
+            Entry::In => {
+                self.has_place = true;
+                self.first_attempt(rules, now)
+            }
+            Entry::Full => self.refuse(rules, now, Code::BulkheadFull, 0),
+            Entry::Queued(number) => {
+                let patience = bulkhead.queue_timeout.or(rules.policy.timeout);
+                let until = patience.map_or(NEVER, |patience| now.saturating_add(patience));
+                self.wait(Phase::Queued, number, until.min(self.deadline(rules.policy)))
+            }
+        }
+    }
+
+    #[inline]
+    fn first_attempt(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        // Only after a wait. What has expired is not run.
+        if now > self.entered && now >= self.deadline(rules.policy) {
+            self.last = Outcome::Timeout;
+            return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
+        }
+        if let Err(after) = self.ask_the_breaker(rules, now) {
+            return self.refuse(rules, now, Code::CircuitOpen, after);
+        }
+        if let Some(budget) = &rules.shared.budget {
+            rules.state.budget.deposit(budget, now);
+        }
+        self.run(rules.policy, now)
+    }
+
+    /// O2: leave for an attempt that starts now, or how long until there may be one.
+    #[inline]
+    fn ask_the_breaker(&mut self, rules: Rules<'_>, now: Nanos) -> Result<(), Nanos> {
+        let Some(breaker) = &rules.shared.breaker else { return Ok(()) };
+        let lease = rules.policy.timeout.unwrap_or(LEASE);
+        let (answer, change) = rules.state.breaker.admit(breaker, lease, now);
+        rules.state.changed(change, now);
+        self.permit = Some(answer.map_err(|refused| refused.after.unwrap_or(0))?);
+        Ok(())
+    }
+
+    #[inline]
+    fn run(&mut self, policy: &Policy, now: Nanos) -> Decision {
+        self.attempt += 1;
+        self.started = now;
+        self.until = bound(policy, self.entered, now);
+        self.phase = Phase::Running;
+        self.number = 0;
+        Decision::Run
+    }
+
+    fn wait(&mut self, phase: Phase, number: u64, until: Nanos) -> Decision {
+        self.phase = phase;
+        self.number = number;
+        self.until = until;
+        Decision::WaitUntil(until)
+    }
+
+    /// The call ends before its first attempt.
+    #[cold]
+    fn refuse(&mut self, rules: Rules<'_>, now: Nanos, code: Code, after: Nanos) -> Decision {
+        let rejections = &rules.state.rejections;
+        let (cell, stop) = match code {
+            Code::RateLimited => (&rejections.rate_limited, Stop::RateLimited),
+            Code::BulkheadFull => (&rejections.bulkhead_full, Stop::BulkheadFull),
+            Code::CircuitOpen => (&rejections.circuit_open, Stop::CircuitOpen),
+            _ => (&rejections.shutdown, Stop::Shutdown),
+        };
+        cell.fetch_add(1, Relaxed);
+        self.is_rejected = true;
+        self.previous_wait = after;
+        self.finish(rules, now, Give::Error(code), stop)
+    }
+
+    /// O1: the ambassador is shutting down.
+    #[cold]
+    pub(crate) fn turned_away(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
+        let mut call = Call::new(Phase::Running, 0, now);
+        let decision = call.refuse(rules, now, Code::Shutdown, 0);
+        (call, decision)
     }
 
     /// The running attempt ended; one has to run.
     #[inline]
-    pub(crate) fn settle(
-        &mut self,
-        policy: &Policy,
-        state: &State,
-        now: Nanos,
-        outcome: Outcome,
-        hint: Option<Nanos>,
-    ) -> Decision {
+    pub(crate) fn settle(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome, hint: Option<Nanos>) -> Decision {
         // T1, T3: what ends after its bound is a timeout, and what it brought is dropped.
         let late = now > self.until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled);
         if late {
-            state.late.fetch_add(1, Relaxed);
+            rules.state.late.fetch_add(1, Relaxed);
         }
         self.last = if late { Outcome::Timeout } else { outcome };
-        state.attempts.count(self.last);
+        self.attempt_ended(rules, now);
         match self.last {
-            Outcome::Ok => self.finish(state, Give::Value, Stop::Ok),
-            Outcome::Fail => self.finish(state, Give::LastError, Stop::NotRetryable),
-            Outcome::Cancelled => self.finish(state, Give::LastError, Stop::Cancelled),
-            Outcome::Retry | Outcome::Timeout => self.after_failure(policy, state, now, hint),
+            Outcome::Ok => self.finish(rules, now, Give::Value, Stop::Ok),
+            Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
+            Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
+            Outcome::Retry | Outcome::Timeout => self.after_failure(rules, now, hint),
+        }
+    }
+
+    /// O2: the attempt is recorded, whatever is decided then.
+    #[inline]
+    fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
+        let Rules { shared, state, .. } = rules;
+        state.attempts.count(self.last);
+        let took = now.saturating_sub(self.started);
+        event::attempt_ended(state, self.attempt, self.last.as_str(), took);
+        if let Some(bulkhead) = &shared.bulkhead
+            && bulkhead.limit == Limit::Adaptive
+            && self.last == Outcome::Ok
+        {
+            state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
+        }
+        let Some(permit) = self.permit.take() else { return };
+        match &shared.breaker {
+            // A3, B3: control flow moves nothing.
+            _ if self.last == Outcome::Cancelled => state.breaker.let_go(permit),
+            None => state.breaker.let_go(permit),
+            Some(breaker) => {
+                let failed = self.last != Outcome::Ok;
+                state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
+            }
         }
     }
 
     #[cold]
-    fn after_failure(&mut self, policy: &Policy, state: &State, now: Nanos, hint: Option<Nanos>) -> Decision {
+    fn after_failure(&mut self, rules: Rules<'_>, now: Nanos, hint: Option<Nanos>) -> Decision {
+        let Rules { policy, shared, state } = rules;
         let deadline = self.deadline(policy);
         if now >= deadline {
             // The deadline wins over the timeout when it is what ended the attempt.
@@ -315,66 +528,121 @@ impl Call {
                 Outcome::Timeout => Give::Error(Code::Deadline),
                 _ => Give::LastError,
             };
-            return self.finish(state, give, Stop::Deadline);
+            return self.finish(rules, now, give, Stop::Deadline);
         }
         // C1: `max_retries` counts attempts.
         if self.attempt >= policy.max_retries {
-            return self.finish(state, self.last_error(), Stop::Exhausted);
+            return self.finish(rules, now, self.last_error(), Stop::Exhausted);
         }
         let hint = hint.unwrap_or(0);
         // R3: a hint raises the wait; one that is too long ends the call.
         if hint > policy.backoff.hint_max {
-            return self.finish(state, self.last_error(), Stop::HintTooLong);
+            return self.finish(rules, now, self.last_error(), Stop::HintTooLong);
         }
         // R1, R2
         let wait = policy.backoff.wait(self.attempt, self.previous_wait, || state.random());
         let until = now.saturating_add(wait.max(hint));
         // R4: never sleep in vain.
         if until >= deadline {
-            return self.finish(state, self.last_error(), Stop::Deadline);
+            return self.finish(rules, now, self.last_error(), Stop::Deadline);
+        }
+        // R6
+        if shared.breaker.is_some() && state.breaker.will_refuse(until) {
+            return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
+        }
+        // R5: the token is taken before the sleep, when nothing else speaks against the retry.
+        if shared.budget.as_ref().is_some_and(|budget| !state.budget.take(budget, now)) {
+            return self.finish(rules, now, self.last_error(), Stop::BudgetEmpty);
         }
         self.previous_wait = wait;
-        self.until = until;
-        self.phase = Phase::Waiting;
-        Decision::WaitUntil(until)
+        state.tell(Level::WARN, || Event::Retry { attempt: self.attempt, wait: until - now });
+        self.wait(Phase::Waiting, now, until)
     }
 
     /// The wait is over, or the host woke early; the call has to wait.
-    pub(crate) fn resume(&mut self, policy: &Policy, state: &State, now: Nanos) -> Decision {
+    pub(crate) fn resume(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        match self.phase {
+            Phase::Queued => self.resume_queued(rules, now),
+            _ if now < self.until => Decision::WaitUntil(self.until),
+            Phase::InTurn => self.ask_for_a_place(rules, now),
+            _ => self.resume_after_wait(rules, now),
+        }
+    }
+
+    fn resume_queued(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        if rules.state.bulkhead.has_turn(self.number) {
+            self.has_place = true;
+            return self.first_attempt(rules, now);
+        }
         if now < self.until {
             return Decision::WaitUntil(self.until);
         }
-        // O2: the deadline comes first. Woken too late for another attempt, the call ends as R4 says.
-        if now >= self.deadline(policy) {
-            return self.finish(state, self.last_error(), Stop::Deadline);
+        self.leave_queue(rules);
+        if now >= self.deadline(rules.policy) {
+            self.last = Outcome::Timeout;
+            return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
         }
-        state.retries.fetch_add(1, Relaxed);
-        self.attempt += 1;
-        self.started = now;
-        self.until = bound(policy, self.entered, now);
-        self.phase = Phase::Running;
-        Decision::Run
+        self.refuse(rules, now, Code::BulkheadFull, 0)
+    }
+
+    fn leave_queue(&self, rules: Rules<'_>) {
+        rules.state.bulkhead.leave_queue(Limit::of(rules.shared.bulkhead.as_ref()), self.number);
+    }
+
+    fn resume_after_wait(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        // O2: the deadline comes first. Woken too late for another attempt, the call ends as R4 says.
+        if now >= self.deadline(rules.policy) {
+            self.give_token_back(rules);
+            return self.finish(rules, now, self.last_error(), Stop::Deadline);
+        }
+        // R6
+        if self.ask_the_breaker(rules, now).is_err() {
+            self.give_token_back(rules);
+            return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
+        }
+        rules.state.retries.fetch_add(1, Relaxed);
+        self.run(rules.policy, now)
+    }
+
+    fn give_token_back(&self, rules: Rules<'_>) {
+        if let Some(budget) = &rules.shared.budget {
+            rules.state.budget.give_back(budget, self.number);
+        }
     }
 
     /// The caller went away, at whatever point (O3). Does nothing to a call that has ended.
-    pub(crate) fn cancel(&mut self, state: &State) {
-        if self.phase == Phase::Running {
-            state.attempts.count(Outcome::Cancelled);
+    pub(crate) fn cancel(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
+        match self.phase {
+            Phase::Ended => return,
+            Phase::Running => {
+                self.last = Outcome::Cancelled;
+                self.attempt_ended(rules, now);
+            }
+            Phase::Waiting => self.give_token_back(rules),
+            Phase::InTurn => {
+                if let Some(limit) = &rules.shared.rate_limit {
+                    rules.state.rate_limit.give_back(limit, self.number);
+                }
+            }
+            Phase::Queued => self.leave_queue(rules),
+            Phase::Answering => {}
         }
-        if self.phase != Phase::Ended {
-            self.phase = Phase::Ended;
-            self.last = Outcome::Cancelled;
-            state.calls.count(Outcome::Cancelled);
-        }
+        self.last = Outcome::Cancelled;
+        self.is_rejected = false;
+        self.release(rules);
+        self.end(rules, now, stop);
     }
 
     /// F1: the core failed while it decided; whatever the attempt brought is handed back.
     #[cold]
-    pub(crate) fn give_up(&mut self, state: &State, outcome: Outcome) -> Decision {
+    pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome) -> Decision {
         if self.phase != Phase::Ended {
-            self.phase = Phase::Ended;
             self.last = outcome;
-            state.calls.count(outcome);
+            if let Some(permit) = self.permit.take() {
+                rules.state.breaker.let_go(permit);
+            }
+            self.release(rules);
+            self.end(rules, now, Stop::Internal);
         }
         let give = match outcome {
             Outcome::Ok => Give::Value,
@@ -384,13 +652,36 @@ impl Call {
         Decision::Finish(give, Stop::Internal)
     }
 
+    /// H2: what was to answer in place of the error has, or has failed too.
+    pub(crate) fn answered(&mut self, rules: Rules<'_>, now: Nanos, well: bool) {
+        if self.phase != Phase::Answering {
+            return;
+        }
+        if !well {
+            return self.end(rules, now, self.stop);
+        }
+        self.phase = Phase::Ended;
+        event::call_ended(rules.state, self, "fallback", self.stop, now);
+        rules.state.fell_back();
+    }
+
     #[inline]
     pub(crate) fn is_running(&self) -> bool {
         self.phase == Phase::Running
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.phase == Phase::Waiting
+        matches!(self.phase, Phase::Waiting | Phase::InTurn | Phase::Queued)
+    }
+
+    /// Whether its error may still be answered by something else (H2).
+    pub fn is_answering(&self) -> bool {
+        self.phase == Phase::Answering
+    }
+
+    /// Which number in the bulkhead's queue it waits under.
+    pub(crate) fn queue_number(&self) -> Option<u64> {
+        (self.phase == Phase::Queued).then_some(self.number)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -404,10 +695,37 @@ impl Call {
     }
 
     #[inline]
-    fn finish(&mut self, state: &State, give: Give, stop: Stop) -> Decision {
-        self.phase = Phase::Ended;
-        state.calls.count(self.last);
+    fn finish(&mut self, rules: Rules<'_>, now: Nanos, give: Give, stop: Stop) -> Decision {
+        self.release(rules);
+        if rules.policy.fallback && give != Give::Value && self.last != Outcome::Cancelled {
+            self.phase = Phase::Answering;
+            self.stop = stop;
+        } else {
+            self.end(rules, now, stop);
+        }
         Decision::Finish(give, stop)
+    }
+
+    /// O3: the bulkhead's place is free.
+    #[inline]
+    fn release(&mut self, rules: Rules<'_>) {
+        if self.has_place {
+            self.has_place = false;
+            rules.state.bulkhead.leave(Limit::of(rules.shared.bulkhead.as_ref()));
+        }
+    }
+
+    /// S1, S2: counted and told, once.
+    #[inline]
+    fn end(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
+        self.phase = Phase::Ended;
+        let outcome = if self.is_rejected { "rejected" } else { self.last.as_str() };
+        event::call_ended(rules.state, self, outcome, stop, now);
+        if self.is_rejected {
+            rules.state.reject();
+        } else {
+            rules.state.calls.count(self.last);
+        }
     }
 
     /// What "the last real error" is: the app's, or the timeout that took its place.
@@ -418,6 +736,7 @@ impl Call {
         }
     }
 
+    #[inline]
     fn deadline(&self, policy: &Policy) -> Nanos {
         policy.deadline.map_or(NEVER, |d| self.entered.saturating_add(d))
     }

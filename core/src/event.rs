@@ -1,13 +1,257 @@
-//! What is told of calls: events through `tracing`, target `ambassador`, and the retry line that every language says
-//! through its own logging (R7). A subscriber that panics changes nothing for the call (F5).
+//! What is told of calls: [`Event`]s, to listeners and through `tracing` (target `ambassador`), and the retry line that every
+//! language says through its own logging (R7).
+//!
+//! An event is put into a queue when it happens, and told by the host when no decision is under way and nothing is locked, on
+//! the thread that caused it as a rule. A listener that panics changes nothing for the call (F5).
 
+use std::collections::VecDeque;
+use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use tracing::Level;
 
-use crate::call::{Call, Decision, Stop};
+use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
 use crate::target::State;
+
+/// How many events wait at most to be told; what comes beyond is dropped, and counted.
+const MOST: usize = 10_000;
+
+/// Something that happened to a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// S1: an attempt ended.
+    Attempt {
+        /// Its number.
+        attempt: u32,
+        /// `ok`, `failure`, `timeout`, `cancelled`.
+        outcome: &'static str,
+        /// How long it took.
+        elapsed: Nanos,
+    },
+    /// R7: an attempt failed, and another follows after a wait.
+    Retry {
+        /// The number of the attempt that failed.
+        attempt: u32,
+        /// The wait.
+        wait: Nanos,
+    },
+    /// S1: a call ended.
+    Call {
+        /// How many attempts it made.
+        attempts: u32,
+        /// `ok`, `failure`, `timeout`, `rejected`, `cancelled`, `fallback`.
+        outcome: &'static str,
+        /// Why it ended, in words.
+        stop: &'static str,
+        /// How long it took.
+        elapsed: Nanos,
+    },
+    /// The breaker changed its state.
+    Circuit {
+        /// From this state …
+        from: &'static str,
+        /// … to this.
+        to: &'static str,
+        /// How long it stays open, when it opened.
+        open_for: Option<Nanos>,
+    },
+    /// C4: a proxy asked for other settings of the shared state than those that held; the newest hold.
+    Settings {
+        /// What held.
+        before: String,
+        /// What holds now.
+        now: String,
+    },
+    /// F1: the core itself failed; the call went on without it.
+    Internal {
+        /// Where.
+        at: &'static str,
+    },
+}
+
+impl Event {
+    /// The event as a JSON object: its `type`, the `name` of the state it belongs to, and its own fields, lengths of time in
+    /// nanoseconds (`elapsed_ns`).
+    pub fn to_json(&self, name: &str) -> String {
+        let mut json = format!(r#"{{"type":"{}","name":{}"#, self.kind(), quoted(name));
+        let _ = match self {
+            Event::Attempt { attempt, outcome, elapsed } => {
+                write!(json, r#","attempt":{attempt},"outcome":"{outcome}","elapsed_ns":{elapsed}"#)
+            }
+            Event::Retry { attempt, wait } => write!(json, r#","attempt":{attempt},"wait_ns":{wait}"#),
+            Event::Call { attempts, outcome, stop, elapsed } => {
+                write!(json, r#","attempts":{attempts},"outcome":"{outcome}","stop":"{stop}","elapsed_ns":{elapsed}"#)
+            }
+            Event::Circuit { from, to, open_for } => {
+                let open_for = open_for.map(|length| format!(r#","open_for_ns":{length}"#)).unwrap_or_default();
+                write!(json, r#","from":"{from}","to":"{to}"{open_for}"#)
+            }
+            Event::Settings { before, now } => {
+                write!(json, r#","before":{},"now":{}"#, quoted(before), quoted(now))
+            }
+            Event::Internal { at } => write!(json, r#","at":"{at}""#),
+        };
+        json + "}"
+    }
+
+    /// `attempt`, `retry`, `call`, `circuit`, `settings`, `internal`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Event::Attempt { .. } => "attempt",
+            Event::Retry { .. } => "retry",
+            Event::Call { .. } => "call",
+            Event::Circuit { .. } => "circuit",
+            Event::Settings { .. } => "settings",
+            Event::Internal { .. } => "internal",
+        }
+    }
+
+    /// Through `tracing`: what opens a circuit is an error, what surprises is a warning, what is as usual is for debugging.
+    fn trace(&self, name: &str) {
+        match self {
+            Event::Attempt { attempt, outcome, elapsed } => {
+                tracing::debug!(target: "ambassador", name, attempt, outcome, elapsed_ns = elapsed, "attempt ended");
+            }
+            // The line itself is told, at the level of a warning, where the error's text is known.
+            Event::Retry { .. } => {}
+            Event::Call { attempts, outcome, stop, elapsed } => {
+                tracing::debug!(target: "ambassador", name, attempts, outcome, stop, elapsed_ns = elapsed, "call ended");
+            }
+            Event::Circuit { from, to: to @ ("open" | "isolated"), .. } => {
+                tracing::error!(target: "ambassador", name, from, to, "the circuit is {to}");
+            }
+            Event::Circuit { from, to, .. } => {
+                tracing::info!(target: "ambassador", name, from, to, "the circuit is {to}");
+            }
+            Event::Settings { before, now } => {
+                tracing::warn!(target: "ambassador", name, before, now, "two proxies want different settings of one target's state; the newest hold");
+            }
+            Event::Internal { at } => {
+                tracing::error!(target: "ambassador", name, at, "internal fault; the call goes on without the ambassador");
+            }
+        }
+    }
+}
+
+/// JSON text.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(letter);
+            }
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Receives events. Called on any thread, also by two at once, with nothing locked.
+pub type Listener = Arc<dyn Fn(&str, &Event) + Send + Sync>;
+
+/// Who listens to a target's events, and what they have not heard yet.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    /// Whether anybody keeps events: a listener of Rust's, or a host that fetches them.
+    keeps: AtomicBool,
+    listeners: ArcSwap<Vec<Listener>>,
+    // Not on the way of a call to which nobody listens. Swapped whole in a forked child.
+    queue: ArcSwap<Mutex<VecDeque<Event>>>,
+    dropped: AtomicU64,
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} listeners", self.listeners.load().len())
+    }
+}
+
+impl Listeners {
+    /// Whether events of that level are worth making.
+    #[inline]
+    pub fn is_heard(&self, level: Level) -> bool {
+        self.keeps.load(Relaxed) || tracing::level_filters::LevelFilter::current() >= level
+    }
+
+    /// From now on events are kept until somebody fetches them.
+    pub fn keep(&self) {
+        self.keeps.store(true, Relaxed);
+    }
+
+    pub fn add(&self, listener: Listener) {
+        self.listeners.rcu(|present| present.iter().cloned().chain([Arc::clone(&listener)]).collect::<Vec<_>>());
+        self.keep();
+    }
+
+    pub fn tell(&self, name: &str, event: Event) {
+        shielded(|| event.trace(name));
+        if !self.keeps.load(Relaxed) {
+            return;
+        }
+        let shared = self.queue.load();
+        let mut queue = lock(&shared);
+        if queue.len() == MOST {
+            self.dropped.fetch_add(1, Relaxed);
+        } else {
+            queue.push_back(event);
+        }
+    }
+
+    /// What has not been told, and is the caller's to tell.
+    pub fn fetch(&self) -> Vec<Event> {
+        if !self.keeps.load(Relaxed) {
+            return Vec::new();
+        }
+        lock(&self.queue.load()).drain(..).collect()
+    }
+
+    /// Tells the listeners of Rust's.
+    #[inline]
+    pub fn hear(&self, name: &str) {
+        if self.keeps.load(Relaxed) {
+            self.hear_all(name);
+        }
+    }
+
+    #[cold]
+    fn hear_all(&self, name: &str) {
+        let listeners = self.listeners.load_full();
+        if listeners.is_empty() {
+            return;
+        }
+        for event in self.fetch() {
+            for listener in listeners.iter() {
+                shielded(|| listener(name, &event));
+            }
+        }
+    }
+
+    /// How many events were dropped because nobody fetched them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+
+    /// F3: what the parent has not told is the parent's.
+    pub fn begin_anew(&self) {
+        self.queue.store(Arc::default());
+    }
+}
+
+fn lock(queue: &Mutex<VecDeque<Event>>) -> MutexGuard<'_, VecDeque<Event>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// R7: `[Ambassador] Retry 1 after 1.37s: Payment API unreachable`.
 pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> String {
@@ -18,62 +262,47 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
     line
 }
 
-/// S1: an attempt ended, and perhaps the call with it.
-#[inline]
-pub(crate) fn settled(state: &State, call: &Call, now: Nanos, decision: Decision) {
-    if tracing::level_filters::LevelFilter::current() >= Level::DEBUG {
-        tell_settled(state, call, now, decision);
-    }
-}
-
-#[cold]
-fn tell_settled(state: &State, call: &Call, now: Nanos, decision: Decision) {
-    attempt_ended(state, call, now);
-    if let Decision::Finish(_, stop) = decision {
-        call_ended(state, call, now, stop);
-    }
-}
-
 /// S1: an attempt ended.
-#[cold]
-pub(crate) fn attempt_ended(state: &State, call: &Call, now: Nanos) {
-    shielded(|| {
-        tracing::debug!(
-            target: "ambassador", name = state.name(), attempt = call.attempt(), outcome = call.last().as_str(),
-            elapsed_ns = now.saturating_sub(call.started()), "attempt ended"
-        );
-    });
+pub(crate) fn attempt_ended(state: &State, attempt: u32, outcome: &'static str, elapsed: Nanos) {
+    state.tell(Level::DEBUG, || Event::Attempt { attempt, outcome, elapsed });
 }
 
 /// S1: a call ended.
-#[cold]
-pub(crate) fn call_ended(state: &State, call: &Call, now: Nanos, stop: Stop) {
-    ended(state, call.attempt(), call.last().as_str(), stop, call.elapsed(now));
-}
-
-/// S1: a call was refused.
-#[cold]
-pub(crate) fn refused(state: &State, stop: Stop) {
-    ended(state, 0, "rejected", stop, 0);
-}
-
-fn ended(state: &State, attempts: u32, outcome: &str, stop: Stop, elapsed_ns: Nanos) {
-    shielded(|| {
-        tracing::debug!(
-            target: "ambassador", name = state.name(), attempts, outcome, stop = stop.as_str(), elapsed_ns, "call ended"
-        );
-    });
-}
-
-/// F1: the core itself failed.
-#[cold]
-pub(crate) fn internal(state: &State, at: &str) {
-    shielded(|| {
-        tracing::error!(target: "ambassador", name = state.name(), at, "internal fault; the call goes on without the ambassador");
+pub(crate) fn call_ended(state: &State, call: &Call, outcome: &'static str, stop: Stop, now: Nanos) {
+    state.tell(Level::DEBUG, || Event::Call {
+        attempts: call.attempt(),
+        outcome,
+        stop: stop.as_str(),
+        elapsed: call.elapsed(now),
     });
 }
 
 /// F5: what a listener throws ends here.
 fn shielded(tell: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(tell));
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_json_whatever_the_name_holds() {
+        let event = Event::Circuit { from: "closed", to: "open", open_for: Some(5_000_000_000) };
+        assert_eq!(
+            event.to_json("a \"name\"\n"),
+            r#"{"type":"circuit","name":"a \"name\"\u000a","from":"closed","to":"open","open_for_ns":5000000000}"#
+        );
+    }
+
+    #[test]
+    fn what_nobody_fetches_is_bounded() {
+        let listeners = Listeners::default();
+        listeners.keep();
+        for _ in 0..MOST + 7 {
+            listeners.tell("x", Event::Internal { at: "begin" });
+        }
+        assert_eq!((listeners.fetch().len(), listeners.dropped()), (MOST, 7));
+        assert!(listeners.fetch().is_empty());
+    }
 }

@@ -5,9 +5,12 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::call::{Call, Decision, Give, Outcome, Stop};
@@ -15,6 +18,7 @@ use crate::clock::{self, NEVER, Nanos, now};
 use crate::error::{Code, Error};
 use crate::proxy::{AmbassadorProxy, Begin, CallId};
 use crate::runtime;
+use crate::testing;
 
 /// What a call ends with, if not with a value.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +101,10 @@ impl PerCall {
 }
 
 impl Attempt {
+    fn new(proxy: &AmbassadorProxy, call: &Call, shared: &Arc<PerCall>) -> Attempt {
+        Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(shared) }
+    }
+
     /// The attempt's number: 1, 2, 3 …
     pub fn attempt(&self) -> u32 {
         self.call.attempt()
@@ -202,7 +210,67 @@ impl AmbassadorProxy {
     {
         Classified { proxy: self, classifier, on_retry: |_| () }
     }
+
+    /// The same proxy, with something that answers in place of the final error (H2): a function of that error. The call then
+    /// counts as `fallback`. A call that is cancelled is not answered.
+    ///
+    /// ```
+    /// # let proxy = ambassador_core::AmbassadorProxy::builder("payment-api.example.com").max_retries(1).build().unwrap();
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let cautious = proxy.fallback(|_| Ok("to be charged later"));
+    /// let answer = cautious.call(|| async { Err(std::io::ErrorKind::ConnectionReset.into()) }).await;
+    /// assert_eq!(answer?, "to be charged later");
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn fallback<A, T, E>(&self, answer: A) -> WithFallback<A>
+    where
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+    {
+        WithFallback { proxy: self.with_fallback(), answer }
+    }
 }
+
+/// A proxy with a fallback; made by [`AmbassadorProxy::fallback`].
+#[derive(Debug)]
+pub struct WithFallback<A> {
+    proxy: AmbassadorProxy,
+    answer: A,
+}
+
+impl<A> WithFallback<A> {
+    /// See [`AmbassadorProxy::call`].
+    ///
+    /// # Errors
+    /// What the fallback answers, if that is an error.
+    pub async fn call<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    where
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        self.proxy.classify(by_result).run(|_| function(), |_| None, Some(&self.answer)).await
+    }
+
+    /// See [`AmbassadorProxy::execute`].
+    ///
+    /// # Errors
+    /// What the fallback answers, if that is an error.
+    pub async fn execute<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    where
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+        F: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: fmt::Display,
+    {
+        let shared = Arc::new(PerCall::default());
+        let attempt = |call: &Call| function(Attempt::new(&self.proxy, call, &shared));
+        self.proxy.classify(by_result).run(attempt, |call| shared.hint(call.attempt()), Some(&self.answer)).await
+    }
+}
+
+/// What answers a call that has no fallback.
+type NoAnswer<T, E> = fn(&CallError<E>) -> Result<T, CallError<E>>;
 
 /// A1: a value is `ok`, any error is `retry`.
 fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
@@ -238,7 +306,7 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.run(|_| function(), |_| None).await
+        self.run(|_| function(), |_| None, None::<&NoAnswer<T, E>>).await
     }
 
     /// See [`AmbassadorProxy::execute`].
@@ -253,27 +321,37 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         E: fmt::Display,
     {
         let shared = Arc::new(PerCall::default());
-        self.run(
-            |call| function(Attempt { proxy: self.proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
-            |call| shared.hint(call.attempt()),
-        )
-        .await
+        let attempt = |call: &Call| function(Attempt::new(self.proxy, call, &shared));
+        self.run(attempt, |call| shared.hint(call.attempt()), None::<&NoAnswer<T, E>>).await
     }
 
-    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(&Call) -> Option<Nanos>) -> Result<T, CallError<E>>
+    async fn run<F, Fut, T, E, A>(
+        &self,
+        mut attempt: F,
+        hint: impl Fn(&Call) -> Option<Nanos>,
+        answer: Option<&A>,
+    ) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
         Fut: Future<Output = Result<T, E>>,
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
         E: fmt::Display,
     {
         let proxy = self.proxy;
         let entered = now();
         let mut flight = match proxy.begin(entered) {
             Begin::Run(call) => InFlight { proxy, call },
-            Begin::Refuse(code) => {
-                return Err(CallError::Ambassador(proxy.error(code, None, entered), None));
+            Begin::Wait(call, _) => {
+                let mut flight = InFlight { proxy, call };
+                match flight.wait().await {
+                    Ok(Decision::Finish(Give::Error(code), _)) => return flight.refused(code, answer),
+                    Ok(Decision::Finish(..)) => return flight.refused(Code::Internal, answer),
+                    Ok(_) => flight,
+                    Err(ShutDown) => return Err(flight.shut_down(None)),
+                }
             }
+            Begin::Refuse(call, code) => return InFlight { proxy, call }.refused(code, answer),
             // F1: once, directly.
             Begin::Direct => {
                 return attempt(&Call::direct(entered)).await.map_err(CallError::Failed);
@@ -307,18 +385,14 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
                 let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
             }
             last_error = error.or(last_error);
-            while let Decision::WaitUntil(until) = decision {
-                if sleep_until(until).await.is_err() {
-                    return Err(flight.shut_down(last_error));
-                }
-                decision = proxy.resume(&mut flight.call, now());
+            if matches!(decision, Decision::WaitUntil(_)) {
+                decision = match flight.wait().await {
+                    Ok(decision) => decision,
+                    Err(ShutDown) => return Err(flight.shut_down(last_error)),
+                };
             }
-            let give = match decision {
-                Decision::Run => continue,
-                Decision::Finish(give, _) => give,
-                Decision::WaitUntil(_) => unreachable!("waited for above"),
-            };
-            return match (give, value, last_error) {
+            let Decision::Finish(give, _) = decision else { continue };
+            let ended = match (give, value, last_error) {
                 (Give::Error(code), _, cause) => {
                     Err(CallError::Ambassador(proxy.error(code, Some(&flight.call), now()), cause))
                 }
@@ -329,6 +403,7 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
                     Err(CallError::Ambassador(proxy.error(Code::Timeout, Some(&flight.call), now()), None))
                 }
             };
+            return ended.or_else(|error| flight.answered(error, answer));
         }
     }
 }
@@ -340,6 +415,39 @@ struct InFlight<'a> {
 }
 
 impl InFlight<'_> {
+    /// Waits, and for a place in the bulkhead's queue no longer than until there is one; what the core decides then.
+    async fn wait(&mut self) -> Result<Decision, ShutDown> {
+        loop {
+            let decision = self.proxy.resume(&mut self.call, now());
+            let Decision::WaitUntil(until) = decision else { return Ok(decision) };
+            if self.proxy.is_queued(&self.call) {
+                in_queue(self.proxy, &self.call, until).await?;
+            } else {
+                sleep_until(until).await?;
+            }
+        }
+    }
+
+    /// The call was refused.
+    fn refused<T, E, A>(&mut self, code: Code, answer: Option<&A>) -> Result<T, CallError<E>>
+    where
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+    {
+        let error = CallError::Ambassador(self.proxy.error(code, Some(&self.call), now()), None);
+        self.answered(error, answer)
+    }
+
+    /// H2: what answers in place of the error. One that panics drops the flight, which ends the call.
+    fn answered<T, E, A>(&mut self, error: CallError<E>, answer: Option<&A>) -> Result<T, CallError<E>>
+    where
+        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+    {
+        let Some(answer) = answer.filter(|_| self.call.is_answering()) else { return Err(error) };
+        let answered = answer(&error);
+        self.proxy.answered(&mut self.call, now(), answered.is_ok());
+        answered
+    }
+
     /// F4: no timer is left for it.
     #[cold]
     fn shut_down<E>(&mut self, cause: Option<E>) -> CallError<E> {
@@ -375,10 +483,38 @@ async fn bounded<F: Future>(future: F, bound: Nanos) -> Result<Option<F::Output>
     .await
 }
 
+/// Waits until that instant, or until a place has come free.
+async fn in_queue(proxy: &AmbassadorProxy, call: &Call, until: Nanos) -> Result<(), ShutDown> {
+    let mut timer = pin!(sleep_until(until));
+    let woken = Arc::new(AtomicBool::new(false));
+    poll_fn(|cx| {
+        if woken.load(SeqCst) {
+            return Poll::Ready(Ok(()));
+        }
+        let waker = WokenAtTurn { woken: Arc::clone(&woken), task: cx.waker().clone() };
+        proxy.wake_at_turn(call, Arc::new(waker).into());
+        timer.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Tells a task that woke because its turn has come.
+struct WokenAtTurn {
+    woken: Arc<AtomicBool>,
+    task: Waker,
+}
+
+impl Wake for WokenAtTurn {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, SeqCst);
+        self.task.wake_by_ref();
+    }
+}
+
 /// T1: never early.
 async fn sleep_until(at: Nanos) -> Result<(), ShutDown> {
-    // No wait is none, not a tick of the timer.
-    if at <= now() {
+    // No wait is none, not a tick of the timer; nor is one in virtual time.
+    if at <= now() || testing::pass(at) {
         return Ok(());
     }
     let Some(instant) = clock::to_instant(at) else {

@@ -29,6 +29,7 @@
 //! | [`runtime`] | the one shared Tokio runtime: lazy, fork-aware, drained |
 //! | [`event`] | what is told: the retry line, events through `tracing` |
 //! | [`clock`] | time as plain numbers |
+//! | [`testing`] | virtual time for tests |
 //! | [`fault`] | what happens when the core itself fails |
 //!
 //! The rules (`R1`, `T2`, …) that comments cite are those of the semantics page in `docs/semantics.md`.
@@ -41,11 +42,16 @@ pub mod error;
 pub mod event;
 pub mod fault;
 pub mod front;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod models;
 pub mod policy;
 pub mod proxy;
 pub mod runtime;
 pub mod settings;
+mod sync;
 pub mod target;
+pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 
@@ -53,6 +59,10 @@ pub use error::{Code, ConfigError, Error};
 pub use front::{Attempt, CallError};
 pub use policy::Policy;
 pub use policy::backoff::{Backoff, Jitter};
+pub use policy::breaker::{Breaker, Circuit};
+pub use policy::budget::Budget;
+pub use policy::bulkhead::{Bulkhead, Limit};
+pub use policy::rate_limit::RateLimit;
 pub use proxy::{AmbassadorProxy, Builder};
 
 /// The version that all packages of this release share.

@@ -17,18 +17,26 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 
-use crate::call::{Call, Decision, Outcome, Stop};
-use crate::clock::{NEVER, Nanos, spell};
+use tracing::Level;
+
+use crate::call::{Call, Decision, Give, Outcome, Rules, Stop};
+use crate::clock::{self, NEVER, Nanos, spell};
 use crate::error::{Code, ConfigError, Error};
+use crate::event::{self, Event, quoted};
 use crate::fault::{self, Point};
-use crate::policy::Policy;
 use crate::policy::backoff::Backoff;
+use crate::policy::breaker::Breaker;
+use crate::policy::budget::Budget;
+use crate::policy::bulkhead::{Bulkhead, Limit};
+use crate::policy::rate_limit::RateLimit;
+use crate::policy::{Policy, Shared};
+use crate::runtime;
 use crate::settings::{Settings, Spelling, Value};
 use crate::target::{State, Target};
-use crate::{event, runtime};
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
@@ -47,8 +55,11 @@ struct Inner {
 pub enum Begin {
     /// Run the first attempt.
     Run(Call),
-    /// Run nothing; the caller gets this error.
-    Refuse(Code),
+    /// Wait until that instant, never less, then [`resume`](AmbassadorProxy::resume): for a turn (L2) or a place (L1). A place
+    /// may come free earlier; [`wake_at_turn`](AmbassadorProxy::wake_at_turn) tells.
+    Wait(Call, Nanos),
+    /// Run nothing; the caller gets this error. The call has ended, unless something else may answer (H2).
+    Refuse(Call, Code),
     /// The core failed (F1): run the function once, hand back whatever comes, and settle nothing.
     Direct,
 }
@@ -80,10 +91,21 @@ impl AmbassadorProxy {
     }
 
     /// A proxy of settings that were checked one by one.
-    pub fn from_settings(settings: Settings) -> AmbassadorProxy {
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
+    pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
+        let settings = settings.finish()?;
         let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
-        let state = State::shared(name);
-        AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state }))
+        let state = State::shared(name, &settings.policy.shared);
+        Ok(AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state })))
+    }
+
+    /// The same proxy, whose errors something of the host's answers (H2).
+    pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
+        let Inner { target, policy, state } = &*self.0;
+        let policy = Policy { fallback: true, ..policy.clone() };
+        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy, state: Arc::clone(state) }))
     }
 
     /// The target, as it was given.
@@ -101,19 +123,23 @@ impl AmbassadorProxy {
         &self.0.policy
     }
 
-    /// A call begins (O1), and with it its deadline's clock. Unless [`Begin::Run`] it is over already.
+    /// A call begins (O1), and with it its deadline's clock.
     #[inline]
     pub fn begin(&self, now: Nanos) -> Begin {
         let begun = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
-            if runtime::is_shut_down() {
-                return self.refuse();
-            }
-            Begin::Run(Call::enter(&self.0.policy, now))
+            let shared = self.state().settings();
+            let rules = self.rules(&shared);
+            if runtime::is_shut_down() { Call::turned_away(rules, now) } else { Call::enter(rules, now) }
         });
         match begun {
-            Some(begin) => begin,
+            Some((call, Decision::Run)) => Begin::Run(call),
+            Some((call, Decision::WaitUntil(at))) => Begin::Wait(call, at),
+            Some((call, Decision::Finish(give, _))) => {
+                self.call_ended();
+                Begin::Refuse(call, if let Give::Error(code) = give { code } else { Code::Internal })
+            }
             None => {
                 self.fault("begin");
                 Begin::Direct
@@ -128,17 +154,18 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return self.out_of_turn(call, now);
         }
-        let decided = fault::guard(Point::Settle, || call.settle(&self.0.policy, self.state(), now, outcome, hint));
+        let shared = self.state().settings();
+        let rules = self.rules(&shared);
+        let decided = fault::guard(Point::Settle, || call.settle(rules, now, outcome, hint));
         let decision = match decided {
             Some(decision) => decision,
             None => {
                 self.fault("settle");
-                call.give_up(self.state(), outcome)
+                call.give_up(rules, now, outcome)
             }
         };
-        event::settled(self.state(), call, now, decision);
         if matches!(decision, Decision::Finish(..)) {
-            runtime::call_ended();
+            self.call_ended();
         }
         decision
     }
@@ -149,19 +176,42 @@ impl AmbassadorProxy {
         if !call.is_waiting() {
             return self.out_of_turn(call, now);
         }
-        let decided = fault::guard(Point::Resume, || call.resume(&self.0.policy, self.state(), now));
+        let shared = self.state().settings();
+        let rules = self.rules(&shared);
+        let decided = fault::guard(Point::Resume, || call.resume(rules, now));
         let decision = match decided {
             Some(decision) => decision,
             None => {
                 self.fault("resume");
-                call.give_up(self.state(), call.last())
+                call.give_up(rules, now, call.last())
             }
         };
-        if let Decision::Finish(_, stop) = decision {
-            event::call_ended(self.state(), call, now, stop);
-            runtime::call_ended();
+        if matches!(decision, Decision::Finish(..)) {
+            self.call_ended();
         }
         decision
+    }
+
+    /// Wakes `waker` when the call, which waits for a place in the bulkhead, may be [resumed](AmbassadorProxy::resume); at once
+    /// when it may already, or when it waits for no place. The end of its wait is the host's to watch.
+    pub fn wake_at_turn(&self, call: &Call, waker: Waker) {
+        match call.queue_number() {
+            Some(number) => self.state().bulkhead.wake_at_turn(number, waker),
+            None => waker.wake(),
+        }
+    }
+
+    /// Whether the call waits for a place in the bulkhead, which may come free before its wait is over.
+    pub fn is_queued(&self, call: &Call) -> bool {
+        call.queue_number().is_some()
+    }
+
+    /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
+    /// so, or has failed too. Does nothing to any other call.
+    pub fn answered(&self, call: &mut Call, now: Nanos, well: bool) {
+        let shared = self.state().settings();
+        call.answered(self.rules(&shared), now, well);
+        self.call_ended();
     }
 
     /// A host lost count of its call: better ended than in flight for ever.
@@ -181,13 +231,72 @@ impl AmbassadorProxy {
         if call.has_ended() {
             return;
         }
-        let in_attempt = call.is_running();
-        call.cancel(self.state());
-        if in_attempt {
-            event::attempt_ended(self.state(), call, now);
-        }
-        event::call_ended(self.state(), call, now, stop);
+        let shared = self.state().settings();
+        call.cancel(self.rules(&shared), now, stop);
+        self.call_ended();
+    }
+
+    /// Opens the circuit by hand: every attempt is refused until [`reset`](AmbassadorProxy::reset) (B1).
+    pub fn isolate(&self) {
+        let at = clock::now();
+        self.state().changed(self.state().breaker.isolate(at), at);
+        self.hear();
+    }
+
+    /// Closes the circuit by hand, with an empty window.
+    pub fn reset(&self) {
+        let at = clock::now();
+        self.state().changed(self.state().breaker.reset(at), at);
+        self.hear();
+    }
+
+    /// Tells `listener` of every event of this target from now on: after a decision, on the thread that made it as a rule, with
+    /// nothing locked. One that panics changes nothing (F5). Listeners stay for as long as the target's state.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use ambassador_core::{AmbassadorProxy, event::Event};
+    ///
+    /// let proxy = AmbassadorProxy::builder("payment-api.example.com").name("isolated by hand").build()?;
+    /// let changes = Arc::new(Mutex::new(Vec::new()));
+    /// let kept = Arc::clone(&changes);
+    /// proxy.on_event(move |_, event| {
+    ///     if let Event::Circuit { to, .. } = event {
+    ///         kept.lock().unwrap().push(*to);
+    ///     }
+    /// });
+    /// proxy.isolate();
+    /// assert_eq!(*changes.lock().unwrap(), ["isolated"]);
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn on_event(&self, listener: impl Fn(&str, &Event) + Send + Sync + 'static) {
+        self.state().listeners.add(Arc::new(listener));
+    }
+
+    /// For a host whose listeners are its own language's: from now on events are kept until
+    /// [`fetch_events`](AmbassadorProxy::fetch_events).
+    pub fn keep_events(&self) {
+        self.state().listeners.keep();
+    }
+
+    /// What has happened to this target and was told to nobody yet, in its order.
+    pub fn fetch_events(&self) -> Vec<Event> {
+        self.state().listeners.fetch()
+    }
+
+    fn hear(&self) {
+        self.state().listeners.hear(self.name());
+    }
+
+    #[inline]
+    fn call_ended(&self) {
+        self.hear();
         runtime::call_ended();
+    }
+
+    #[inline]
+    fn rules<'a>(&'a self, shared: &'a Shared) -> Rules<'a> {
+        Rules { policy: &self.0.policy, shared, state: &self.0.state }
     }
 
     /// T3: a result came after its attempt had been given up, and was dropped.
@@ -197,13 +306,13 @@ impl AmbassadorProxy {
 
     /// O3: work outlives its bound from now on …
     pub fn note_abandoned(&self) {
-        self.state().abandoned.fetch_add(1, Relaxed);
+        self.state().bulkhead.abandon();
     }
 
     /// … and has ended.
     pub fn note_abandoned_ended(&self) {
-        // Never below zero: a forked child starts from zero while work of the parent's is still known to it.
-        let _ = self.state().abandoned.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        let limit = Limit::of(self.state().settings().bulkhead.as_ref());
+        self.state().bulkhead.abandoned_ended(limit);
     }
 
     /// R7: the line that tells of a retry, for the host's own logging; also an event through `tracing`. `wait` is what is left
@@ -232,8 +341,11 @@ impl AmbassadorProxy {
             (Code::Shutdown, Some(_), ..) => write!(text, "the ambassador was shut down before the call ended"),
             _ => write!(text, "{}", code.summary()),
         };
-        if let Some(call) = call {
+        if let Some(call) = call.filter(|call| call.attempt() > 0) {
             let _ = write!(text, " ({})", taken(call, now));
+        }
+        if let Some(after) = call.and_then(Call::retry_after) {
+            let _ = write!(text, " (again in {})", spell(after));
         }
         let _ = write!(text, "; {}", code.advice());
         text
@@ -246,6 +358,7 @@ impl AmbassadorProxy {
             target: self.target().into(),
             attempts: call.map_or(0, Call::attempt),
             elapsed: Duration::from_nanos(call.map_or(0, |call| call.elapsed(now))),
+            retry_after: call.and_then(Call::retry_after).map(Duration::from_nanos),
             message: self.error_message(code, call, now),
         }
     }
@@ -273,16 +386,23 @@ impl AmbassadorProxy {
 
     /// The health of this target, as JSON; the same in all languages.
     pub fn health(&self) -> String {
+        self.health_at(clock::now())
+    }
+
+    /// [`health`](AmbassadorProxy::health), at that instant of the clock that calls are driven by.
+    pub fn health_at(&self, now: Nanos) -> String {
         let state = self.state();
-        let count = |cell: &std::sync::atomic::AtomicU64| cell.load(Relaxed);
+        let shared = state.settings();
+        let count = |cell: &AtomicU64| cell.load(Relaxed);
         let in_flight = state.in_flight();
-        let (calls, attempts) = (&state.calls, &state.attempts);
-        format!(
+        let (calls, attempts, rejections) = (&state.calls, &state.attempts, &state.rejections);
+        let mut json = format!(
             concat!(
                 r#"{{"target":{},"name":{},"in_flight":{},"#,
-                r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":0}},"#,
+                r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":{}}},"#,
                 r#""attempts":{{"ok":{},"failure":{},"timeout":{},"cancelled":{}}},"#,
-                r#""retries":{},"late_results":{},"abandoned":{},"internal_errors":{}}}"#
+                r#""retries":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
+                r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{}}}"#
             ),
             quoted(self.target()),
             quoted(self.name()),
@@ -292,15 +412,57 @@ impl AmbassadorProxy {
             count(&calls.timeout),
             count(&state.rejected),
             count(&calls.cancelled),
+            count(&state.fallback),
             count(&attempts.ok),
             count(&attempts.failure),
             count(&attempts.timeout),
             count(&attempts.cancelled),
             count(&state.retries),
             count(&state.late),
-            count(&state.abandoned),
+            state.bulkhead.abandoned(),
             count(&state.internal_errors),
-        )
+            state.listeners.dropped(),
+            count(&rejections.shutdown),
+            count(&rejections.rate_limited),
+            count(&rejections.bulkhead_full),
+            count(&rejections.circuit_open),
+        );
+        let _ = match &shared.breaker {
+            None => write!(json, r#","circuit":null"#),
+            Some(breaker) => {
+                let (outcomes, failures) = state.breaker.counts(breaker, now);
+                let open_for = state.breaker.open_for(now).map_or("null".into(), |length| length.to_string());
+                let [closed, open, half_open, isolated] = &state.breaker.entered;
+                write!(
+                    json,
+                    concat!(
+                        r#","circuit":{{"state":"{}","open_for_ns":{},"outcomes":{},"failures":{},"#,
+                        r#""transitions":{{"closed":{},"open":{},"half_open":{},"isolated":{}}}}}"#
+                    ),
+                    state.breaker.circuit().as_str(),
+                    open_for,
+                    outcomes,
+                    failures,
+                    closed.load(Relaxed),
+                    open.load(Relaxed),
+                    half_open.load(Relaxed),
+                    isolated.load(Relaxed),
+                )
+            }
+        };
+        let _ = match &shared.budget {
+            None => write!(json, r#","budget":null"#),
+            Some(budget) => write!(json, r#","budget":{{"tokens":{}}}"#, state.budget.tokens(budget, now).max(0.0)),
+        };
+        let _ = match &shared.bulkhead {
+            None => write!(json, r#","bulkhead":null"#),
+            Some(bulkhead) => {
+                let (occupied, queued) = state.bulkhead.occupied();
+                let limit = state.bulkhead.limit(bulkhead);
+                write!(json, r#","bulkhead":{{"limit":{limit},"occupied":{occupied},"queued":{queued}}}"#)
+            }
+        };
+        json + "}"
     }
 
     /// For tests: from now on this target's jitter is that of the seed. The same seed gives the same waits in every language.
@@ -314,16 +476,9 @@ impl AmbassadorProxy {
     }
 
     #[cold]
-    fn refuse(&self) -> Begin {
-        self.state().reject();
-        event::refused(self.state(), Stop::Shutdown);
-        Begin::Refuse(Code::Shutdown)
-    }
-
-    #[cold]
-    fn fault(&self, at: &str) {
+    fn fault(&self, at: &'static str) {
         self.state().internal_errors.fetch_add(1, Relaxed);
-        event::internal(self.state(), at);
+        self.state().tell(Level::ERROR, || Event::Internal { at });
     }
 }
 
@@ -331,11 +486,6 @@ impl AmbassadorProxy {
 fn taken(call: &Call, now: Nanos) -> String {
     let plural = if call.attempt() == 1 { "" } else { "s" };
     format!("{} attempt{plural} in {}", call.attempt(), spell(call.elapsed(now)))
-}
-
-/// JSON text. A name may hold anything printable.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// What marks all attempts of one call as the same call: 128 random bits, spelled as a version 4 UUID (RFC 9562).
@@ -417,6 +567,52 @@ impl Builder {
             .set("backoff.hint_max", Value::Length(backoff.hint_max))
     }
 
+    /// The circuit breaker (B1–B5), or `None` for none; on by default.
+    pub fn breaker(self, breaker: impl Into<Option<Breaker>>) -> Builder {
+        let Some(breaker) = breaker.into() else { return self.set("breaker", Value::Null) };
+        let count = |count: Option<u32>| count.map_or(Value::Null, |count| Value::Int(count.into()));
+        self.set("breaker", Value::Bool(true))
+            .set("breaker.failure_rate", Value::Float(breaker.failure_rate))
+            .set("breaker.min_calls", Value::Int(breaker.min_calls.into()))
+            .set("breaker.window", Value::Length(breaker.window))
+            .set("breaker.consecutive_failures", count(breaker.consecutive_failures))
+            .set("breaker.slow_call", breaker.slow_call.map_or(Value::Null, Value::Length))
+            .set("breaker.slow_rate", Value::Float(breaker.slow_rate))
+            .set("breaker.open_for", Value::Length(breaker.open_for))
+            .set("breaker.open_max", Value::Length(breaker.open_max))
+            .set("breaker.probes", Value::Int(breaker.probes.into()))
+    }
+
+    /// The retry budget (R5), or `None` for none; on by default.
+    pub fn budget(self, budget: impl Into<Option<Budget>>) -> Builder {
+        let Some(budget) = budget.into() else { return self.set("budget", Value::Null) };
+        self.set("budget", Value::Bool(true))
+            .set("budget.ratio", Value::Float(budget.ratio))
+            .set("budget.min_per_second", Value::Float(budget.min_per_second))
+            .set("budget.window", Value::Length(budget.window))
+    }
+
+    /// How many calls run at once (L1), or `None` for any number; off by default.
+    pub fn bulkhead(self, bulkhead: impl Into<Option<Bulkhead>>) -> Builder {
+        let Some(bulkhead) = bulkhead.into() else { return self.set("bulkhead", Value::Null) };
+        let limit = match bulkhead.limit {
+            Limit::Fixed(limit) => Value::Int(limit.into()),
+            Limit::Adaptive => Value::Text("adaptive".into()),
+        };
+        self.set("bulkhead.max_concurrent", limit)
+            .set("bulkhead.max_queue", Value::Int(bulkhead.max_queue.into()))
+            .set("bulkhead.queue_timeout", bulkhead.queue_timeout.map_or(Value::Null, Value::Length))
+    }
+
+    /// How many calls there may be in a time (L2), or `None` for any number; off by default.
+    pub fn rate_limit(self, limit: impl Into<Option<RateLimit>>) -> Builder {
+        let Some(limit) = limit.into() else { return self.set("rate_limit", Value::Null) };
+        self.set("rate_limit.rate", Value::Float(limit.rate))
+            .set("rate_limit.per", Value::Length(limit.per))
+            .set("rate_limit.burst", limit.burst.map_or(Value::Null, |burst| Value::Int(burst.into())))
+            .set("rate_limit.max_wait", Value::Length(limit.max_wait))
+    }
+
     /// The proxy.
     ///
     /// # Errors
@@ -426,7 +622,7 @@ impl Builder {
         for (field, value) in self.edits {
             settings.set(field, value)?;
         }
-        Ok(AmbassadorProxy::from_settings(settings))
+        AmbassadorProxy::from_settings(settings)
     }
 }
 

@@ -15,6 +15,10 @@ use std::fmt::Write;
 use crate::clock::{MILLISECOND, Nanos, SECOND, spell};
 use crate::error::ConfigError;
 use crate::policy::backoff::{Backoff, Jitter};
+use crate::policy::breaker::Breaker;
+use crate::policy::budget::Budget;
+use crate::policy::bulkhead::{Bulkhead, Limit};
+use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, RunIn};
 use crate::target::{self, Target};
 
@@ -60,7 +64,7 @@ pub enum Spelling {
 pub struct Field {
     /// Its name.
     pub name: String,
-    /// `count`, `duration`, `number`, `choice`, `text`, `group` or `host`.
+    /// `count`, `count_or_word`, `duration`, `number`, `choice`, `text`, `group` or `host`.
     pub kind: &'static str,
     /// Its default, as text.
     pub default: String,
@@ -70,9 +74,17 @@ pub struct Field {
 
 #[derive(Clone, Copy)]
 enum Kind {
+    /// `none`: may be nothing at all.
     Count {
         least: i64,
         most: i64,
+        none: bool,
+    },
+    /// A count, a word, or nothing at all.
+    CountOr {
+        least: i64,
+        most: i64,
+        word: &'static str,
     },
     /// `least` nanoseconds and up; `none`: may be nothing at all.
     Duration {
@@ -103,6 +115,30 @@ enum Id {
     Max,
     Jitter,
     HintMax,
+    Budget,
+    Ratio,
+    MinPerSecond,
+    BudgetWindow,
+    Breaker,
+    FailureRate,
+    MinCalls,
+    Window,
+    ConsecutiveFailures,
+    SlowCall,
+    SlowRate,
+    OpenFor,
+    OpenMax,
+    Probes,
+    Bulkhead,
+    MaxConcurrent,
+    MaxQueue,
+    QueueTimeout,
+    RateLimit,
+    Rate,
+    Per,
+    Burst,
+    MaxWait,
+    Fallback,
     Host,
 }
 
@@ -125,21 +161,67 @@ fn places() -> Vec<&'static str> {
     vec!["worker", "caller"]
 }
 
-const SPECS: [Spec; 14] = [
-    spec(Id::MaxRetries, "max_retries", Kind::Count { least: 1, most: 100 }, "3"),
+/// Any number of calls at once that a machine may see.
+const MANY: i64 = 1_000_000;
+/// What a share of all calls may be.
+const SHARE: Kind = Kind::Number { least: 0.001, most: 1.0 };
+const LENGTH: Kind = Kind::Duration { least: 0, none: false };
+/// A window has ten buckets, each at least a tenth of a millisecond.
+const WINDOW: Kind = Kind::Duration { least: MILLISECOND, none: false };
+
+const fn count(least: i64, most: i64) -> Kind {
+    Kind::Count { least, most, none: false }
+}
+
+const SPECS: [Spec; 38] = [
+    spec(Id::MaxRetries, "max_retries", count(1, 100), "3"),
     spec(Id::Name, "name", Kind::Name, "the target"),
     spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
     spec(Id::Deadline, "deadline", Kind::Duration { least: 1, none: true }, "none"),
     spec(Id::RunIn, "run_in", Kind::Choice(places), "per language"),
     spec(Id::Backoff, "backoff", Kind::Group, "exponential"),
-    spec(Id::Base, "backoff.base", Kind::Duration { least: 0, none: false }, "2s"),
+    spec(Id::Base, "backoff.base", LENGTH, "2s"),
     spec(Id::Factor, "backoff.factor", Kind::Number { least: 1.0, most: 1000.0 }, "2"),
-    spec(Id::Max, "backoff.max", Kind::Duration { least: 0, none: false }, "30s"),
+    spec(Id::Max, "backoff.max", LENGTH, "30s"),
     spec(Id::Jitter, "backoff.jitter", Kind::Choice(jitters), "full"),
-    spec(Id::HintMax, "backoff.hint_max", Kind::Duration { least: 0, none: false }, "60s"),
+    spec(Id::HintMax, "backoff.hint_max", LENGTH, "60s"),
     spec(Id::Host, "retry_on", Kind::Host("error types or a predicate"), "all errors"),
     spec(Id::Host, "not_on", Kind::Host("error types or a predicate"), "none"),
     spec(Id::Host, "classify", Kind::Host("a function of the error or value"), "none"),
+    spec(Id::Budget, "budget", Kind::Group, "on"),
+    spec(Id::Ratio, "budget.ratio", Kind::Number { least: 0.0, most: 1000.0 }, "0.2"),
+    spec(Id::MinPerSecond, "budget.min_per_second", Kind::Number { least: 0.0, most: 1e6 }, "10"),
+    spec(Id::BudgetWindow, "budget.window", WINDOW, "10s"),
+    spec(Id::Breaker, "breaker", Kind::Group, "on"),
+    spec(Id::FailureRate, "breaker.failure_rate", SHARE, "0.5"),
+    spec(Id::MinCalls, "breaker.min_calls", count(1, MANY), "20"),
+    spec(Id::Window, "breaker.window", WINDOW, "30s"),
+    spec(
+        Id::ConsecutiveFailures,
+        "breaker.consecutive_failures",
+        Kind::Count { least: 1, most: MANY, none: true },
+        "none",
+    ),
+    spec(Id::SlowCall, "breaker.slow_call", Kind::Duration { least: 1, none: true }, "none"),
+    spec(Id::SlowRate, "breaker.slow_rate", SHARE, "1.0"),
+    spec(Id::OpenFor, "breaker.open_for", WINDOW, "5s"),
+    spec(Id::OpenMax, "breaker.open_max", WINDOW, "60s"),
+    spec(Id::Probes, "breaker.probes", count(1, Breaker::MOST_PROBES as i64), "3"),
+    spec(Id::Bulkhead, "bulkhead", Kind::Group, "off"),
+    spec(
+        Id::MaxConcurrent,
+        "bulkhead.max_concurrent",
+        Kind::CountOr { least: 1, most: MANY, word: "adaptive" },
+        "none",
+    ),
+    spec(Id::MaxQueue, "bulkhead.max_queue", count(0, MANY), "0"),
+    spec(Id::QueueTimeout, "bulkhead.queue_timeout", Kind::Duration { least: 1, none: true }, "timeout"),
+    spec(Id::RateLimit, "rate_limit", Kind::Group, "off"),
+    spec(Id::Rate, "rate_limit.rate", Kind::Number { least: 1e-6, most: 1e9 }, "none"),
+    spec(Id::Per, "rate_limit.per", WINDOW, "1s"),
+    spec(Id::Burst, "rate_limit.burst", Kind::Count { least: 1, most: MANY, none: true }, "rate"),
+    spec(Id::MaxWait, "rate_limit.max_wait", LENGTH, "0s"),
+    spec(Id::Fallback, "fallback", Kind::Host("a value, or a function of the error"), "none"),
 ];
 
 /// A draft of settings for one target, checked value by value.
@@ -149,6 +231,16 @@ pub struct Settings {
     pub(crate) target: Target,
     pub(crate) name: Option<String>,
     pub(crate) policy: Policy,
+    /// Groups that are off until the one setting is given that has no default.
+    bulkhead: Option<Draft<Limit, Bulkhead>>,
+    rate_limit: Option<Draft<f64, RateLimit>>,
+}
+
+/// A group that needs one of its settings, and the rest of it.
+#[derive(Clone, Debug)]
+struct Draft<N, R> {
+    needed: Option<N>,
+    rest: R,
 }
 
 impl Settings {
@@ -164,7 +256,35 @@ impl Settings {
                 target::ALLOWED,
             )
         })?;
-        Ok(Settings { spelling, target: parsed, name: None, policy: Policy::default() })
+        Ok(Settings {
+            spelling,
+            target: parsed,
+            name: None,
+            policy: Policy::default(),
+            bulkhead: None,
+            rate_limit: None,
+        })
+    }
+
+    /// The settings as a whole: what no single one of them could tell.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
+    pub(crate) fn finish(mut self) -> Result<Settings, ConfigError> {
+        let spelling = self.spelling;
+        let missing = |id: Id| {
+            let spec = SPECS.iter().find(|spec| spec.id == id).expect("every id is in the table");
+            ConfigError::new(spelling.name(spec), spelling.nothing(), spelling.allowed(spec))
+        };
+        if let Some(Draft { needed, rest }) = self.bulkhead.take() {
+            let limit = needed.ok_or_else(|| missing(Id::MaxConcurrent))?;
+            self.policy.shared.bulkhead = Some(Bulkhead { limit, ..rest });
+        }
+        if let Some(Draft { needed, rest }) = self.rate_limit.take() {
+            let rate = needed.ok_or_else(|| missing(Id::Rate))?;
+            self.policy.shared.rate_limit = Some(RateLimit { rate, ..rest });
+        }
+        Ok(self)
     }
 
     /// Sets one field. A group can be switched off as a whole by [`Value::Null`] or `false`.
@@ -184,15 +304,13 @@ impl Settings {
         let spelling = self.spelling;
         let policy = &mut self.policy;
         match (spec.id, spec.kind) {
-            (Id::MaxRetries, Kind::Count { least, most }) => {
-                policy.max_retries = spelling.whole(value, least, most)? as u32
-            }
+            (Id::MaxRetries, kind) => policy.max_retries = spelling.count(value, kind)??,
             (Id::Timeout, kind) => policy.timeout = spelling.length(value, kind)?,
             (Id::Deadline, kind) => policy.deadline = spelling.length(value, kind)?,
             (Id::Base, kind) => policy.backoff.base = spelling.length(value, kind)??,
             (Id::Max, kind) => policy.backoff.max = spelling.length(value, kind)??,
             (Id::HintMax, kind) => policy.backoff.hint_max = spelling.length(value, kind)??,
-            (Id::Factor, Kind::Number { least, most }) => policy.backoff.factor = number(value, least, most)?,
+            (Id::Factor, kind) => policy.backoff.factor = number(value, kind)?,
             (Id::Jitter, _) => policy.backoff.jitter = *Jitter::ALL.iter().find(|j| is_text(value, j.as_str()))?,
             (Id::RunIn, _) => {
                 policy.run_in = Some(match value {
@@ -205,13 +323,64 @@ impl Settings {
                 Value::Text(name) if is_name(name) => self.name = Some(name.clone()),
                 _ => return None,
             },
-            (Id::Backoff, _) => match value {
-                Value::Null | Value::Bool(false) => policy.backoff = Backoff::none(),
-                Value::Bool(true) => policy.backoff = Backoff::default(),
-                _ => return None,
-            },
-            _ => return None,
+            (Id::Backoff, _) => policy.backoff = switched(value)?.map_or_else(Backoff::none, |()| Backoff::default()),
+            (Id::Budget, _) => policy.shared.budget = switched(value)?.map(|()| Budget::default()),
+            (Id::Breaker, _) => policy.shared.breaker = switched(value)?.map(|()| Breaker::default()),
+            // There is nothing to be switched on without a number.
+            (Id::Bulkhead, _) => switched(value)?.is_none().then(|| self.bulkhead = None)?,
+            (Id::RateLimit, _) => switched(value)?.is_none().then(|| self.rate_limit = None)?,
+            (Id::Ratio | Id::MinPerSecond | Id::BudgetWindow, kind) => {
+                let budget = policy.shared.budget.get_or_insert_default();
+                match spec.id {
+                    Id::Ratio => budget.ratio = number(value, kind)?,
+                    Id::MinPerSecond => budget.min_per_second = number(value, kind)?,
+                    _ => budget.window = spelling.length(value, kind)??,
+                }
+            }
+            (Id::MaxConcurrent | Id::MaxQueue | Id::QueueTimeout, kind) => {
+                return self.assign_bulkhead(spec.id, kind, value);
+            }
+            (Id::Rate | Id::Per | Id::Burst | Id::MaxWait, kind) => {
+                return self.assign_rate_limit(spec.id, kind, value);
+            }
+            (Id::Fallback, _) => policy.fallback = switched(value)?.is_some(),
+            (Id::Host, _) => return None,
+            (id, kind) => {
+                return assign_breaker(policy.shared.breaker.get_or_insert_default(), spelling, id, kind, value);
+            }
         }
+        Some(())
+    }
+
+    fn assign_bulkhead(&mut self, id: Id, kind: Kind, value: &Value) -> Option<()> {
+        let spelling = self.spelling;
+        let mut draft = self.bulkhead.clone().unwrap_or(Draft { needed: None, rest: Bulkhead::new(0) });
+        match (id, kind) {
+            (Id::MaxConcurrent, Kind::CountOr { least, most, word }) => match value {
+                Value::Null => {
+                    self.bulkhead = None;
+                    return Some(());
+                }
+                text if is_text(text, word) => draft.needed = Some(Limit::Adaptive),
+                count => draft.needed = Some(Limit::Fixed(spelling.whole(count, least, most)? as u32)),
+            },
+            (Id::MaxQueue, kind) => draft.rest.max_queue = spelling.count(value, kind)??,
+            (_, kind) => draft.rest.queue_timeout = spelling.length(value, kind)?,
+        }
+        self.bulkhead = Some(draft);
+        Some(())
+    }
+
+    fn assign_rate_limit(&mut self, id: Id, kind: Kind, value: &Value) -> Option<()> {
+        let spelling = self.spelling;
+        let mut draft = self.rate_limit.clone().unwrap_or(Draft { needed: None, rest: RateLimit::new(1.0) });
+        match id {
+            Id::Rate => draft.needed = Some(number(value, kind)?),
+            Id::Per => draft.rest.per = spelling.length(value, kind)??,
+            Id::Burst => draft.rest.burst = spelling.count(value, kind)?,
+            _ => draft.rest.max_wait = spelling.length(value, kind)??,
+        }
+        self.rate_limit = Some(draft);
         Some(())
     }
 
@@ -245,10 +414,36 @@ impl Settings {
     }
 }
 
+fn assign_breaker(breaker: &mut Breaker, spelling: Spelling, id: Id, kind: Kind, value: &Value) -> Option<()> {
+    match id {
+        Id::FailureRate => breaker.failure_rate = number(value, kind)?,
+        Id::SlowRate => breaker.slow_rate = number(value, kind)?,
+        Id::MinCalls => breaker.min_calls = spelling.count(value, kind)??,
+        Id::ConsecutiveFailures => breaker.consecutive_failures = spelling.count(value, kind)?,
+        Id::Probes => breaker.probes = spelling.count(value, kind)??,
+        Id::Window => breaker.window = spelling.length(value, kind)??,
+        Id::SlowCall => breaker.slow_call = spelling.length(value, kind)?,
+        Id::OpenFor => breaker.open_for = spelling.length(value, kind)??,
+        Id::OpenMax => breaker.open_max = spelling.length(value, kind)??,
+        _ => return None,
+    }
+    Some(())
+}
+
+/// A group as a whole: `Some(None)` is off, `Some(Some(()))` on, `None` neither.
+fn switched(value: &Value) -> Option<Option<()>> {
+    match value {
+        Value::Null | Value::Bool(false) => Some(None),
+        Value::Bool(true) => Some(Some(())),
+        _ => None,
+    }
+}
+
 impl Kind {
     const fn as_str(self) -> &'static str {
         match self {
             Kind::Count { .. } => "count",
+            Kind::CountOr { .. } => "count_or_word",
             Kind::Duration { .. } => "duration",
             Kind::Number { .. } => "number",
             Kind::Choice(_) => "choice",
@@ -269,7 +464,7 @@ impl Spelling {
     fn offers(self, spec: &Spec) -> bool {
         match spec.name {
             "run_in" => matches!(self, Spelling::Python | Spelling::Java),
-            "retry_on" | "not_on" => !matches!(self, Spelling::C | Spelling::Rust),
+            "retry_on" | "not_on" | "fallback" => !matches!(self, Spelling::C | Spelling::Rust),
             _ => true,
         }
     }
@@ -322,7 +517,13 @@ impl Spelling {
 
     fn allowed(self, spec: &Spec) -> String {
         match spec.kind {
-            Kind::Count { least, most } => format!("a whole number from {least} to {most}"),
+            Kind::Count { least, most, none } => {
+                let or = if none { format!(", or {}", self.nothing()) } else { String::new() };
+                format!("a whole number from {least} to {most}{or}")
+            }
+            Kind::CountOr { least, most, word } => {
+                format!("a whole number from {least} to {most}, {word}, or {}", self.nothing())
+            }
             Kind::Duration { least, none } => {
                 let (unit, name) = self.unit();
                 let from = if least == 0 { "from 0 to" } else { "above 0 and at most" };
@@ -342,7 +543,11 @@ impl Spelling {
                     .filter(|s| s.name.starts_with(&prefix))
                     .map(|s| self.name(s)[prefix.len()..].to_owned())
                     .collect();
-                format!("{} for none, or a group of {}", self.nothing(), fields.join(", "))
+                let off = match spec.id {
+                    Id::Backoff => "none",
+                    _ => "off",
+                };
+                format!("{} for {off}, or a group of {}", self.nothing(), fields.join(", "))
             }
             Kind::Host(allowed) => allowed.into(),
         }
@@ -384,6 +589,14 @@ impl Spelling {
         (least..=most).contains(&whole).then_some(whole)
     }
 
+    fn count(self, value: &Value, kind: Kind) -> Option<Option<u32>> {
+        match (kind, value) {
+            (Kind::Count { none: true, .. }, Value::Null) => Some(None),
+            (Kind::Count { least, most, .. }, value) => Some(Some(self.whole(value, least, most)? as u32)),
+            _ => None,
+        }
+    }
+
     fn length(self, value: &Value, kind: Kind) -> Option<Option<Nanos>> {
         let Kind::Duration { least, none } = kind else {
             return None;
@@ -410,7 +623,8 @@ fn scaled(number: f64, unit: f64) -> Option<Nanos> {
     Some(if number > 0.0 { (length.round() as Nanos).max(1) } else { 0 })
 }
 
-fn number(value: &Value, least: f64, most: f64) -> Option<f64> {
+fn number(value: &Value, kind: Kind) -> Option<f64> {
+    let Kind::Number { least, most } = kind else { return None };
     let number = match *value {
         Value::Int(number) => number as f64,
         Value::Float(number) => number,
@@ -437,7 +651,17 @@ fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
         .min_by_key(|(distance, _)| *distance)
         // A third of the letters wrong is a slip of the pen; more is another word.
         .filter(|(distance, name)| distance * 3 <= name.len().max(field.len()));
-    let mut allowed = format!("one of the settings {}", names.join(", "));
+    // Those of its group, if it has one; else those that stand alone.
+    let group = field.find('.').map_or("", |at| &field[..=at]);
+    let is_beside = |name: &&String| match group {
+        "" => !name.contains('.'),
+        group => name.starts_with(group),
+    };
+    let mut beside: Vec<&str> = names.iter().filter(is_beside).map(String::as_str).collect();
+    if beside.is_empty() {
+        beside = names.iter().filter(|name| !name.contains('.')).map(String::as_str).collect();
+    }
+    let mut allowed = format!("one of the settings {}", beside.join(", "));
     if let Some((_, name)) = nearest {
         let _ = write!(allowed, "; did you mean {name}?");
     }

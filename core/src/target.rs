@@ -1,6 +1,6 @@
-//! What a proxy stands for: the parsed [`Target`], and the [`State`] that every proxy for it in this process shares (C4).
-//! State is plain atomics; no lock is taken on the way of a call. The breaker, the budget, limits and endpoint health
-//! have their place here.
+//! What a proxy stands for: the parsed [`Target`], and the [`State`] that every proxy for it in this process shares (C4):
+//! counters, and the cells of the breaker, the budget and the limits, with the settings that they obey. State is plain
+//! atomics; no lock is taken on the way of a call that succeeds at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{
@@ -9,10 +9,15 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use once_cell::sync::Lazy;
+use tracing::Level;
 
 use crate::call::Outcome;
+use crate::clock::Nanos;
+use crate::event::{Event, Listeners};
+use crate::policy::breaker::{self, Change};
+use crate::policy::{Shared, budget, bulkhead, rate_limit};
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -107,33 +112,50 @@ impl ByOutcome {
     }
 }
 
-/// What all proxies of one name share: counters and the source of jitter.
+/// Why a call was refused, or an attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Rejections {
+    pub shutdown: AtomicU64,
+    pub rate_limited: AtomicU64,
+    pub bulkhead_full: AtomicU64,
+    pub circuit_open: AtomicU64,
+}
+
+/// What all proxies of one name share: counters, the cells of their policies, and the source of jitter.
 #[derive(Debug)]
 pub struct State {
     name: Box<str>,
     jitter: AtomicU64,
     begun: AtomicU64,
+    settings: ArcSwap<Shared>,
+    pub(crate) breaker: breaker::Cells,
+    pub(crate) budget: budget::Cells,
+    pub(crate) bulkhead: bulkhead::Cells,
+    pub(crate) rate_limit: rate_limit::Cells,
     pub(crate) calls: ByOutcome,
     pub(crate) rejected: AtomicU64,
+    pub(crate) fallback: AtomicU64,
+    pub(crate) rejections: Rejections,
     pub(crate) attempts: ByOutcome,
     pub(crate) retries: AtomicU64,
     pub(crate) late: AtomicU64,
-    pub(crate) abandoned: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
+    pub(crate) listeners: Listeners,
 }
 
 // Copied and swapped rather than locked: a lock held by another thread at a fork would stay held in the child.
 static STATES: Lazy<ArcSwap<HashMap<Box<str>, Weak<State>>>> = Lazy::new(ArcSwap::default);
 
 impl State {
-    /// The state of that name: the one in use, or a new one.
-    pub(crate) fn shared(name: &str) -> Arc<State> {
+    /// The state of that name: the one in use, which obeys these settings from now on, or a new one.
+    pub(crate) fn shared(name: &str, settings: &Shared) -> Arc<State> {
         loop {
             let present = STATES.load();
             if let Some(state) = present.get(name).and_then(Weak::upgrade) {
+                state.obey(settings);
                 return state;
             }
-            let state = Arc::new(State::new(name));
+            let state = Arc::new(State::new(name, settings));
             let mut states: HashMap<Box<str>, Weak<State>> =
                 present.iter().filter(|(_, s)| s.strong_count() > 0).map(|(n, s)| (n.clone(), s.clone())).collect();
             states.insert(name.into(), Arc::downgrade(&state));
@@ -149,18 +171,62 @@ impl State {
         STATES.load().values().filter_map(Weak::upgrade).collect()
     }
 
-    fn new(name: &str) -> State {
+    fn new(name: &str, settings: &Shared) -> State {
         State {
             name: name.into(),
             jitter: AtomicU64::new(random_seed()),
             begun: AtomicU64::new(0),
+            settings: ArcSwap::from_pointee(settings.clone()),
+            breaker: breaker::Cells::default(),
+            budget: budget::Cells::default(),
+            bulkhead: bulkhead::Cells::default(),
+            rate_limit: rate_limit::Cells::default(),
             calls: ByOutcome::default(),
             rejected: AtomicU64::new(0),
+            fallback: AtomicU64::new(0),
+            rejections: Rejections::default(),
             attempts: ByOutcome::default(),
             retries: AtomicU64::new(0),
             late: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
+            listeners: Listeners::default(),
+        }
+    }
+
+    /// The settings that hold for this state.
+    #[inline]
+    pub(crate) fn settings(&self) -> Guard<Arc<Shared>> {
+        self.settings.load()
+    }
+
+    /// C4: the newest settings hold, and who is surprised by that is told.
+    fn obey(&self, settings: &Shared) {
+        if **self.settings.load() == *settings {
+            return;
+        }
+        let before = self.settings.swap(Arc::new(settings.clone()));
+        if *before != *settings {
+            self.tell(Level::WARN, || Event::Settings { before: format!("{before:?}"), now: format!("{settings:?}") });
+        }
+    }
+
+    /// Tells an event to whoever listens.
+    #[inline]
+    pub(crate) fn tell(&self, level: Level, event: impl FnOnce() -> Event) {
+        if self.listeners.is_heard(level) {
+            self.listeners.tell(&self.name, event());
+        }
+    }
+
+    /// Tells that the breaker changed its state, if it did.
+    #[inline]
+    pub(crate) fn changed(&self, change: Option<Change>, now: Nanos) {
+        if let Some(change) = change {
+            self.tell(Level::ERROR, || Event::Circuit {
+                from: change.from.as_str(),
+                to: change.to.as_str(),
+                open_for: self.breaker.open_for(now),
+            });
         }
     }
 
@@ -179,6 +245,11 @@ impl State {
         self.rejected.fetch_add(1, Release);
     }
 
+    /// Something of the host's answered in place of its error.
+    pub(crate) fn fell_back(&self) {
+        self.fallback.fetch_add(1, Release);
+    }
+
     /// Calls that have begun and not ended.
     pub(crate) fn in_flight(&self) -> u64 {
         // Ended first: read the other way around, a call that ends between the two reads could make the difference negative.
@@ -187,13 +258,14 @@ impl State {
     }
 
     fn ended(&self) -> u64 {
-        self.calls.sum() + self.rejected.load(Acquire)
+        self.calls.sum() + self.rejected.load(Acquire) + self.fallback.load(Acquire)
     }
 
     /// F3: in a forked child, the calls in flight are the parent's; and children of one parent must not wait in step (R2).
     pub(crate) fn begin_anew(&self) {
         self.begun.store(self.ended(), SeqCst);
-        self.abandoned.store(0, Relaxed);
+        self.bulkhead.begin_anew();
+        self.listeners.begin_anew();
         self.jitter.store(random_seed(), Relaxed);
     }
 
@@ -220,7 +292,7 @@ fn random_seed() -> u64 {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 
@@ -288,19 +360,23 @@ mod tests {
         }
     }
 
+    fn shared(name: &str) -> Arc<State> {
+        State::shared(name, &Shared::default())
+    }
+
     #[test]
     fn state_is_shared_by_name_and_forgotten_with_its_last_user() {
-        let one = State::shared("state-of-one");
-        assert!(Arc::ptr_eq(&one, &State::shared("state-of-one")));
-        assert!(!Arc::ptr_eq(&one, &State::shared("state-of-another")));
+        let one = shared("state-of-one");
+        assert!(Arc::ptr_eq(&one, &shared("state-of-one")));
+        assert!(!Arc::ptr_eq(&one, &shared("state-of-another")));
         one.retries.store(7, Relaxed);
         drop(one);
-        assert_eq!(State::shared("state-of-one").retries.load(Relaxed), 0);
+        assert_eq!(shared("state-of-one").retries.load(Relaxed), 0);
     }
 
     #[test]
     fn a_forked_child_draws_jitter_of_its_own() {
-        let state = State::new("any");
+        let state = State::new("any", &Shared::default());
         let waits = [1, 2].map(|_| {
             state.seed(7);
             state.begin_anew();
@@ -312,7 +388,7 @@ mod tests {
     #[test]
     fn splitmix64_gives_its_published_numbers() {
         // Reference values of the algorithm for seed 1234567, as other implementations test against.
-        let state = State::new("any");
+        let state = State::new("any", &Shared::default());
         state.seed(1_234_567);
         assert_eq!(
             [state.random(), state.random(), state.random()],

@@ -26,6 +26,17 @@ fn health_has_every_number_and_nothing_else() {
             "late_results": 0,
             "abandoned": 0,
             "internal_errors": 0,
+            "events_dropped": 0,
+            "rejections": { "shutdown": 0, "rate_limited": 0, "bulkhead_full": 0, "circuit_open": 0 },
+            "circuit": {
+                "state": "closed",
+                "open_for_ns": null,
+                "outcomes": 0,
+                "failures": 0,
+                "transitions": { "closed": 0, "open": 0, "half_open": 0, "isolated": 0 },
+            },
+            "budget": { "tokens": 100 },
+            "bulkhead": null,
         })
     );
 }

@@ -159,7 +159,7 @@ proptest! {
                 Stop::Cancelled => prop_assert!(last == Outcome::Cancelled && give == Give::LastError),
                 Stop::Exhausted => prop_assert!(ran == max_retries && now < over),
                 Stop::HintTooLong | Stop::Deadline => {}
-                Stop::Shutdown | Stop::Internal => prop_assert!(false, "{stop:?}"),
+                _ => prop_assert!(false, "{stop:?}"),
             }
             if last == Outcome::Timeout {
                 prop_assert!(matches!(give, Give::Error(Code::Timeout | Code::Deadline)));

@@ -16,12 +16,18 @@ pub enum Code {
     Forked,
     /// A fault of the ambassador itself.
     Internal,
+    /// The circuit breaker refused the first attempt; the function was not run.
+    CircuitOpen,
+    /// `max_concurrent` calls are running, and no place came free within the queue's wait.
+    BulkheadFull,
+    /// The rate limit has no turn for the call within `max_wait`.
+    RateLimited,
 }
 
 #[rustfmt::skip]
 impl Code {
     /// Every code, by number.
-    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal];
+    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited];
 
     /// Its name: `TIMEOUT`.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +38,9 @@ impl Code {
             Code::Shutdown => "SHUTDOWN",
             Code::Forked => "FORKED",
             Code::Internal => "INTERNAL",
+            Code::CircuitOpen => "CIRCUIT_OPEN",
+            Code::BulkheadFull => "BULKHEAD_FULL",
+            Code::RateLimited => "RATE_LIMITED",
         }
     }
 
@@ -44,6 +53,9 @@ impl Code {
             Code::Shutdown => 13,
             Code::Forked => 14,
             Code::Internal => 15,
+            Code::CircuitOpen => 16,
+            Code::BulkheadFull => 17,
+            Code::RateLimited => 18,
         }
     }
 
@@ -56,6 +68,9 @@ impl Code {
             Code::Shutdown => "the call came after `shutdown`",
             Code::Forked => "a call in flight was used in a forked child; it belongs to the parent",
             Code::Internal => "a fault of the ambassador itself",
+            Code::CircuitOpen => "the circuit breaker refused the first attempt; the function was not run",
+            Code::BulkheadFull => "`max_concurrent` calls are running, and no place came free within the queue's wait",
+            Code::RateLimited => "the rate limit has no turn for the call within `max_wait`",
         }
     }
 
@@ -68,6 +83,9 @@ impl Code {
             Code::Shutdown => "make no calls after `shutdown`",
             Code::Forked => "start the call in the process that needs its result",
             Code::Internal => "report it with this message",
+            Code::CircuitOpen => "call again when the target has recovered, or look at why it failed",
+            Code::BulkheadFull => "call less at once, or raise `max_concurrent` or `max_queue`",
+            Code::RateLimited => "call less often, or raise `rate`, `burst` or `max_wait`",
         }
     }
 }

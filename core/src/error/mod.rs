@@ -17,6 +17,7 @@ pub struct Error {
     pub(crate) target: String,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) message: String,
 }
 
@@ -39,6 +40,11 @@ impl Error {
     /// How long the call took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
+    }
+
+    /// When a refused call may come again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 

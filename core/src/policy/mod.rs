@@ -1,10 +1,20 @@
 //! Policy: what is wanted of calls to a target. Immutable data, checked when it was made, so that the way of a call needs
 //! no checks. A file for each concern; what changes while calls run is the target's [`State`](crate::target::State).
 
+pub mod adaptive;
 pub mod backoff;
+pub mod breaker;
+pub mod budget;
+pub mod bulkhead;
+pub mod rate_limit;
+pub(crate) mod window;
 
 use crate::clock::{Nanos, SECOND};
 use backoff::Backoff;
+use breaker::Breaker;
+use budget::Budget;
+use bulkhead::Bulkhead;
+use rate_limit::RateLimit;
 
 /// How a target's calls are made. Build one through [`AmbassadorProxy::builder`](crate::AmbassadorProxy::builder).
 #[derive(Clone, Debug, PartialEq)]
@@ -20,11 +30,42 @@ pub struct Policy {
     pub backoff: Backoff,
     /// Where the user's function runs, in the languages that offer the choice; `None` leaves it to the language.
     pub run_in: Option<RunIn>,
+    /// Whether something of the host's answers in place of the final error (H2).
+    pub fallback: bool,
+    /// What concerns the target's state, which all its proxies share (C4).
+    pub shared: Shared,
+}
+
+/// The settings of a target's state. `None` switches one off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared {
+    /// The circuit breaker (B1–B5); on by default.
+    pub breaker: Option<Breaker>,
+    /// The retry budget (R5); on by default.
+    pub budget: Option<Budget>,
+    /// How many calls run at once (L1); off by default.
+    pub bulkhead: Option<Bulkhead>,
+    /// How many calls there may be in a time (L2); off by default.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { max_retries: 3, timeout: Some(2 * SECOND), deadline: None, backoff: Backoff::default(), run_in: None }
+        Policy {
+            max_retries: 3,
+            timeout: Some(2 * SECOND),
+            deadline: None,
+            backoff: Backoff::default(),
+            run_in: None,
+            fallback: false,
+            shared: Shared::default(),
+        }
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared { breaker: Some(Breaker::default()), budget: Some(Budget::default()), bulkhead: None, rate_limit: None }
     }
 }
 

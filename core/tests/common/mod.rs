@@ -17,10 +17,16 @@ pub const T0: Nanos = 1000 * SECOND;
 /// Longer than any test takes, on any machine; nothing waits for it unless the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A builder whose state no other test shares.
-pub fn builder() -> Builder {
+/// A builder whose state no other test shares, with the default policies.
+pub fn with_defaults() -> Builder {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     AmbassadorProxy::builder("payment-api.example.com").name(&format!("test {}", NEXT.fetch_add(1, Relaxed)))
+}
+
+/// A builder whose state no other test shares, of retries and bounds alone: without breaker and budget, lest they end what a
+/// test repeats.
+pub fn builder() -> Builder {
+    with_defaults().breaker(None).budget(None)
 }
 
 /// The seed's schedule without jitter: 2 s, 4 s, 8 s.

@@ -7,7 +7,7 @@ use ambassador_core::policy::RunIn;
 use ambassador_core::settings::{Settings, Spelling, Value};
 use ambassador_core::{AmbassadorProxy, Backoff, Jitter, Policy};
 
-use crate::{ALL, YEAR, policy, refused, set, settings, text};
+use crate::{ALL, YEAR, built, policy, refused, set, settings, text};
 
 #[test]
 fn the_defaults_are_the_seeds() {
@@ -27,13 +27,29 @@ fn every_field_of_every_language_can_be_set() {
         let unit = if matches!(spelling, Spelling::Python | Spelling::Rust) { SECOND } else { MILLISECOND };
         for field in Settings::fields(spelling) {
             let mut draft = settings(spelling);
+            for (group, needed) in [("bulkhead.", Value::Int(9)), ("rate", Value::Float(9.5))] {
+                let needs = |name: &str| name.starts_with(group) && name.contains('.');
+                if needs(&field.name) {
+                    let fields = Settings::fields(spelling);
+                    let first = fields.iter().find(|field| needs(&field.name)).unwrap();
+                    draft.set(&first.name, needed).unwrap();
+                }
+            }
+            let before = built(draft.clone()).policy().clone();
             let value = match field.kind {
-                "count" => Value::Int(7),
+                "count" | "count_or_word" => Value::Int(7),
                 "duration" => Value::Float(7.5),
+                "number" if field.allowed.ends_with(" to 1") => Value::Float(0.25),
                 "number" => Value::Float(1.5),
                 "choice" => text(field.allowed.rsplit(", ").next().unwrap()),
                 "text" => text("payments, the new ones"),
+                "group" if field.default == "off" => {
+                    assert_eq!(set(spelling, &[(&field.name, Value::Null)]), Policy::default());
+                    assert!(draft.set(&field.name, Value::Bool(true)).is_err(), "on, but how much?");
+                    continue;
+                }
                 "group" => Value::Null,
+                "host" if field.name == "fallback" => Value::Bool(true),
                 // A binding's own: the core only lists them.
                 "host" => {
                     assert!(draft.set(&field.name, Value::Other("f".into())).is_err());
@@ -42,16 +58,19 @@ fn every_field_of_every_language_can_be_set() {
                 kind => panic!("{kind}"),
             };
             draft.set(&field.name, value).unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
-            let proxy = AmbassadorProxy::from_settings(draft);
+            let proxy = built(draft);
             match field.kind {
                 "text" => assert_eq!(proxy.name(), "payments, the new ones"),
-                _ => assert_ne!(proxy.policy(), &Policy::default(), "{spelling:?} {} has no effect", field.name),
+                _ => assert_ne!(proxy.policy(), &before, "{spelling:?} {} has no effect", field.name),
             }
             if field.kind == "duration" {
-                let policy = proxy.policy();
-                let set = [policy.backoff.base, policy.backoff.max, policy.backoff.hint_max];
-                let set = set.into_iter().chain(policy.timeout).chain(policy.deadline).filter(|n| *n == unit * 15 / 2);
-                assert_eq!(set.count(), 1, "{spelling:?} {}", field.name);
+                let shown = format!("{:?}", proxy.policy());
+                assert_eq!(
+                    shown.matches(&(unit * 15 / 2).to_string()).count(),
+                    1,
+                    "{spelling:?} {}: {shown}",
+                    field.name
+                );
             }
         }
     }
@@ -77,77 +96,51 @@ fn each_language_spells_the_settings_its_own_way() {
             "retry_on",
             "not_on",
             "classify",
+            "budget",
+            "budget.ratio",
+            "budget.min_per_second",
+            "budget.window",
+            "breaker",
+            "breaker.failure_rate",
+            "breaker.min_calls",
+            "breaker.window",
+            "breaker.consecutive_failures",
+            "breaker.slow_call",
+            "breaker.slow_rate",
+            "breaker.open_for",
+            "breaker.open_max",
+            "breaker.probes",
+            "bulkhead",
+            "bulkhead.max_concurrent",
+            "bulkhead.max_queue",
+            "bulkhead.queue_timeout",
+            "rate_limit",
+            "rate_limit.rate",
+            "rate_limit.per",
+            "rate_limit.burst",
+            "rate_limit.max_wait",
+            "fallback",
         ]
     );
-    assert_eq!(
-        names(Spelling::Node),
-        [
-            "maxRetries",
-            "name",
-            "timeoutMs",
-            "deadlineMs",
-            "backoff",
-            "backoff.baseMs",
-            "backoff.factor",
-            "backoff.maxMs",
-            "backoff.jitter",
-            "backoff.hintMaxMs",
-            "retryOn",
-            "notOn",
-            "classify",
-        ]
-    );
-    assert_eq!(
-        names(Spelling::Java),
-        [
-            "maxRetries",
-            "name",
-            "timeoutMs",
-            "deadlineMs",
-            "runIn",
-            "backoff",
-            "backoff.baseMs",
-            "backoff.factor",
-            "backoff.maxMs",
-            "backoff.jitter",
-            "backoff.hintMaxMs",
-            "retryOn",
-            "notOn",
-            "classify",
-        ]
-    );
-    assert_eq!(
-        names(Spelling::C),
-        [
-            "max_retries",
-            "name",
-            "timeout_ms",
-            "deadline_ms",
-            "backoff",
-            "backoff.base_ms",
-            "backoff.factor",
-            "backoff.max_ms",
-            "backoff.jitter",
-            "backoff.hint_max_ms",
-            "classify",
-        ]
-    );
-    assert_eq!(
-        names(Spelling::Rust),
-        [
-            "max_retries",
-            "name",
-            "timeout",
-            "deadline",
-            "backoff",
-            "backoff.base",
-            "backoff.factor",
-            "backoff.max",
-            "backoff.jitter",
-            "backoff.hint_max",
-            "classify",
-        ]
-    );
+    let without = |spelling, left_out: &[&str]| {
+        let python = names(Spelling::Python);
+        assert_eq!(names(spelling).len(), python.len() - left_out.len());
+        assert!(names(spelling).iter().all(|name| !left_out.contains(&name.as_str())));
+    };
+    without(Spelling::Node, &["runIn"]);
+    without(Spelling::Java, &[]);
+    without(Spelling::C, &["run_in", "retry_on", "not_on", "fallback"]);
+    without(Spelling::Rust, &["run_in", "retry_on", "not_on", "fallback"]);
+    for (spelling, some) in [
+        (Spelling::Node, ["maxRetries", "timeoutMs", "backoff.hintMaxMs", "retryOn", "breaker.openForMs"]),
+        (Spelling::Java, ["maxRetries", "runIn", "backoff.baseMs", "rateLimit.maxWaitMs", "breaker.minCalls"]),
+        (Spelling::C, ["max_retries", "timeout_ms", "backoff.hint_max_ms", "breaker.slow_call_ms", "budget.window_ms"]),
+        (Spelling::Rust, ["max_retries", "timeout", "backoff.hint_max", "bulkhead.queue_timeout", "classify"]),
+    ] {
+        for name in some {
+            assert!(names(spelling).iter().any(|other| other == name), "{spelling:?} {name}");
+        }
+    }
 }
 
 #[test]

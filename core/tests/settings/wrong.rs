@@ -116,12 +116,13 @@ fn a_value_of_the_wrong_kind_is_refused_in_every_language() {
             for value in strange {
                 refused(spelling, &field.name, value);
             }
-            if field.kind != "group" {
+            let is_switched = field.kind == "group" || field.name == "fallback";
+            if !is_switched {
                 refused(spelling, &field.name, Value::Bool(true));
                 refused(spelling, &field.name, Value::Bool(false));
             }
-            if !matches!(field.name.trim_end_matches("Ms").trim_end_matches("_ms"), "timeout" | "deadline" | "backoff")
-            {
+            let may_be_nothing = ["None", "null", "AMB_NONE"].iter().any(|nothing| field.allowed.ends_with(nothing));
+            if !is_switched && !may_be_nothing {
                 refused(spelling, &field.name, Value::Null);
             }
         }
@@ -167,7 +168,7 @@ fn names_are_printable() {
     for right in ["a", "payments, \"new\" \\ ones", "zahlungen für morgen", &"é".repeat(200)] {
         let mut draft = settings(Spelling::Python);
         draft.set("name", text(right)).unwrap();
-        let proxy = AmbassadorProxy::from_settings(draft);
+        let proxy = AmbassadorProxy::from_settings(draft).unwrap();
         assert_eq!((proxy.name(), proxy.target()), (right, "payment-api.example.com"));
         assert_eq!(number(&proxy, "in_flight"), 0, "its health is JSON");
     }
@@ -231,8 +232,14 @@ fn an_unknown_setting_is_refused_with_what_was_probably_meant() {
 fn the_message_about_an_unknown_setting_to_the_letter() {
     assert_eq!(
         refused(Spelling::Rust, "circuit", Value::Int(5)),
-        "circuit: 5 is not allowed; expected one of the settings max_retries, name, timeout, deadline, backoff, \
-         backoff.base, backoff.factor, backoff.max, backoff.jitter, backoff.hint_max, classify"
+        "circuit: 5 is not allowed; expected one of the settings max_retries, name, timeout, deadline, backoff, classify, \
+         budget, breaker, bulkhead, rate_limit"
+    );
+    assert_eq!(
+        refused(Spelling::Python, "breaker.threshold", Value::Int(5)),
+        "breaker.threshold: 5 is not allowed; expected one of the settings breaker.failure_rate, breaker.min_calls, \
+         breaker.window, breaker.consecutive_failures, breaker.slow_call, breaker.slow_rate, breaker.open_for, \
+         breaker.open_max, breaker.probes"
     );
 }
 
@@ -300,4 +307,26 @@ fn the_builder_checks_what_it_was_given() {
     assert_eq!(refused(builder().backoff(Backoff::constant(Duration::MAX))).field, "backoff.base");
     assert_eq!(refused(builder().backoff(Backoff::default().hint_max(Duration::MAX))).field, "backoff.hint_max");
     assert_eq!(refused(AmbassadorProxy::builder("")).field, "target");
+}
+
+#[test]
+fn a_group_without_the_setting_that_it_cannot_do_without_is_refused_as_a_whole() {
+    for (spelling, field, value, message) in [
+        (
+            Spelling::Python,
+            "bulkhead.max_queue",
+            Value::Int(5),
+            "bulkhead.max_concurrent: None is not allowed; expected a whole number from 1 to 1000000, adaptive, or None",
+        ),
+        (
+            Spelling::Node,
+            "rateLimit.burst",
+            Value::Int(5),
+            "rateLimit.rate: null is not allowed; expected a number from 0.000001 to 1000000000",
+        ),
+    ] {
+        let mut draft = settings(spelling);
+        draft.set(field, value).unwrap();
+        assert_eq!(AmbassadorProxy::from_settings(draft).unwrap_err().to_string(), message);
+    }
 }
