@@ -317,6 +317,10 @@ impl Cells {
                 Circuit::Isolated => return (Err(Refused { after: None }), None),
                 Circuit::Open => {
                     let Some(until) = self.instant.load(word.generation()) else {
+                        if self.word() != word {
+                            continue;
+                        }
+                        // Whoever opened it is about to say until when.
                         return (Err(Refused { after: None }), None);
                     };
                     // B2: half-open from exactly then on.

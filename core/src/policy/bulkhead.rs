@@ -7,8 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::PoisonError;
-// One order for all: who queues looks at the abandoned work after it has queued, whoever ends such work at the queue after that.
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::{Nanos, nanos};
 use crate::policy::adaptive;
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, fence};
 
 /// How many calls may run at once, and how many may wait.
 ///
@@ -150,16 +149,16 @@ impl Cells {
     }
 
     fn has_room(&self, word: u64, limit: Limit) -> bool {
-        is_in(word) + self.abandoned.load(SeqCst) < self.most(limit)
+        is_in(word) + self.abandoned.load(Acquire) < self.most(limit)
     }
 
     /// A call comes.
     #[inline]
     pub fn enter(&self, bulkhead: &Bulkhead) -> Entry {
-        let mut word = self.word.load(SeqCst);
+        let mut word = self.word.load(Acquire);
         // Nobody overtakes those who queue.
         while queued(word) == 0 && self.has_room(word, bulkhead.limit) {
-            match self.word.compare_exchange_weak(word, word + IN, SeqCst, SeqCst) {
+            match self.word.compare_exchange_weak(word, word + IN, AcqRel, Acquire) {
                 Ok(_) => return Entry::In,
                 Err(present) => word = present,
             }
@@ -171,7 +170,7 @@ impl Cells {
     fn queue_up(&self, bulkhead: &Bulkhead) -> Entry {
         let shared = self.queue.load();
         let mut queue = lock(&shared);
-        let mut word = self.word.load(SeqCst);
+        let mut word = self.word.load(Acquire);
         loop {
             let (entry, next) = if queued(word) == 0 && self.has_room(word, bulkhead.limit) {
                 (Entry::In, word + IN)
@@ -180,14 +179,16 @@ impl Cells {
             } else {
                 return Entry::Full;
             };
-            match self.word.compare_exchange_weak(word, next, SeqCst, SeqCst) {
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 Ok(_) => {
                     let Entry::Queued(number) = entry else { return entry };
                     queue.last = number;
                     queue.waiting.push_back(Waiting { number, waker: None });
                     drop(queue);
-                    // Abandoned work may have ended since the look at it, and seen nobody queue.
-                    if self.has_room(self.word.load(SeqCst), bulkhead.limit) {
+                    // Abandoned work may have ended since the look at it, and seen nobody queue. The two fences see to it that
+                    // one of the two sees the other.
+                    fence(SeqCst);
+                    if self.has_room(self.word.load(Acquire), bulkhead.limit) {
                         self.call_in(bulkhead.limit);
                     }
                     return entry;
@@ -226,14 +227,14 @@ impl Cells {
         let before = queue.waiting.len();
         queue.waiting.retain(|waiting| waiting.number != number);
         if queue.waiting.len() < before {
-            self.word.fetch_sub(QUEUED, SeqCst);
+            self.word.fetch_sub(QUEUED, AcqRel);
         }
     }
 
     /// A call ended.
     #[inline]
     pub fn leave(&self, limit: Limit) {
-        let before = self.word.fetch_sub(IN, SeqCst);
+        let before = self.word.fetch_sub(IN, AcqRel);
         if queued(before) > 0 {
             self.call_in(limit);
         }
@@ -245,15 +246,15 @@ impl Cells {
         let mut wakers = Vec::new();
         let shared = self.queue.load();
         let mut queue = lock(&shared);
-        let mut word = self.word.load(SeqCst);
+        let mut word = self.word.load(Acquire);
         while !queue.waiting.is_empty() && self.has_room(word, limit) {
-            match self.word.compare_exchange_weak(word, word + IN - QUEUED, SeqCst, SeqCst) {
+            match self.word.compare_exchange_weak(word, word + IN - QUEUED, AcqRel, Acquire) {
                 Ok(_) => {
                     if let Some(next) = queue.waiting.pop_front() {
                         queue.granted.insert(next.number);
                         wakers.extend(next.waker);
                     }
-                    word = self.word.load(SeqCst);
+                    word = self.word.load(Acquire);
                 }
                 Err(present) => word = present,
             }
@@ -266,26 +267,27 @@ impl Cells {
 
     /// O3: work outlives its bound, and keeps a place.
     pub fn abandon(&self) {
-        self.abandoned.fetch_add(1, SeqCst);
+        self.abandoned.fetch_add(1, AcqRel);
     }
 
     /// Such work has ended.
     pub fn abandoned_ended(&self, limit: Limit) {
         // Never below zero: a forked child starts from zero while work of the parent's is still known to it.
-        let _ = self.abandoned.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1));
-        if queued(self.word.load(SeqCst)) > 0 {
+        let _ = self.abandoned.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
+        fence(SeqCst);
+        if queued(self.word.load(Acquire)) > 0 {
             self.call_in(limit);
         }
     }
 
     /// Work that outlives its bound.
     pub fn abandoned(&self) -> u64 {
-        self.abandoned.load(SeqCst)
+        self.abandoned.load(Acquire)
     }
 
     /// Calls that are in, and calls that queue.
     pub fn occupied(&self) -> (u64, u64) {
-        let word = self.word.load(SeqCst);
+        let word = self.word.load(Acquire);
         (is_in(word), queued(word))
     }
 
