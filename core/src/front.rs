@@ -1,6 +1,7 @@
 //! The front door for Rust: `call`, `execute`, `call_blocking`. The function runs in the caller's task; at the bound its
 //! future is dropped (T2). Timers are the shared runtime's, so any executor will do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -101,10 +102,6 @@ impl PerCall {
 }
 
 impl Attempt {
-    fn new(proxy: &AmbassadorProxy, call: &Call, shared: &Arc<PerCall>) -> Attempt {
-        Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(shared) }
-    }
-
     /// The attempt's number: 1, 2, 3 …
     pub fn attempt(&self) -> u32 {
         self.call.attempt()
@@ -208,7 +205,7 @@ impl AmbassadorProxy {
     where
         C: Fn(&Result<T, E>) -> Outcome,
     {
-        Classified { proxy: self, classifier, on_retry: |_| () }
+        Classified { proxy: Cow::Borrowed(self), classifier, on_retry: |_| (), fallback: NoFallback }
     }
 
     /// The same proxy, with something that answers in place of the final error (H2): a function of that error. The call then
@@ -218,59 +215,17 @@ impl AmbassadorProxy {
     /// # let proxy = ambassador_core::AmbassadorProxy::builder("payment-api.example.com").max_retries(1).build().unwrap();
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let cautious = proxy.fallback(|_| Ok("to be charged later"));
-    /// let answer = cautious.call(|| async { Err(std::io::ErrorKind::ConnectionReset.into()) }).await;
+    /// let answer = cautious.call(|| async { Err(std::io::Error::other("Payment API unreachable")) }).await;
     /// assert_eq!(answer?, "to be charged later");
     /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn fallback<A, T, E>(&self, answer: A) -> WithFallback<A>
+    pub fn fallback<A, T, E>(&self, answer: A) -> Classified<'_, fn(&Result<T, E>) -> Outcome, fn(&str), Fallback<A>>
     where
         A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
     {
-        WithFallback { proxy: self.with_fallback(), answer }
+        self.classify(by_result as fn(&Result<T, E>) -> Outcome).fallback(answer)
     }
 }
-
-/// A proxy with a fallback; made by [`AmbassadorProxy::fallback`].
-#[derive(Debug)]
-pub struct WithFallback<A> {
-    proxy: AmbassadorProxy,
-    answer: A,
-}
-
-impl<A> WithFallback<A> {
-    /// See [`AmbassadorProxy::call`].
-    ///
-    /// # Errors
-    /// What the fallback answers, if that is an error.
-    pub async fn call<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
-    where
-        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
-        F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: fmt::Display,
-    {
-        self.proxy.classify(by_result).run(|_| function(), |_| None, Some(&self.answer)).await
-    }
-
-    /// See [`AmbassadorProxy::execute`].
-    ///
-    /// # Errors
-    /// What the fallback answers, if that is an error.
-    pub async fn execute<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
-    where
-        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
-        F: FnMut(Attempt) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: fmt::Display,
-    {
-        let shared = Arc::new(PerCall::default());
-        let attempt = |call: &Call| function(Attempt::new(&self.proxy, call, &shared));
-        self.proxy.classify(by_result).run(attempt, |call| shared.hint(call.attempt()), Some(&self.answer)).await
-    }
-}
-
-/// What answers a call that has no fallback.
-type NoAnswer<T, E> = fn(&CallError<E>) -> Result<T, CallError<E>>;
 
 /// A1: a value is `ok`, any error is `retry`.
 fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
@@ -280,19 +235,59 @@ fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
     }
 }
 
-/// A proxy with a classifier; made by [`AmbassadorProxy::classify`].
-#[derive(Debug)]
-pub struct Classified<'a, C, L = fn(&str)> {
-    proxy: &'a AmbassadorProxy,
-    classifier: C,
-    on_retry: L,
+/// What answers in place of a call's error, or does not.
+pub trait Answer<T, E> {
+    /// Its answer; `None` when there is none to be had.
+    fn answer(&self, error: &CallError<E>) -> Option<Result<T, CallError<E>>>;
 }
 
-impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
+/// Nothing answers; the error stands.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFallback;
+
+impl<T, E> Answer<T, E> for NoFallback {
+    fn answer(&self, _: &CallError<E>) -> Option<Result<T, CallError<E>>> {
+        None
+    }
+}
+
+/// A function of the error answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallback<A>(A);
+
+impl<A, T, E> Answer<T, E> for Fallback<A>
+where
+    A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+{
+    fn answer(&self, error: &CallError<E>) -> Option<Result<T, CallError<E>>> {
+        Some((self.0)(error))
+    }
+}
+
+/// A proxy with a classifier, and perhaps a fallback; made by [`AmbassadorProxy::classify`].
+#[derive(Debug)]
+pub struct Classified<'a, C, L = fn(&str), A = NoFallback> {
+    proxy: Cow<'a, AmbassadorProxy>,
+    classifier: C,
+    on_retry: L,
+    fallback: A,
+}
+
+impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
     /// Also gives each retry's line (R7) to this listener, besides the event through `tracing`. One that panics changes
     /// nothing for the call (F5).
-    pub fn on_retry<M: Fn(&str)>(self, listener: M) -> Classified<'a, C, M> {
-        Classified { proxy: self.proxy, classifier: self.classifier, on_retry: listener }
+    pub fn on_retry<M: Fn(&str)>(self, listener: M) -> Classified<'a, C, M, A> {
+        let Classified { proxy, classifier, fallback, .. } = self;
+        Classified { proxy, classifier, on_retry: listener, fallback }
+    }
+
+    /// See [`AmbassadorProxy::fallback`].
+    pub fn fallback<B, T, E>(self, answer: B) -> Classified<'a, C, L, Fallback<B>>
+    where
+        B: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+    {
+        let Classified { proxy, classifier, on_retry, .. } = self;
+        Classified { proxy: Cow::Owned(proxy.with_fallback()), classifier, on_retry, fallback: Fallback(answer) }
     }
 
     /// See [`AmbassadorProxy::call`].
@@ -304,9 +299,10 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
+        A: Answer<T, E>,
         E: fmt::Display,
     {
-        self.run(|_| function(), |_| None, None::<&NoAnswer<T, E>>).await
+        self.run(|_| function(), |_| None).await
     }
 
     /// See [`AmbassadorProxy::execute`].
@@ -318,27 +314,26 @@ impl<'a, C, L: Fn(&str)> Classified<'a, C, L> {
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(Attempt) -> Fut,
         Fut: Future<Output = Result<T, E>>,
+        A: Answer<T, E>,
         E: fmt::Display,
     {
         let shared = Arc::new(PerCall::default());
-        let attempt = |call: &Call| function(Attempt::new(self.proxy, call, &shared));
-        self.run(attempt, |call| shared.hint(call.attempt()), None::<&NoAnswer<T, E>>).await
+        self.run(
+            |call| function(Attempt { proxy: (*self.proxy).clone(), call: *call, shared: Arc::clone(&shared) }),
+            |call| shared.hint(call.attempt()),
+        )
+        .await
     }
 
-    async fn run<F, Fut, T, E, A>(
-        &self,
-        mut attempt: F,
-        hint: impl Fn(&Call) -> Option<Nanos>,
-        answer: Option<&A>,
-    ) -> Result<T, CallError<E>>
+    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(&Call) -> Option<Nanos>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
+        A: Answer<T, E>,
         E: fmt::Display,
     {
-        let proxy = self.proxy;
+        let (proxy, answer) = (&*self.proxy, &self.fallback);
         let entered = now();
         let mut flight = match proxy.begin(entered) {
             Begin::Run(call) => InFlight { proxy, call },
@@ -429,21 +424,17 @@ impl InFlight<'_> {
     }
 
     /// The call was refused.
-    fn refused<T, E, A>(&mut self, code: Code, answer: Option<&A>) -> Result<T, CallError<E>>
-    where
-        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
-    {
+    fn refused<T, E>(&mut self, code: Code, answer: &impl Answer<T, E>) -> Result<T, CallError<E>> {
         let error = CallError::Ambassador(self.proxy.error(code, Some(&self.call), now()), None);
         self.answered(error, answer)
     }
 
     /// H2: what answers in place of the error. One that panics drops the flight, which ends the call.
-    fn answered<T, E, A>(&mut self, error: CallError<E>, answer: Option<&A>) -> Result<T, CallError<E>>
-    where
-        A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
-    {
-        let Some(answer) = answer.filter(|_| self.call.is_answering()) else { return Err(error) };
-        let answered = answer(&error);
+    fn answered<T, E>(&mut self, error: CallError<E>, answer: &impl Answer<T, E>) -> Result<T, CallError<E>> {
+        if !self.call.is_answering() {
+            return Err(error);
+        }
+        let Some(answered) = answer.answer(&error) else { return Err(error) };
         self.proxy.answered(&mut self.call, now(), answered.is_ok());
         answered
     }
@@ -459,7 +450,10 @@ impl InFlight<'_> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.proxy.cancel(&mut self.call, now());
+        // As a rule it has, and the clock need not be asked.
+        if !self.call.has_ended() {
+            self.proxy.cancel(&mut self.call, now());
+        }
     }
 }
 
@@ -474,7 +468,8 @@ async fn bounded<F: Future>(future: F, bound: Nanos) -> Result<Option<F::Output>
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(output)));
         }
-        if bound == NEVER {
+        // In virtual time a function that moves the clock beyond its bound has timed out when it ends.
+        if bound == NEVER || testing::instant().is_some() {
             return Poll::Pending;
         }
         let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(bound)));
