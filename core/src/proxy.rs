@@ -108,6 +108,14 @@ impl AmbassadorProxy {
         AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy, state: Arc::clone(state) }))
     }
 
+    /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
+    /// stands for many.
+    pub fn alone(&self) -> AmbassadorProxy {
+        let Inner { target, policy, state } = &*self.0;
+        let state = Arc::new(State::new(state.name(), &policy.shared));
+        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy: policy.clone(), state }))
+    }
+
     /// The target, as it was given.
     pub fn target(&self) -> &str {
         self.0.target.as_str()

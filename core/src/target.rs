@@ -171,7 +171,7 @@ impl State {
         STATES.load().values().filter_map(Weak::upgrade).collect()
     }
 
-    fn new(name: &str, settings: &Shared) -> State {
+    pub(crate) fn new(name: &str, settings: &Shared) -> State {
         State {
             name: name.into(),
             jitter: AtomicU64::new(random_seed()),
