@@ -1,5 +1,5 @@
 //! Bounds on the caller's own thread (T1, T2): each thread keeps a stack of slots on the core's deadline board, for calls
-//! nest; one watchdog thread waits there and interrupts whoever outran a bound. The thread itself is Python's (`_watchdog.py`).
+//! nest; one watchdog thread waits there and interrupts whoever outran a bound. The thread itself is Python's (`_threads.py`).
 //!
 //! An interrupt must never hit what runs after the function. All that matters happens with the GIL held: the watchdog sends only
 //! while a slot is fired, and the owner disarms its slot and takes back what was sent before any more Python code runs there.
@@ -34,8 +34,9 @@ static INTERRUPTED: Kept = Kept::nothing();
 /// The thread that runs signal handlers.
 static MAIN: AtomicU64 = AtomicU64::new(0);
 
-/// `main` is the main thread's identifier; `prepare()` makes the present thread ready to be interrupted, and gives its identifier, with [`BY_SIGNAL`] if it can be
-/// interrupted so; `interrupted` is the exception.
+/// `main` is the main thread's identifier; `prepare()` makes the present thread ready to be interrupted, and gives its
+/// identifier, with [`BY_SIGNAL`] if it can be interrupted so, or 0 when nothing can interrupt it; `interrupted` is the
+/// exception.
 pub fn install(main: u64, prepare: Py<PyAny>, interrupted: Py<PyAny>) {
     MAIN.store(main, Relaxed);
     PREPARE.keep(prepare);
@@ -72,7 +73,7 @@ thread_local! {
 }
 
 /// To be called before a bounded function runs: makes this thread known to the watchdog. Runs Python code, but only the
-/// first time. `false` when that failed; an error is set then.
+/// first time. `false` when a signal's handler raised there; the error is set then.
 #[inline]
 pub fn ready() -> bool {
     BOUNDS.with(|bounds| bounds.prepared.get()) == generation() + 1 || prepare()
@@ -85,6 +86,11 @@ fn prepare() -> bool {
     // SAFETY: null or a reference that is never given back.
     let prepare = unsafe { Bound::from_borrowed_ptr_or_opt(py, PREPARE.get()) };
     let ident: u64 = match prepare.map_or(Ok(0), |prepare| prepare.call0()?.extract()) {
+        // F1: without a watchdog the function runs all the same; `arm` finds no slot.
+        Ok(0) => {
+            BOUNDS.with(|bounds| bounds.slots.borrow_mut().clear());
+            return true;
+        }
         Ok(ident) => ident,
         Err(error) => {
             error.restore(py);

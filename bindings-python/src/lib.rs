@@ -34,6 +34,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         direct::add(module)?;
+        pool::add(module)?;
         wrapped::add(module)?;
         step::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;

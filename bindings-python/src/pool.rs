@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::clock::{MILLISECOND, NEVER, Nanos, now};
 use once_cell::sync::Lazy;
-use pyo3::exceptions::PyKeyError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -83,7 +82,26 @@ struct Worker {
 struct Pool {
     idle: Vec<Arc<Worker>>,
     waiting: VecDeque<Arc<Job>>,
+    /// Those that run, and those that are starting.
     threads: usize,
+    starting: usize,
+}
+
+impl Pool {
+    /// Whether it was still in the queue.
+    fn take_out(&mut self, job: &Arc<Job>) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| !Arc::ptr_eq(waiting, job));
+        self.waiting.len() < before
+    }
+
+    /// One that was starting is not needed any more. If it comes up all the same it ends at once.
+    fn give_up_start(&mut self) {
+        if self.starting > 0 {
+            self.starting -= 1;
+            self.threads -= 1;
+        }
+    }
 }
 
 static POOL: Leaked<Mutex<Pool>> = Leaked::new();
@@ -91,9 +109,20 @@ static START: Kept = Kept::nothing();
 /// With one processor, whoever spins keeps the other from running.
 static MAY_SPIN: Lazy<bool> = Lazy::new(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
 
-/// `start()` starts a daemon thread that runs `work`.
+/// Stands for the result of a function that has not run, for no thread could be had.
+static NO_THREAD: Kept = Kept::nothing();
+
+/// `start()` starts a daemon thread that runs `work`, and says whether one could be had. It raises only what a signal's handler
+/// raised meanwhile.
 pub fn install(start: Py<PyAny>) {
     START.keep(start);
+}
+
+/// Puts `NO_THREAD` into the module.
+pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let no_thread = module.py().import("builtins")?.getattr("object")?.call0()?;
+    NO_THREAD.keep(no_thread.clone().unbind());
+    module.add("NO_THREAD", no_thread)
 }
 
 pub fn forked() {
@@ -129,8 +158,8 @@ fn wait_for(ready: impl Fn() -> bool, until: Nanos) {
     }
 }
 
-/// Runs one attempt of `call` on a worker: what the function returned, or `TIMED_OUT` when its bound passed first (T1). What
-/// it raised is raised here; so is what a signal's handler raises during the wait, and the job is abandoned then.
+/// Runs one attempt of `call` on a worker: what the function returned, or `TIMED_OUT` when its bound passed first (T1), or
+/// `NO_THREAD`. What it raised is raised here; so is what a signal's handler raises meanwhile, and the job is abandoned then.
 #[pyfunction]
 #[pyo3(signature = (call, attempt, run, args, kwargs))]
 pub fn run_on_worker<'py>(
@@ -154,7 +183,12 @@ pub fn run_on_worker<'py>(
         ident: AtomicU64::new(0),
         waiter: thread::current(),
     });
-    hand_over(py, &job)?;
+    match hand_over(py, &job) {
+        Ok(true) => {}
+        // SAFETY: the reference is valid for as long as the module.
+        Ok(false) => return Ok(unsafe { Bound::from_borrowed_ptr(py, NO_THREAD.get()) }),
+        Err(raised) => return left(py, &job, attempt, Some(raised)),
+    }
     let sliced = interrupt::is_nested() || interrupt::is_main_thread();
     loop {
         let until = if sliced { bound.min(now() + LOOK) } else { bound };
@@ -163,49 +197,44 @@ pub fn run_on_worker<'py>(
             return taken(py, &job);
         }
         let bound_passed = now() >= bound;
-        // A signal's handler, if it raises, ends the call (A3); so does a bound around it.
+        // What a signal's handler raises goes to the caller; so does the end of a bound around this one.
         let raised = if bound_passed { None } else { py.check_signals().err().or_else(|| interrupt::raised(py)) };
-        if job.has_ended() {
-            // While the handler ran; what it raised goes first.
-            let result = taken(py, &job);
-            return raised.map_or(result, Err);
-        }
         if bound_passed || raised.is_some() {
-            leave(&job, attempt);
-            return raised.map_or_else(|| timed_out(py), Err);
+            return left(py, &job, attempt, raised);
         }
     }
 }
 
-fn hand_over(py: Python<'_>, job: &Arc<Job>) -> PyResult<()> {
+/// Whether a thread will run it: one that waits for work, a new one, or, when there are as many as may be, one that comes free.
+fn hand_over(py: Python<'_>, job: &Arc<Job>) -> PyResult<bool> {
     let mut pool = pool();
     if let Some(worker) = pool.idle.pop() {
         drop(pool);
         give(&worker, job);
-        return Ok(());
+        return Ok(true);
     }
     pool.waiting.push_back(Arc::clone(job));
     if pool.threads == MOST {
-        return Ok(());
+        return Ok(true);
     }
     pool.threads += 1;
+    pool.starting += 1;
     drop(pool);
     // SAFETY: null, or a reference that is never given back.
     let start = unsafe { Bound::from_borrowed_ptr_or_opt(py, START.get()) };
-    let started = start.map_or_else(|| Err(PyKeyError::new_err("install")), |start| start.call0().map(drop));
-    if let Err(error) = started {
-        let mut pool = self::pool();
-        pool.threads -= 1;
-        let before = pool.waiting.len();
-        pool.waiting.retain(|waiting| !Arc::ptr_eq(waiting, job));
-        // A worker that came free meanwhile has taken it.
-        if pool.waiting.len() < before {
-            drop(pool);
-            drop_arguments(job);
-            return Err(error);
-        }
+    let started = start.map_or(Ok(false), |start| start.call0()?.extract());
+    if matches!(started, Ok(true)) {
+        return Ok(true);
     }
-    Ok(())
+    let mut pool = self::pool();
+    pool.give_up_start();
+    // Where nothing was raised, a worker that came free meanwhile may have taken it.
+    if started.is_err() || !pool.take_out(job) {
+        return started.map(|_| true);
+    }
+    drop(pool);
+    drop_arguments(job);
+    Ok(false)
 }
 
 fn give(worker: &Worker, job: &Arc<Job>) {
@@ -228,16 +257,26 @@ fn timed_out(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     Ok(unsafe { Bound::from_borrowed_ptr(py, crate::direct::TIMED_OUT.get()) })
 }
 
-/// The caller no longer waits. With the GIL held.
+/// What its caller gets who waits no longer: what was `raised`, else that the bound has passed; unless the job ended meanwhile.
+fn left<'py>(
+    py: Python<'py>,
+    job: &Arc<Job>,
+    attempt: Option<&Bound<'py, Attempt>>,
+    raised: Option<PyErr>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if job.has_ended() {
+        let result = taken(py, job);
+        return raised.map_or(result, Err);
+    }
+    leave(job, attempt);
+    raised.map_or_else(|| timed_out(py), Err)
+}
+
+/// With the GIL held.
 fn leave(job: &Arc<Job>, attempt: Option<&Bound<'_, Attempt>>) {
     if job.state.compare_exchange(QUEUED, ABANDONED, SeqCst, SeqCst).is_ok() {
         // No thread has come to it. It never runs: whoever finds it abandoned drops it.
-        let mut pool = pool();
-        let before = pool.waiting.len();
-        pool.waiting.retain(|waiting| !Arc::ptr_eq(waiting, job));
-        let was_waiting = pool.waiting.len() < before;
-        drop(pool);
-        if was_waiting {
+        if pool().take_out(job) {
             drop_arguments(job);
         }
         return;
@@ -265,6 +304,10 @@ fn drop_arguments(job: &Job) {
 pub unsafe extern "C-unwind" fn work(_: Object, _: *const Object, _: isize, _: Object) -> Object {
     // SAFETY: called by the interpreter, with the GIL held. Nothing here is to be dropped while user code runs.
     unsafe {
+        if !comes_up() {
+            ffi::Py_INCREF(ffi::Py_None());
+            return ffi::Py_None();
+        }
         let ident = ffi::PyThread_get_thread_ident() as u64;
         let worker = Arc::into_raw(Arc::new(Worker {
             thread: thread::current(),
@@ -290,6 +333,14 @@ pub unsafe extern "C-unwind" fn work(_: Object, _: *const Object, _: isize, _: O
             ffi::Py_XDECREF(kwargs);
         }
     }
+}
+
+/// Whether this thread, just started, is still needed.
+fn comes_up() -> bool {
+    let mut pool = pool();
+    let needed = pool.starting > 0;
+    pool.starting -= usize::from(needed);
+    needed
 }
 
 /// The next job for this worker, running; null when it is to end. Called and returns with the GIL held.

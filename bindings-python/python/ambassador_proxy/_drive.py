@@ -94,8 +94,12 @@ def _run(
     try:
         if proxy._on_caller:
             return _native.run_here(call, fn, args, kwargs), None
-        run = contextvars.copy_context().run
-        return _native.run_on_worker(call, attempt, run, (fn, *args), kwargs), None
+        run, args = contextvars.copy_context().run, (fn, *args)
+        value = _native.run_on_worker(call, attempt, run, args, kwargs)
+        if value is _native.NO_THREAD:
+            # F1
+            value = _native.run_here(call, run, args, kwargs)
+        return value, None
     except BaseException as error:
         return None, error
 

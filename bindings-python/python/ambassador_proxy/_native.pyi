@@ -18,6 +18,7 @@ FAIL: int
 TIMEOUT: int
 BY_SIGNAL: int
 TIMED_OUT: object
+NO_THREAD: object
 
 @final
 class Attempt:
@@ -113,7 +114,7 @@ def install(
     drive: Callable[..., Any],
     drive_async: Callable[..., Any],
     is_async: Callable[[object], bool],
-    start_worker: Callable[[], None],
+    start_worker: Callable[[], bool],
     main_thread: int,
     prepare: Callable[[], int],
     interrupted: type[BaseException],
