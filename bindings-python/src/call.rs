@@ -1,6 +1,7 @@
 //! A call in flight as a Python object, for the ways on which Python drives it, and what a function sees of its attempt. Every
 //! decision is the core's; here it is kept, and put into Python's terms.
 
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,9 +10,11 @@ use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::{NEVER, Nanos, now};
 use ambassador_core::error::Code;
 use ambassador_core::proxy::CallId;
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::raw::{self, Object};
 use crate::{interrupt, raise, settings};
 
 // What `settle` and `resume` answer.
@@ -21,8 +24,8 @@ pub const VALUE: u8 = 2;
 pub const LAST_ERROR: u8 = 3;
 pub const ERROR: u8 = 4;
 
-/// Puts the names of decisions and outcomes into the module.
-pub fn add_decisions(module: &Bound<'_, PyModule>) -> PyResult<()> {
+/// Gives `Call` its method `error`, and puts the names of decisions and outcomes into the module.
+pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for (name, number) in [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR)]
     {
         module.add(name, number)?;
@@ -32,7 +35,8 @@ pub fn add_decisions(module: &Bound<'_, PyModule>) -> PyResult<()> {
     {
         module.add(name, outcome as u8)?;
     }
-    Ok(())
+    let doc = c"The ambassador's own error that the last decision named.";
+    raw::add_method(&Call::type_object(module.py()), raw::method(c"error", error, doc))
 }
 
 /// A call in flight.
@@ -70,6 +74,15 @@ impl Call {
         Call { proxy: proxy.clone(), generation: interrupt::generation(), is_direct, state: Mutex::new(state) }
     }
 
+    /// What a Python object holds.
+    ///
+    /// # Safety
+    /// The GIL is held; `call` is a `Call` that outlives the answer.
+    pub unsafe fn behind<'a>(call: Object) -> &'a Call {
+        // SAFETY: as this function asks of its caller; a frozen class needs no borrow.
+        unsafe { &*ptr::from_ref(Bound::ref_from_ptr(Python::assume_attached(), &call).cast_unchecked::<Call>().get()) }
+    }
+
     pub fn proxy(&self) -> &AmbassadorProxy {
         &self.proxy
     }
@@ -88,7 +101,15 @@ impl Call {
             return Ok(());
         }
         let call = self.state().call;
-        Err(PyErr::from_value(raise::error(py, &self.proxy, Code::Forked, Some(&call), now())?))
+        // SAFETY: the GIL is held.
+        let error =
+            unsafe { Bound::from_owned_ptr_or_err(py, raise::error(&self.proxy, Code::Forked, Some(&call), now()))? };
+        Err(PyErr::from_value(error))
+    }
+
+    fn last_decision(&self) -> (CoreCall, Give, Nanos) {
+        let state = self.state();
+        (state.call, state.give, state.decided)
     }
 
     /// Keeps a decision, and says which it is.
@@ -189,18 +210,18 @@ impl Call {
         Py::new(slf.py(), attempt)
     }
 
-    /// The running attempt ended. `hint` is an error, or anything else that may say when to come again by `retry_after` (R3).
-    #[pyo3(signature = (outcome, context=None, error=None))]
+    /// The running attempt ended. `hint` is what its error says of when to come again (R3); what the attempt says goes first.
+    #[pyo3(signature = (outcome, context=None, hint=None))]
     fn settle(
         &self,
         py: Python<'_>,
         outcome: u8,
         context: Option<&Bound<'_, Attempt>>,
-        error: Option<&Bound<'_, PyAny>>,
+        hint: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u8> {
         self.check_owner(py)?;
         let asked = context.and_then(|context| context.get().hint());
-        let hint = asked.or_else(|| error.and_then(|error| settings::hint(&error.getattr("retry_after").ok()?)));
+        let hint = asked.or_else(|| hint.and_then(settings::hint));
         let mut state = self.state();
         let at = now();
         let decision = self.proxy.settle(&mut state.call, at, Outcome::from_number(outcome), hint);
@@ -253,18 +274,19 @@ impl Call {
         let state = self.state();
         self.proxy.end_note(&state.call, state.decided, state.stop)
     }
+}
 
-    /// The ambassador's own error that the last decision named.
-    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (call, give, at) = {
-            let state = self.state();
-            (state.call, state.give, state.decided)
-        };
+/// `Call.error()`: the ambassador's own error that the last decision named.
+unsafe extern "C-unwind" fn error(call: Object, _: *const Object, _: isize, _: Object) -> Object {
+    // SAFETY: called by the interpreter, which has checked the class. Nothing here is to be dropped while Python code runs.
+    unsafe {
+        let of = Call::behind(call);
+        let (call, give, at) = of.last_decision();
         let code = match give {
             Give::Error(code) => code,
             _ => Code::Internal,
         };
-        raise::error(py, &self.proxy, code, Some(&call), at)
+        raise::error(&of.proxy, code, Some(&call), at)
     }
 }
 

@@ -6,6 +6,7 @@
 //! and the GIL is held, so no interrupt can slip in between (see `interrupt`).
 
 use std::ptr::null_mut;
+use std::time::Duration;
 
 use ambassador_core::Code;
 use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome};
@@ -64,21 +65,31 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: null was never stored: kept above.
     module.add("TIMED_OUT", unsafe { Bound::from_borrowed_ptr(py, TIMED_OUT.get()) })?;
 
-    let class = Proxy::type_object(py);
-    let call_method = Box::leak(Box::new(raw::method(c"call", call, CALL_DOC)));
-    // SAFETY: the class is alive; the definition lives for ever.
-    let descriptor = unsafe {
-        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), call_method);
-        Bound::from_owned_ptr_or_err(py, descriptor)?
-    };
-    class.setattr("call", descriptor)?;
+    raw::add_method(&Proxy::type_object(py), raw::method(c"call", call, CALL_DOC))?;
+    raw::add_method(&Proxy::type_object(py), raw::method(c"_begin", begin, BEGIN_DOC))?;
     for function in [
         raw::method(
             c"run_here",
             run_here,
             c"Runs one attempt on the present thread: run_here(call, fn, args, kwargs).",
         ),
+        raw::method(
+            c"run_on_worker",
+            pool::run_on_worker,
+            c"Runs one attempt on a worker: run_on_worker(call, attempt, run, args, kwargs).",
+        ),
         raw::method(c"work", pool::work, c"What a worker thread runs."),
+        raw::method(
+            c"watch",
+            interrupt::watch,
+            c"One round of the watchdog: waits until bounds have passed, and interrupts their threads by asynchronous exceptions.
+Gives the identifier of a thread that is to be sent a signal instead, or 0.",
+        ),
+        raw::method(
+            c"drain",
+            drain,
+            c"Refuses new calls and waits so many seconds for those in flight; whether all have ended: drain(seconds).",
+        ),
     ] {
         raw::add(module, function)?;
     }
@@ -101,6 +112,8 @@ Raises ``CallTimeoutError`` when the last attempt outran ``timeout``, and ``Dead
 >>> AmbassadorProxy(\"payment-api.example.com\").call(max, 2, 3)
 3
 ";
+
+const BEGIN_DOC: &std::ffi::CStr = c"A call begins: a Call to be driven, or one that is direct when the core failed.";
 
 /// How a function is called.
 enum Kind {
@@ -207,7 +220,7 @@ pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count:
         let entered = now();
         let mut call = match set_up.core.begin(entered) {
             Begin::Run(call) => call,
-            Begin::Refuse(code) => return refuse(set_up, code),
+            Begin::Refuse(code) => return raise::set(&set_up.core, code, None, entered),
             // F1: once, directly.
             Begin::Direct => return raw::vectorcall(function, args, count, names),
         };
@@ -253,7 +266,8 @@ unsafe fn more(
         if generation != interrupt::generation() {
             ffi::Py_XDECREF(result);
             ffi::Py_XDECREF(error);
-            return forked(set_up, &call);
+            // F3: the function forked, and this is the child.
+            return raise::set(&set_up.core, Code::Forked, Some(&call), now());
         }
         let mut value = result;
         let mut raised = error;
@@ -331,8 +345,7 @@ unsafe extern "C-unwind" fn run_here(_: Object, args: *const Object, count: isiz
     unsafe {
         debug_assert_eq!(count, 4);
         let (call, function, tuple, dict) = (*args, *args.add(1), *args.add(2), *args.add(3));
-        let py = Python::assume_attached();
-        let bound = Bound::from_borrowed_ptr(py, call).cast_into_unchecked::<Call>().get().bound();
+        let bound = Call::behind(call).bound();
         if bound != NEVER && !interrupt::ready() {
             return null_mut();
         }
@@ -383,32 +396,35 @@ unsafe fn set_up<'a>(proxy: Object) -> Option<&'a SetUp> {
     found
 }
 
-#[cold]
-fn refuse(set_up: &SetUp, code: Code) -> Object {
-    // SAFETY: the GIL is held.
-    let py = unsafe { Python::assume_attached() };
-    set(py, raise::error(py, &set_up.core, code, None, now()))
-}
-
-/// F3: the function forked, and this is the child.
-fn forked(set_up: &SetUp, call: &CoreCall) -> Object {
-    // SAFETY: the GIL is held.
-    let py = unsafe { Python::assume_attached() };
-    set(py, raise::error(py, &set_up.core, Code::Forked, Some(call), now()))
-}
-
-fn set(py: Python<'_>, error: PyResult<Bound<'_, PyAny>>) -> Object {
-    match error {
-        Ok(error) => PyErr::from_value(error).restore(py),
-        Err(other) => other.restore(py),
+/// `Proxy._begin()` (O1).
+unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: Object) -> Object {
+    // SAFETY: called by the interpreter.
+    unsafe {
+        let Some(set_up) = set_up(proxy) else { return null_mut() };
+        let entered = now();
+        match set_up.core.begin(entered) {
+            Begin::Run(call) => Call::of(&set_up.core, call).into_object(),
+            Begin::Refuse(code) => raise::set(&set_up.core, code, None, entered),
+            Begin::Direct => Call::direct(&set_up.core, entered).into_object(),
+        }
     }
-    null_mut()
+}
+
+/// `drain(seconds)`.
+unsafe extern "C-unwind" fn drain(_: Object, args: *const Object, count: isize, _: Object) -> Object {
+    // SAFETY: called by `_proxy.py`, and by nothing else, with a float.
+    unsafe {
+        debug_assert_eq!(count, 1);
+        let patience = Duration::try_from_secs_f64(ffi::PyFloat_AsDouble(*args)).unwrap_or_default();
+        let drained = raw::detached(|| ambassador_core::runtime::shutdown(patience));
+        ffi::PyBool_FromLong(drained.into())
+    }
 }
 
 impl Call {
     /// As a Python object; null, with an error set, when there is no memory.
     fn into_object(self) -> Object {
-        // SAFETY: the GIL is held: only `more` gets here.
+        // SAFETY: the GIL is held: only `more` and `begin` get here.
         let py = unsafe { Python::assume_attached() };
         match Py::new(py, self) {
             Ok(call) => call.into_ptr(),

@@ -1,13 +1,13 @@
 //! Bounds on the caller's own thread (T1, T2): each thread keeps a stack of slots on the core's deadline board, for calls
-//! nest; one watchdog thread waits there and interrupts whoever outran a bound. The thread itself is Python's (`_watchdog.py`).
+//! nest; one watchdog thread waits there and interrupts whoever outran a bound. The thread itself is Python's (`_threads.py`).
 //!
 //! An interrupt must never hit what runs after the function. All that matters happens with the GIL held: the watchdog sends only
 //! while a slot is fired, and the owner disarms its slot and takes back what was sent before any more Python code runs there.
 
 use std::cell::{Cell, RefCell};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ambassador_core::board::{Board, Slot};
 use ambassador_core::clock::{NEVER, Nanos, SECOND, now};
@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use crate::once::Leaked;
 use crate::pool;
-use crate::raw::{Kept, Object};
+use crate::raw::{self, Kept, Object};
 
 static BOARD: Leaked<Board> = Leaked::new();
 /// How many forks lie between this process and the one that loaded the module.
@@ -34,8 +34,9 @@ static INTERRUPTED: Kept = Kept::nothing();
 /// The thread that runs signal handlers.
 static MAIN: AtomicU64 = AtomicU64::new(0);
 
-/// `main` is the main thread's identifier; `prepare()` makes the present thread ready to be interrupted, and gives its identifier, with [`BY_SIGNAL`] if it can be
-/// interrupted so; `interrupted` is the exception.
+/// `main` is the main thread's identifier; `prepare()` makes the present thread ready to be interrupted, and gives its
+/// identifier, with [`BY_SIGNAL`] if it can be interrupted so, or 0 when nothing can interrupt it; `interrupted` is the
+/// exception.
 pub fn install(main: u64, prepare: Py<PyAny>, interrupted: Py<PyAny>) {
     MAIN.store(main, Relaxed);
     PREPARE.keep(prepare);
@@ -72,32 +73,38 @@ thread_local! {
 }
 
 /// To be called before a bounded function runs: makes this thread known to the watchdog. Runs Python code, but only the
-/// first time. `false` when that failed; an error is set then.
+/// first time. `false` when a signal's handler raised there; the error is set then.
+///
+/// # Safety
+/// The GIL is held.
 #[inline]
-pub fn ready() -> bool {
-    BOUNDS.with(|bounds| bounds.prepared.get()) == generation() + 1 || prepare()
+pub unsafe fn ready() -> bool {
+    // SAFETY: as this function asks of its caller.
+    BOUNDS.with(|bounds| bounds.prepared.get()) == generation() + 1 || unsafe { prepare() }
 }
 
 #[cold]
-fn prepare() -> bool {
-    // SAFETY: only code that holds the GIL runs functions.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: null or a reference that is never given back.
-    let prepare = unsafe { Bound::from_borrowed_ptr_or_opt(py, PREPARE.get()) };
-    let ident: u64 = match prepare.map_or(Ok(0), |prepare| prepare.call0()?.extract()) {
-        Ok(ident) => ident,
-        Err(error) => {
-            error.restore(py);
+unsafe fn prepare() -> bool {
+    // SAFETY: the GIL is held, and `install` kept a function that gives a number.
+    let ident = unsafe {
+        let answer = raw::vectorcall(PREPARE.get(), null(), 0, null_mut());
+        if answer.is_null() {
             return false;
         }
+        let ident = ffi::PyLong_AsUnsignedLongLong(answer);
+        ffi::Py_DECREF(answer);
+        ident
     };
     BOUNDS.with(|bounds| {
         let depth = bounds.depth.get();
         let mut slots = bounds.slots.borrow_mut();
         slots.clear();
-        // A child inherits the depth at which it was forked; those calls are the parent's, and never fire here.
-        slots.extend((0..=depth).map(|_| board().slot(ident)));
-        bounds.prepared.set(generation() + 1);
+        // F1: without a watchdog the function runs all the same; `arm` finds no slot.
+        if ident != 0 {
+            // A child inherits the depth at which it was forked; those calls are the parent's, and never fire here.
+            slots.extend((0..=depth).map(|_| board().slot(ident)));
+            bounds.prepared.set(generation() + 1);
+        }
     });
     true
 }
@@ -168,14 +175,17 @@ pub fn thread_ident() -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
-/// The interrupt, to be raised now, if this thread has outrun a bound.
-pub fn raised(py: Python<'_>) -> Option<PyErr> {
-    if !due() {
-        return None;
+/// Sets the interrupt as the error if this thread has outrun a bound.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn raise_due() -> bool {
+    let due = due();
+    if due {
+        // SAFETY: as this function asks of its caller; the class is never freed.
+        unsafe { ffi::PyErr_SetNone(interrupted()) };
     }
-    // SAFETY: null, or a class that is never freed.
-    let class = unsafe { Bound::from_borrowed_ptr_or_opt(py, interrupted()) }?;
-    class.call0().map_or_else(Some, |interrupt| Some(PyErr::from_value(interrupt)))
+    due
 }
 
 /// The job that this thread runs as a worker from now on; null for none.
@@ -203,19 +213,35 @@ type GoingOn = Vec<(Arc<Slot>, Nanos)>;
 // Only the watchdog's own thread ever locks it.
 static GOING_ON: Leaked<Mutex<GoingOn>> = Leaked::new();
 
-/// One round of the watchdog: waits until bounds have passed, and interrupts their threads. Gives the identifier of a thread
-/// that shall be sent a signal, or 0.
-pub fn watch(py: Python<'_>) -> u64 {
-    let mut going_on = GOING_ON.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+/// `watch()`.
+pub unsafe extern "C-unwind" fn watch(_: Object, _: *const Object, _: isize, _: Object) -> Object {
+    // SAFETY: called by the interpreter, on a daemon thread: here is nothing to drop.
+    unsafe {
+        raw::detached(wait_for_bounds);
+        ffi::PyLong_FromUnsignedLongLong(interrupt_due())
+    }
+}
+
+fn going_on() -> MutexGuard<'static, GoingOn> {
+    GOING_ON.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Without the GIL.
+fn wait_for_bounds() {
+    let mut going_on = going_on();
     going_on.retain(|(slot, _)| slot.has_fired());
     let again = going_on.iter().map(|(_, again)| *again).min().unwrap_or(NEVER);
     let mut fired = Vec::new();
-    py.detach(|| board().wait_until(again, &mut fired));
+    board().wait_until(again, &mut fired);
     let at = now();
     going_on.extend(fired.into_iter().map(|slot| (slot, at)));
+}
+
+/// With the GIL held, so that no owner can disarm between the look and the sending. A thread that is to be sent a signal, or 0.
+fn interrupt_due() -> u64 {
+    let at = now();
     let mut by_signal = 0;
-    for (slot, again) in going_on.iter_mut() {
-        // With the GIL held, so that the owner cannot disarm between the look and the sending.
+    for (slot, again) in going_on().iter_mut() {
         if slot.has_fired() && *again <= at {
             *again = at + AGAIN;
             if slot.owner() & BY_SIGNAL == 0 {

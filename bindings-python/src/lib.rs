@@ -2,8 +2,9 @@
 //! the quick way of a first attempt that succeeds, bounds on the caller's thread, and the hand-over to worker threads.
 //! What goes on after a first failure (waits, logging, notes) is Python, in `python/ambassador_proxy/`.
 //!
-//! User code is never run with a Rust frame below it that has something to drop: at the end of the interpreter CPython
-//! ends daemon threads by unwinding them, and such a frame would turn that into an abort (F4). See `raw` and `direct`.
+//! No Python code is run, and nothing waited for, with a Rust frame below that has something to drop, or a frame of pyo3's: at
+//! the end of the interpreter CPython ends daemon threads by unwinding them, and such a frame would turn that into an abort
+//! (F4). See `raw` and `direct`.
 
 mod call;
 mod direct;
@@ -18,6 +19,7 @@ mod step;
 mod wrapped;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// What other modules of the package need of this one.
 #[pymodule]
@@ -27,21 +29,22 @@ mod _native {
     #[pymodule_export]
     use call::{Attempt, Call};
     #[pymodule_export]
-    use pool::{run_on_worker, worker_threads};
+    use pool::worker_threads;
     #[pymodule_export]
     use proxy::Proxy;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         direct::add(module)?;
+        pool::add(module)?;
         wrapped::add(module)?;
         step::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
-        call::add_decisions(module)
+        call::add(module)
     }
 
     /// The parts of the way that are written in Python: what goes on after a first attempt, whole calls of plain and of
-    /// coroutine functions, what tells them apart, and what the thread-bound parts need.
+    /// coroutine functions, what tells them apart, what the thread-bound parts need, and the classes of errors.
     #[pyfunction]
     #[allow(clippy::too_many_arguments)]
     fn install(
@@ -53,23 +56,18 @@ mod _native {
         main_thread: u64,
         prepare: Py<PyAny>,
         interrupted: Py<PyAny>,
-    ) {
+        by_code: Bound<'_, PyDict>,
+    ) -> PyResult<()> {
         direct::install(go_on, drive, drive_async, is_async);
         pool::install(start_worker);
         interrupt::install(main_thread, prepare, interrupted);
+        raise::install(by_code)
     }
 
     /// The version of this package and of the core.
     #[pyfunction]
     fn version() -> &'static str {
         ambassador_core::version()
-    }
-
-    /// One round of the watchdog: waits until bounds have passed, and interrupts their threads by asynchronous exceptions.
-    /// Gives the identifier of a thread that is to be sent a signal instead, or 0.
-    #[pyfunction]
-    fn watch(py: Python<'_>) -> u64 {
-        interrupt::watch(py)
     }
 
     /// Interrupts a thread by an asynchronous exception.
@@ -96,13 +94,6 @@ mod _native {
         interrupt::forked();
         pool::forked();
         ambassador_core::runtime::forked();
-    }
-
-    /// Refuses new calls and waits a while for those in flight; whether all have ended.
-    #[pyfunction]
-    fn drain(py: Python<'_>, seconds: f64) -> bool {
-        let patience = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        py.detach(|| ambassador_core::runtime::shutdown(patience))
     }
 
     /// For tests: makes the core panic at "begin", "settle" or "resume"; "" makes it stop.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::hint::spin_loop;
-use std::ptr::{self, null_mut};
+use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -16,10 +16,8 @@ use std::time::{Duration, Instant};
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::clock::{MILLISECOND, NEVER, Nanos, now};
 use once_cell::sync::Lazy;
-use pyo3::exceptions::PyKeyError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
 
 use crate::call::{Attempt, Call};
 use crate::interrupt;
@@ -83,7 +81,9 @@ struct Worker {
 struct Pool {
     idle: Vec<Arc<Worker>>,
     waiting: VecDeque<Arc<Job>>,
+    /// Those that run, and those that are starting.
     threads: usize,
+    starting: usize,
 }
 
 static POOL: Leaked<Mutex<Pool>> = Leaked::new();
@@ -91,9 +91,20 @@ static START: Kept = Kept::nothing();
 /// With one processor, whoever spins keeps the other from running.
 static MAY_SPIN: Lazy<bool> = Lazy::new(|| thread::available_parallelism().is_ok_and(|n| n.get() > 1));
 
-/// `start()` starts a daemon thread that runs `work`.
+/// Stands for the result of a function that has not run, for no thread could be had.
+static NO_THREAD: Kept = Kept::nothing();
+
+/// `start()` starts a daemon thread that runs `work`, and says whether one could be had. It raises only what a signal's handler
+/// raised meanwhile.
 pub fn install(start: Py<PyAny>) {
     START.keep(start);
+}
+
+/// Puts `NO_THREAD` into the module.
+pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let no_thread = module.py().import("builtins")?.getattr("object")?.call0()?;
+    NO_THREAD.keep(no_thread.clone().unbind());
+    module.add("NO_THREAD", no_thread)
 }
 
 pub fn forked() {
@@ -129,135 +140,208 @@ fn wait_for(ready: impl Fn() -> bool, until: Nanos) {
     }
 }
 
-/// Runs one attempt of `call` on a worker: what the function returned, or `TIMED_OUT` when its bound passed first (T1). What
-/// it raised is raised here; so is what a signal's handler raises during the wait, and the job is abandoned then.
-#[pyfunction]
-#[pyo3(signature = (call, attempt, run, args, kwargs))]
-pub fn run_on_worker<'py>(
-    py: Python<'py>,
-    call: &Bound<'py, Call>,
-    attempt: Option<&Bound<'py, Attempt>>,
-    run: Py<PyAny>,
-    args: Py<PyTuple>,
-    kwargs: Option<Py<PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let bound = call.get().bound();
-    let job = Arc::new(Job {
-        proxy: call.get().proxy().clone(),
+/// `run_on_worker(call, attempt, run, args, kwargs)`: what the function returned, or `TIMED_OUT` when its bound passed first
+/// (T1), or `NO_THREAD`. What it raised is raised here; so is what a signal's handler raises meanwhile, and the job is abandoned
+/// then.
+pub unsafe extern "C-unwind" fn run_on_worker(_: Object, args: *const Object, count: isize, _: Object) -> Object {
+    // SAFETY: called by `_drive.py`, and by nothing else: with a `Call`, an `Attempt` or None, `context.run`, a tuple, and a dict
+    // or None. Its thread may end in a wait: nothing here is to be dropped.
+    unsafe {
+        debug_assert_eq!(count, 5);
+        let (call, attempt) = (*args, *args.add(1));
+        let call = Call::behind(call);
+        let bound = call.bound();
+        let job = new_job(call, *args.add(2), *args.add(3), *args.add(4));
+        match hand_over(job) {
+            Handed::Over => {}
+            Handed::ToNobody => {
+                release(job);
+                return reference_to(&NO_THREAD);
+            }
+            Handed::Raised => return left(job, attempt, raw::take_error()),
+        }
+        let sliced = interrupt::is_nested() || interrupt::is_main_thread();
+        loop {
+            let until = if sliced { bound.min(now() + LOOK) } else { bound };
+            raw::detached(|| wait_for(|| (*job).has_ended(), until));
+            let goes_on = !(*job).has_ended() && now() < bound;
+            // What a signal's handler raises goes to the caller; so does the end of a bound around this one.
+            let raised = goes_on && (!raw::check_signals() || interrupt::raise_due());
+            if raised || !goes_on {
+                return left(job, attempt, if raised { raw::take_error() } else { null_mut() });
+            }
+        }
+    }
+}
+
+/// Leaked, until `release`.
+unsafe fn new_job(call: &Call, run: Object, args: Object, kwargs: Object) -> *const Job {
+    // SAFETY: the GIL is held, and the references are valid.
+    let kwargs = unsafe {
+        let kwargs = if kwargs == ffi::Py_None() { null_mut() } else { kwargs };
+        for object in [run, args, kwargs] {
+            ffi::Py_XINCREF(object);
+        }
+        kwargs
+    };
+    Arc::into_raw(Arc::new(Job {
+        proxy: call.proxy().clone(),
         generation: interrupt::generation(),
         state: AtomicU8::new(QUEUED),
-        run: run.into_ptr(),
-        args: args.into_ptr(),
-        kwargs: kwargs.map_or(null_mut(), Py::into_ptr),
+        run,
+        args,
+        kwargs,
         result: AtomicPtr::new(null_mut()),
         failed: AtomicBool::new(false),
         ident: AtomicU64::new(0),
         waiter: thread::current(),
-    });
-    hand_over(py, &job)?;
-    let sliced = interrupt::is_nested() || interrupt::is_main_thread();
-    loop {
-        let until = if sliced { bound.min(now() + LOOK) } else { bound };
-        py.detach(|| wait_for(|| job.has_ended(), until));
-        if job.has_ended() {
-            return taken(py, &job);
+    }))
+}
+
+unsafe fn release(job: *const Job) {
+    // SAFETY: given back by the one who leaked it.
+    drop(unsafe { Arc::from_raw(job) });
+}
+
+unsafe fn reference_to(kept: &Kept) -> Object {
+    // SAFETY: the GIL is held.
+    unsafe { ffi::Py_INCREF(kept.get()) };
+    kept.get()
+}
+
+/// What became of a job that looked for a thread.
+enum Handed {
+    /// One runs it or will: one that waited for work, a new one or, when there are as many as may be, one that comes free.
+    Over,
+    /// None can be had.
+    ToNobody,
+    /// A signal's handler raised while a thread started.
+    Raised,
+}
+
+unsafe fn hand_over(job: *const Job) -> Handed {
+    // SAFETY: the GIL is held; `install` kept a function. Nothing here is to be dropped while Python code runs.
+    unsafe {
+        if !needs_a_start(job) {
+            return Handed::Over;
         }
-        let bound_passed = now() >= bound;
-        // A signal's handler, if it raises, ends the call (A3); so does a bound around it.
-        let raised = if bound_passed { None } else { py.check_signals().err().or_else(|| interrupt::raised(py)) };
-        if job.has_ended() {
-            // While the handler ran; what it raised goes first.
-            let result = taken(py, &job);
-            return raised.map_or(result, Err);
+        let started = raw::vectorcall(START.get(), null(), 0, null_mut());
+        ffi::Py_XDECREF(started);
+        if started == ffi::Py_True() {
+            return Handed::Over;
         }
-        if bound_passed || raised.is_some() {
-            leave(&job, attempt);
-            return raised.map_or_else(|| timed_out(py), Err);
+        give_up_start();
+        if started.is_null() {
+            return Handed::Raised;
         }
+        // A worker that came free meanwhile may have taken it.
+        if !take_out(job) {
+            return Handed::Over;
+        }
+        drop_arguments(job);
+        Handed::ToNobody
     }
 }
 
-fn hand_over(py: Python<'_>, job: &Arc<Job>) -> PyResult<()> {
+/// Gives the job to a worker that waits for one, or to the queue. Whether a thread is to be started for it.
+unsafe fn needs_a_start(job: *const Job) -> bool {
+    // SAFETY: the caller keeps the job alive.
+    let job = unsafe {
+        Arc::increment_strong_count(job);
+        Arc::from_raw(job)
+    };
     let mut pool = pool();
     if let Some(worker) = pool.idle.pop() {
         drop(pool);
         give(&worker, job);
-        return Ok(());
+        return false;
     }
-    pool.waiting.push_back(Arc::clone(job));
-    if pool.threads == MOST {
-        return Ok(());
+    pool.waiting.push_back(job);
+    let more = pool.threads < MOST;
+    if more {
+        pool.threads += 1;
+        pool.starting += 1;
     }
-    pool.threads += 1;
-    drop(pool);
-    // SAFETY: null, or a reference that is never given back.
-    let start = unsafe { Bound::from_borrowed_ptr_or_opt(py, START.get()) };
-    let started = start.map_or_else(|| Err(PyKeyError::new_err("install")), |start| start.call0().map(drop));
-    if let Err(error) = started {
-        let mut pool = self::pool();
-        pool.threads -= 1;
-        let before = pool.waiting.len();
-        pool.waiting.retain(|waiting| !Arc::ptr_eq(waiting, job));
-        // A worker that came free meanwhile has taken it.
-        if pool.waiting.len() < before {
-            drop(pool);
-            drop_arguments(job);
-            return Err(error);
-        }
-    }
-    Ok(())
+    more
 }
 
-fn give(worker: &Worker, job: &Arc<Job>) {
-    *worker.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(job));
+/// One that was starting is not needed any more. If it comes up all the same it ends at once.
+fn give_up_start() {
+    let mut pool = pool();
+    if pool.starting > 0 {
+        pool.starting -= 1;
+        pool.threads -= 1;
+    }
+}
+
+/// Whether the job was still in the queue.
+fn take_out(job: *const Job) -> bool {
+    let mut pool = pool();
+    let before = pool.waiting.len();
+    pool.waiting.retain(|waiting| Arc::as_ptr(waiting) != job);
+    pool.waiting.len() < before
+}
+
+fn give(worker: &Worker, job: Arc<Job>) {
+    *worker.job.lock().unwrap_or_else(PoisonError::into_inner) = Some(job);
     worker.has_job.store(true, SeqCst);
     worker.thread.unpark();
 }
 
-/// What came of a job that ended in time.
-fn taken<'py>(py: Python<'py>, job: &Job) -> PyResult<Bound<'py, PyAny>> {
-    let result = job.result.swap(null_mut(), SeqCst);
-    // SAFETY: the reference is owned, and was taken out.
-    let result = unsafe { Bound::from_owned_ptr_or_opt(py, result) };
-    let Some(result) = result else { return timed_out(py) };
-    if job.failed.load(SeqCst) { Err(PyErr::from_value(result)) } else { Ok(result) }
-}
-
-fn timed_out(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    // SAFETY: the reference is valid for as long as the module.
-    Ok(unsafe { Bound::from_borrowed_ptr(py, crate::direct::TIMED_OUT.get()) })
-}
-
-/// The caller no longer waits. With the GIL held.
-fn leave(job: &Arc<Job>, attempt: Option<&Bound<'_, Attempt>>) {
-    if job.state.compare_exchange(QUEUED, ABANDONED, SeqCst, SeqCst).is_ok() {
-        // No thread has come to it. It never runs: whoever finds it abandoned drops it.
-        let mut pool = pool();
-        let before = pool.waiting.len();
-        pool.waiting.retain(|waiting| !Arc::ptr_eq(waiting, job));
-        let was_waiting = pool.waiting.len() < before;
-        drop(pool);
-        if was_waiting {
-            drop_arguments(job);
+/// What its caller gets who waits no longer: what was `raised`, what came of the job if it has ended, or that its bound has
+/// passed.
+unsafe fn left(job: *const Job, attempt: Object, raised: Object) -> Object {
+    // SAFETY: the GIL is held, so that a job which has not ended is left before it can end; `raised` is owned, or null.
+    unsafe {
+        let ended = (*job).has_ended();
+        if !ended {
+            leave(job, attempt);
         }
-        return;
+        let result = (*job).result.swap(null_mut(), SeqCst);
+        let failed = (*job).failed.load(SeqCst);
+        release(job);
+        if !raised.is_null() {
+            raw::give_back(result);
+            raw::set_error(raised);
+            null_mut()
+        } else if !ended {
+            reference_to(&crate::direct::TIMED_OUT)
+        } else if failed {
+            raw::set_error(result);
+            null_mut()
+        } else {
+            result
+        }
     }
-    if job.state.compare_exchange(RUNNING, ABANDONED, SeqCst, SeqCst).is_ok() {
-        if let Some(attempt) = attempt {
-            attempt.get().give_up();
+}
+
+unsafe fn leave(job: *const Job, attempt: Object) {
+    // SAFETY: the GIL is held, the job alive, and `attempt` an `Attempt` or None.
+    unsafe {
+        if (*job).state.compare_exchange(QUEUED, ABANDONED, SeqCst, SeqCst).is_ok() {
+            // No thread has come to it. It never runs: whoever finds it abandoned drops it.
+            if take_out(job) {
+                drop_arguments(job);
+            }
+        } else if (*job).state.compare_exchange(RUNNING, ABANDONED, SeqCst, SeqCst).is_ok() {
+            if attempt != ffi::Py_None() {
+                let py = Python::assume_attached();
+                Bound::ref_from_ptr(py, &attempt).cast_unchecked::<Attempt>().get().give_up();
+            }
+            (*job).proxy.note_abandoned();
+            interrupt::send((*job).ident.load(SeqCst));
         }
-        job.proxy.note_abandoned();
-        interrupt::send(job.ident.load(SeqCst));
     }
 }
 
 /// With the GIL held; may run what user code has in `__del__`.
-fn drop_arguments(job: &Job) {
+unsafe fn drop_arguments(job: *const Job) {
     // SAFETY: owned by the job, and given back once: by whoever took the job out of the queue, or ran it.
     unsafe {
-        ffi::Py_DECREF(job.run);
-        ffi::Py_DECREF(job.args);
-        ffi::Py_XDECREF(job.kwargs);
+        let all = [(*job).run, (*job).args, (*job).kwargs];
+        for object in all {
+            raw::give_back(object);
+        }
     }
 }
 
@@ -265,6 +349,10 @@ fn drop_arguments(job: &Job) {
 pub unsafe extern "C-unwind" fn work(_: Object, _: *const Object, _: isize, _: Object) -> Object {
     // SAFETY: called by the interpreter, with the GIL held. Nothing here is to be dropped while user code runs.
     unsafe {
+        if !comes_up() {
+            ffi::Py_INCREF(ffi::Py_None());
+            return ffi::Py_None();
+        }
         let ident = ffi::PyThread_get_thread_ident() as u64;
         let worker = Arc::into_raw(Arc::new(Worker {
             thread: thread::current(),
@@ -283,56 +371,66 @@ pub unsafe extern "C-unwind" fn work(_: Object, _: *const Object, _: isize, _: O
             if (*job).generation != interrupt::generation() {
                 return left_in_child(job, result);
             }
-            let late = ended(job, result);
-            ffi::Py_XDECREF(late);
-            ffi::Py_DECREF(run);
-            ffi::Py_DECREF(args);
-            ffi::Py_XDECREF(kwargs);
+            for object in [ended(job, result), run, args, kwargs] {
+                raw::give_back(object);
+            }
         }
     }
+}
+
+/// Whether this thread, just started, is still needed.
+fn comes_up() -> bool {
+    let mut pool = pool();
+    let needed = pool.starting > 0;
+    pool.starting -= usize::from(needed);
+    needed
 }
 
 /// The next job for this worker, running; null when it is to end. Called and returns with the GIL held.
 unsafe fn next(worker: *const Worker, ident: u64) -> *const Job {
-    // SAFETY: it is this thread's own, and leaked until its end.
+    // SAFETY: the GIL is held; the worker is this thread's own, and leaked until its end. The thread may end here.
+    unsafe {
+        loop {
+            let job = raw::detached(|| wait_for_job(worker));
+            if job.is_null() {
+                return job;
+            }
+            (*job).ident.store(ident, SeqCst);
+            if (*job).state.compare_exchange(QUEUED, RUNNING, SeqCst, SeqCst).is_ok() {
+                interrupt::works_on(job);
+                return job;
+            }
+            // Its caller left before it began.
+            drop_arguments(job);
+            release(job);
+        }
+    }
+}
+
+/// Leaked, until `release`.
+unsafe fn wait_for_job(worker: *const Worker) -> *const Job {
+    // SAFETY: as `next`.
     let worker = unsafe {
         Arc::increment_strong_count(worker);
         Arc::from_raw(worker)
     };
-    // SAFETY: the GIL is held.
-    let py = unsafe { Python::assume_attached() };
-    loop {
-        let Some(job) = py.detach(|| wait_for_job(&worker)) else { return ptr::null() };
-        job.ident.store(ident, SeqCst);
-        if job.state.compare_exchange(QUEUED, RUNNING, SeqCst, SeqCst).is_err() {
-            // Its caller left before it began.
-            drop_arguments(&job);
-            continue;
-        }
-        let job = Arc::into_raw(job);
-        interrupt::works_on(job);
-        return job;
-    }
-}
-
-fn wait_for_job(worker: &Arc<Worker>) -> Option<Arc<Job>> {
     loop {
         {
             let mut pool = pool();
             if let Some(job) = pool.waiting.pop_front() {
-                return Some(job);
+                return Arc::into_raw(job);
             }
-            pool.idle.push(Arc::clone(worker));
+            pool.idle.push(Arc::clone(&worker));
         }
         let cold = now().saturating_add(WARM.as_nanos() as Nanos);
         wait_for(|| worker.has_job.load(SeqCst), cold);
         if !worker.has_job.load(SeqCst) {
             let mut pool = pool();
             let before = pool.idle.len();
-            pool.idle.retain(|idle| !Arc::ptr_eq(idle, worker));
+            pool.idle.retain(|idle| !Arc::ptr_eq(idle, &worker));
             if pool.idle.len() < before {
                 pool.threads -= 1;
-                return None;
+                return null();
             }
             // Taken out by a caller, who is about to give a job.
             drop(pool);
@@ -340,14 +438,14 @@ fn wait_for_job(worker: &Arc<Worker>) -> Option<Arc<Job>> {
         }
         worker.has_job.store(false, SeqCst);
         if let Some(job) = worker.job.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Some(job);
+            return Arc::into_raw(job);
         }
     }
 }
 
 /// The function of a job returned, with the GIL held ever since. Gives what came too late, to be dropped.
 unsafe fn ended(job: *const Job, result: Object) -> Object {
-    interrupt::works_on(ptr::null());
+    interrupt::works_on(null());
     // SAFETY: `next` leaked it for this.
     let job = unsafe { Arc::from_raw(job) };
     let failed = result.is_null();
@@ -379,13 +477,8 @@ unsafe fn left_in_child(job: *const Job, result: Object) -> Object {
     unsafe {
         ffi::Py_XDECREF(result);
         ffi::PyErr_Clear();
-        let py = Python::assume_attached();
-        match crate::raise::error(py, &(*job).proxy, ambassador_core::Code::Forked, None, now()) {
-            Ok(error) => raw::set_error(error.into_ptr()),
-            Err(error) => error.restore(py),
-        }
+        crate::raise::set(&(*job).proxy, ambassador_core::Code::Forked, None, now())
     }
-    null_mut()
 }
 
 /// How many threads work or wait for work, for tests.

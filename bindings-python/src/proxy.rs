@@ -4,15 +4,13 @@
 use std::sync::OnceLock;
 
 use ambassador_core::AmbassadorProxy;
-use ambassador_core::clock::{Nanos, now};
+use ambassador_core::clock::Nanos;
 use ambassador_core::policy::RunIn;
-use ambassador_core::proxy::Begin;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::call::Call;
 use crate::{raise, settings};
 
 /// The native part of a proxy.
@@ -140,17 +138,6 @@ impl Proxy {
     #[getter]
     fn _on_caller(&self) -> PyResult<bool> {
         Ok(self.set()?.on_caller)
-    }
-
-    /// A call begins (O1): a `Call` to be driven, or one that is over from the start when the core failed (F1).
-    fn _begin(&self, py: Python<'_>) -> PyResult<Call> {
-        let set_up = self.set()?;
-        let entered = now();
-        match set_up.core.begin(entered) {
-            Begin::Run(call) => Ok(Call::of(&set_up.core, call)),
-            Begin::Refuse(code) => Err(PyErr::from_value(raise::error(py, &set_up.core, code, None, entered)?)),
-            Begin::Direct => Ok(Call::direct(&set_up.core, entered)),
-        }
     }
 
     /// For tests: the same seed gives the same waits.

@@ -81,6 +81,48 @@ pub unsafe fn call(function: Object, tuple: Object, dict: Object) -> Object {
     unsafe { call(function, tuple, dict) }
 }
 
+/// Runs `wait` while other threads have the interpreter. At the interpreter's end this thread may end on its way back: that
+/// `wait` is `Copy` keeps what has to be dropped out of this frame, and those below are to have nothing either.
+///
+/// # Safety
+/// The GIL is held.
+#[inline]
+pub unsafe fn detached<T: Copy>(wait: impl FnOnce() -> T + Copy) -> T {
+    type Restore = unsafe extern "C-unwind" fn(*mut ffi::PyThreadState);
+    // SAFETY: the same function, declared as one that may unwind; what was saved is restored on the same thread.
+    unsafe {
+        let restore: Restore = transmute(ffi::PyEval_RestoreThread as *const ());
+        let state = ffi::PyEval_SaveThread();
+        let seen = wait();
+        restore(state);
+        seen
+    }
+}
+
+/// Whether no signal's handler raised; an error is set if one did.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn check_signals() -> bool {
+    type Check = unsafe extern "C-unwind" fn() -> std::ffi::c_int;
+    // SAFETY: the same function, declared as one that may unwind.
+    let check: Check = unsafe { transmute(ffi::PyErr_CheckSignals as *const ()) };
+    // SAFETY: as this function asks of its caller.
+    unsafe { check() == 0 }
+}
+
+/// Gives back a reference of the user's; may run what user code has in `__del__`. Null is none.
+///
+/// # Safety
+/// The GIL is held, and the reference is owned.
+pub unsafe fn give_back(object: Object) {
+    type DecRef = unsafe extern "C-unwind" fn(Object);
+    // SAFETY: the same function, declared as one that may unwind.
+    let give_back: DecRef = unsafe { transmute(ffi::Py_DecRef as *const ()) };
+    // SAFETY: as this function asks of its caller.
+    unsafe { give_back(object) };
+}
+
 /// The arguments of a vectorcall as a new tuple and a new dict, which is null when there are no keywords; `None` with an
 /// error set when there is no memory.
 ///
@@ -181,6 +223,17 @@ pub fn add(module: &Bound<'_, PyModule>, function: ffi::PyMethodDef) -> PyResult
         Bound::from_owned_ptr_or_err(module.py(), function)?
     };
     module.add(function.getattr("__name__")?.extract::<String>()?.as_str(), function)
+}
+
+/// A method of a class of pyo3's that runs user code, or Python code at all, and so must not run under a frame of pyo3's.
+pub fn add_method(class: &Bound<'_, pyo3::types::PyType>, method: ffi::PyMethodDef) -> PyResult<()> {
+    let definition = Box::leak(Box::new(method));
+    // SAFETY: the class is alive; the definition lives for ever.
+    let descriptor = unsafe {
+        let descriptor = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(class.py(), descriptor)?
+    };
+    class.setattr(descriptor.getattr("__name__")?.extract::<String>()?.as_str(), descriptor)
 }
 
 /// Looks a class up whose exact instances are recognized by it.

@@ -94,8 +94,12 @@ def _run(
     try:
         if proxy._on_caller:
             return _native.run_here(call, fn, args, kwargs), None
-        run = contextvars.copy_context().run
-        return _native.run_on_worker(call, attempt, run, (fn, *args), kwargs), None
+        run, args = contextvars.copy_context().run, (fn, *args)
+        value = _native.run_on_worker(call, attempt, run, args, kwargs)
+        if value is _native.NO_THREAD:
+            # F1
+            value = _native.run_here(call, run, args, kwargs)
+        return value, None
     except BaseException as error:
         return None, error
 
@@ -116,13 +120,21 @@ def settle(
             outcome = judge(proxy._rules, error, value)
         except Exception as broken:
             # A2: the classifier's error is the call's, and the original one its cause.
-            call.settle(_native.FAIL, attempt, error)
+            call.settle(_native.FAIL, attempt)
             broken.__cause__ = error
             raise
-        return call.settle(outcome, attempt, error)
+        return call.settle(outcome, attempt, None if error is None else _hint(error))
     finally:
         # Tracebacks hold this frame; here and below it must not hold them.
         del error
+
+
+def _hint(error: BaseException) -> object:
+    """What it says of when to come again (R3)."""
+    try:
+        return getattr(error, "retry_after", None)
+    except Exception:
+        return None
 
 
 def tell(call: _native.Call, value: Any, error: BaseException | None) -> None:

@@ -22,6 +22,7 @@ from ambassador_proxy._settings import (
     backoff_edits,
     rules_of,
 )
+from ambassador_proxy.errors import BY_CODE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,6 +46,7 @@ _native.install(
     threading.main_thread().ident or 0,
     _threads.prepare,
     _threads.Interrupted,
+    BY_CODE,
 )
 
 

@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 from ambassador_proxy import _native
 
@@ -15,31 +16,40 @@ from ambassador_proxy import _native
 _SIGNAL = getattr(signal, "SIGURG", None)
 
 _numbers = itertools.count(1)
-_watchdog_starts = threading.Lock()
+#: Held by the watchdog for as long as it lives.
+_watchdog = threading.Lock()
 
 
 class Interrupted(BaseException):
     """Raised in a function that outran its bound, to end it. No ``Exception``, lest it be taken for a failure."""
 
 
-def start_worker() -> None:
-    name = f"ambassador-worker-{next(_numbers)}"
-    threading.Thread(target=_native.work, name=name, daemon=True).start()
+def _start(target: Callable[[], object], name: str) -> bool:
+    """Whether a thread could be had (F1). What is raised came from a signal's handler."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    try:
+        thread.start()
+    except Exception:
+        if thread in threading.enumerate():
+            # It was started: the handler's.
+            raise
+        return False
+    return True
+
+
+def start_worker() -> bool:
+    return _start(_native.work, f"ambassador-worker-{next(_numbers)}")
 
 
 def prepare() -> int:
     """Makes the present thread ready to be interrupted: its identifier, with the bit ``BY_SIGNAL`` where a signal can
-    do it.
+    do it; or 0 where nothing can, for want of a watchdog.
 
     A signal also ends blocking system calls; only the main thread runs handlers. Others get an asynchronous exception,
     which arrives when they next run Python code.
     """
-    if _watchdog_starts.acquire(blocking=False):
-        try:
-            threading.Thread(target=_watch, name="ambassador-watchdog", daemon=True).start()
-        except BaseException:
-            _watchdog_starts.release()
-            raise
+    if not _watchdog.locked() and not _start(_watch, "ambassador-watchdog"):
+        return 0
     ident = threading.get_ident()
     if ident == threading.main_thread().ident and _take_signal():
         return ident | _native.BY_SIGNAL
@@ -63,6 +73,9 @@ def _interrupt(*_: object) -> None:
 
 
 def _watch() -> None:
+    if not _watchdog.acquire(blocking=False):
+        # Two threads had need of one at the same time.
+        return
     while True:
         ident = _native.watch()
         if not ident:
@@ -74,8 +87,8 @@ def _watch() -> None:
 
 
 def _forked() -> None:
-    global _watchdog_starts
-    _watchdog_starts = threading.Lock()
+    global _watchdog
+    _watchdog = threading.Lock()
     _native.forked()
 
 
