@@ -87,6 +87,24 @@ public:
     using AmbassadorError::AmbassadorError;
 };
 
+/** CIRCUIT_OPEN: the circuit breaker refused the first attempt; the function was not run; call again when the target has recovered, or look at why it failed. */
+class CircuitOpenError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** BULKHEAD_FULL: `max_concurrent` calls are running, and no place came free within the queue's wait; call less at once, or raise `max_concurrent` or `max_queue`. */
+class BulkheadFullError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
+/** RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`. */
+class RateLimitedError : public AmbassadorError {
+public:
+    using AmbassadorError::AmbassadorError;
+};
+
 /** DEADLINE: the whole call outran `deadline`; find out why the target is slow, or raise `deadline`. */
 class DeadlineExceededError : public CallTimeoutError {
 public:
@@ -107,6 +125,12 @@ namespace detail {
         throw ForkedError(facts);
     case AMB_ERR_INTERNAL:
         throw InternalError(facts);
+    case AMB_ERR_CIRCUIT_OPEN:
+        throw CircuitOpenError(facts);
+    case AMB_ERR_BULKHEAD_FULL:
+        throw BulkheadFullError(facts);
+    case AMB_ERR_RATE_LIMITED:
+        throw RateLimitedError(facts);
     case AMB_ERR_DEADLINE:
         throw DeadlineExceededError(facts);
     default:

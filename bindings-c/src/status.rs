@@ -27,6 +27,12 @@ pub enum amb_status {
     AMB_ERR_FORKED = -14,
     /// INTERNAL: a fault of the ambassador itself; report it with this message.
     AMB_ERR_INTERNAL = -15,
+    /// CIRCUIT_OPEN: the circuit breaker refused the first attempt; the function was not run; call again when the target has recovered, or look at why it failed.
+    AMB_ERR_CIRCUIT_OPEN = -16,
+    /// BULKHEAD_FULL: `max_concurrent` calls are running, and no place came free within the queue's wait; call less at once, or raise `max_concurrent` or `max_queue`.
+    AMB_ERR_BULKHEAD_FULL = -17,
+    /// RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
+    AMB_ERR_RATE_LIMITED = -18,
 }
 
 /// The status of an error code.
@@ -38,6 +44,9 @@ pub(crate) fn of(code: Code) -> amb_status {
         Code::Shutdown => amb_status::AMB_ERR_SHUTDOWN,
         Code::Forked => amb_status::AMB_ERR_FORKED,
         Code::Internal => amb_status::AMB_ERR_INTERNAL,
+        Code::CircuitOpen => amb_status::AMB_ERR_CIRCUIT_OPEN,
+        Code::BulkheadFull => amb_status::AMB_ERR_BULKHEAD_FULL,
+        Code::RateLimited => amb_status::AMB_ERR_RATE_LIMITED,
         _ => amb_status::AMB_ERR_INTERNAL,
     }
 }

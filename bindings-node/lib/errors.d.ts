@@ -61,4 +61,19 @@ export class InternalError extends AmbassadorError {
   readonly code: string;
 }
 
+/** the circuit breaker refused the first attempt; the function was not run. What to do: call again when the target has recovered, or look at why it failed. */
+export class CircuitOpenError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** `max_concurrent` calls are running, and no place came free within the queue's wait. What to do: call less at once, or raise `max_concurrent` or `max_queue`. */
+export class BulkheadFullError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** the rate limit has no turn for the call within `max_wait`. What to do: call less often, or raise `rate`, `burst` or `max_wait`. */
+export class RateLimitedError extends AmbassadorError {
+  readonly code: string;
+}
+
 export const BY_CODE: Readonly<Record<string, typeof AmbassadorError>>;

@@ -18,6 +18,9 @@ class ConfigError extends AmbassadorError {}
 class ShutdownError extends AmbassadorError {}
 class ForkedError extends AmbassadorError {}
 class InternalError extends AmbassadorError {}
+class CircuitOpenError extends AmbassadorError {}
+class BulkheadFullError extends AmbassadorError {}
+class RateLimitedError extends AmbassadorError {}
 
 function name(type, code, fields) {
   Object.defineProperty(type.prototype, "name", { value: type.name, configurable: true, writable: true });
@@ -32,6 +35,9 @@ name(ConfigError, "ERR_AMBASSADOR_CONFIG", ["field", "value", "allowed"]);
 name(ShutdownError, "ERR_AMBASSADOR_SHUTDOWN", []);
 name(ForkedError, "ERR_AMBASSADOR_FORKED", []);
 name(InternalError, "ERR_AMBASSADOR_INTERNAL", []);
+name(CircuitOpenError, "ERR_AMBASSADOR_CIRCUIT_OPEN", []);
+name(BulkheadFullError, "ERR_AMBASSADOR_BULKHEAD_FULL", []);
+name(RateLimitedError, "ERR_AMBASSADOR_RATE_LIMITED", []);
 
 const BY_CODE = {
   TIMEOUT: CallTimeoutError,
@@ -40,6 +46,9 @@ const BY_CODE = {
   SHUTDOWN: ShutdownError,
   FORKED: ForkedError,
   INTERNAL: InternalError,
+  CIRCUIT_OPEN: CircuitOpenError,
+  BULKHEAD_FULL: BulkheadFullError,
+  RATE_LIMITED: RateLimitedError,
 };
 
 exports.AmbassadorError = AmbassadorError;
@@ -49,4 +58,7 @@ exports.ConfigError = ConfigError;
 exports.ShutdownError = ShutdownError;
 exports.ForkedError = ForkedError;
 exports.InternalError = InternalError;
+exports.CircuitOpenError = CircuitOpenError;
+exports.BulkheadFullError = BulkheadFullError;
+exports.RateLimitedError = RateLimitedError;
 exports.BY_CODE = BY_CODE;

@@ -185,6 +185,11 @@ impl Listeners {
         self.keeps.load(Relaxed) || tracing::level_filters::LevelFilter::current() >= level
     }
 
+    #[inline]
+    pub fn keeps(&self) -> bool {
+        self.keeps.load(Relaxed)
+    }
+
     /// From now on events are kept until somebody fetches them.
     pub fn keep(&self) {
         self.keeps.store(true, Relaxed);

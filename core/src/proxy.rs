@@ -287,6 +287,12 @@ impl AmbassadorProxy {
         self.state().listeners.keep();
     }
 
+    /// Whether anybody keeps or hears this target's events, through whatever proxy: whether there is anything to fetch.
+    #[inline]
+    pub fn keeps_events(&self) -> bool {
+        self.state().listeners.keeps()
+    }
+
     /// What has happened to this target and was told to nobody yet, in its order.
     pub fn fetch_events(&self) -> Vec<Event> {
         self.state().listeners.fetch()

@@ -5,11 +5,14 @@ from __future__ import annotations
 __all__ = [
     "BY_CODE",
     "AmbassadorError",
+    "BulkheadFullError",
     "CallTimeoutError",
+    "CircuitOpenError",
     "ConfigError",
     "DeadlineExceededError",
     "ForkedError",
     "InternalError",
+    "RateLimitedError",
     "ShutdownError",
 ]
 
@@ -108,6 +111,33 @@ class InternalError(AmbassadorError):
     code = "INTERNAL"
 
 
+class CircuitOpenError(AmbassadorError):
+    """CIRCUIT_OPEN: the circuit breaker refused the first attempt; the function was not run.
+
+    What to do: call again when the target has recovered, or look at why it failed.
+    """
+
+    code = "CIRCUIT_OPEN"
+
+
+class BulkheadFullError(AmbassadorError):
+    """BULKHEAD_FULL: `max_concurrent` calls are running, and no place came free within the queue's wait.
+
+    What to do: call less at once, or raise `max_concurrent` or `max_queue`.
+    """
+
+    code = "BULKHEAD_FULL"
+
+
+class RateLimitedError(AmbassadorError):
+    """RATE_LIMITED: the rate limit has no turn for the call within `max_wait`.
+
+    What to do: call less often, or raise `rate`, `burst` or `max_wait`.
+    """
+
+    code = "RATE_LIMITED"
+
+
 BY_CODE: dict[str, type[AmbassadorError]] = {
     "TIMEOUT": CallTimeoutError,
     "DEADLINE": DeadlineExceededError,
@@ -115,4 +145,7 @@ BY_CODE: dict[str, type[AmbassadorError]] = {
     "SHUTDOWN": ShutdownError,
     "FORKED": ForkedError,
     "INTERNAL": InternalError,
+    "CIRCUIT_OPEN": CircuitOpenError,
+    "BULKHEAD_FULL": BulkheadFullError,
+    "RATE_LIMITED": RateLimitedError,
 }

@@ -48,6 +48,9 @@ public class AmbassadorException extends RuntimeException {
             case "SHUTDOWN" -> new ShutdownException(message, target, attempts, elapsedNanos, cause);
             case "FORKED" -> new ForkedException(message, target, attempts, elapsedNanos, cause);
             case "INTERNAL" -> new InternalException(message, target, attempts, elapsedNanos, cause);
+            case "CIRCUIT_OPEN" -> new CircuitOpenException(message, target, attempts, elapsedNanos, cause);
+            case "BULKHEAD_FULL" -> new BulkheadFullException(message, target, attempts, elapsedNanos, cause);
+            case "RATE_LIMITED" -> new RateLimitedException(message, target, attempts, elapsedNanos, cause);
             default -> new AmbassadorException(code, message, target, attempts, elapsedNanos, cause);
         };
     }
