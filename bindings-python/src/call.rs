@@ -4,6 +4,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome, Stop};
@@ -15,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::raw::{self, Object};
-use crate::{interrupt, raise, settings};
+use crate::{interrupt, raise, settings, turn};
 
 // What `settle` and `resume` answer.
 pub const RUN: u8 = 0;
@@ -45,6 +46,8 @@ pub struct Call {
     proxy: AmbassadorProxy,
     generation: u32,
     is_direct: bool,
+    /// How it begins: `RUN`, `WAIT`, or `ERROR` when it was refused.
+    begins: u8,
     // Held for a moment each, and never while Python code runs.
     state: Mutex<State>,
 }
@@ -64,6 +67,22 @@ impl Call {
         Call::new(proxy, call, false)
     }
 
+    /// A call that has to wait before its first attempt.
+    pub fn waiting(proxy: &AmbassadorProxy, call: CoreCall, until: Nanos, now: Nanos) -> Call {
+        let mut waiting = Call::new(proxy, call, false);
+        waiting.begins = WAIT;
+        waiting.state_mut().decided(Decision::WaitUntil(until), now);
+        waiting
+    }
+
+    /// A call that was refused.
+    pub fn refused(proxy: &AmbassadorProxy, call: CoreCall, code: Code, now: Nanos) -> Call {
+        let mut refused = Call::new(proxy, call, false);
+        refused.begins = ERROR;
+        refused.state_mut().decided(Decision::Finish(Give::Error(code), Stop::Ok), now);
+        refused
+    }
+
     /// F1: the core failed at the beginning; the function runs once, and nothing is settled.
     pub fn direct(proxy: &AmbassadorProxy, now: Nanos) -> Call {
         Call::new(proxy, CoreCall::direct(now), true)
@@ -71,7 +90,23 @@ impl Call {
 
     fn new(proxy: &AmbassadorProxy, call: CoreCall, is_direct: bool) -> Call {
         let state = State { call, id: None, decided: 0, until: 0, give: Give::LastError, stop: Stop::Cancelled };
-        Call { proxy: proxy.clone(), generation: interrupt::generation(), is_direct, state: Mutex::new(state) }
+        let generation = interrupt::generation();
+        Call { proxy: proxy.clone(), generation, is_direct, begins: RUN, state: Mutex::new(state) }
+    }
+
+    fn state_mut(&mut self) -> &mut State {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when it waits.
+    pub fn until(&self) -> Nanos {
+        self.state().until
+    }
+
+    /// See `AmbassadorProxy::wake_at_turn`.
+    pub fn wake_at_turn(&self, waker: Waker) {
+        let call = self.state().call;
+        self.proxy.wake_at_turn(&call, waker);
     }
 
     /// What a Python object holds.
@@ -146,6 +181,8 @@ impl Drop for Call {
         if self.generation == interrupt::generation() && !self.is_direct {
             let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             self.proxy.cancel(&mut state.call, now());
+            // SAFETY: the GIL is held where Python's objects are freed.
+            turn::tell(unsafe { Python::assume_attached() });
         }
     }
 }
@@ -156,6 +193,12 @@ impl Call {
     #[getter]
     fn is_direct(&self) -> bool {
         self.is_direct
+    }
+
+    /// How it begins: `RUN`, `WAIT`, or `ERROR` when it was refused.
+    #[getter]
+    fn begins(&self) -> u8 {
+        self.begins
     }
 
     /// The number of the attempt.
@@ -222,25 +265,81 @@ impl Call {
         self.check_owner(py)?;
         let asked = context.and_then(|context| context.get().hint());
         let hint = asked.or_else(|| hint.and_then(settings::hint));
-        let mut state = self.state();
-        let at = now();
-        let decision = self.proxy.settle(&mut state.call, at, Outcome::from_number(outcome), hint);
-        Ok(state.decided(decision, at))
+        let decided = {
+            let mut state = self.state();
+            let at = now();
+            let decision = self.proxy.settle(&mut state.call, at, Outcome::from_number(outcome), hint);
+            state.decided(decision, at)
+        };
+        turn::tell(py);
+        Ok(decided)
     }
 
     /// The wait is over, or was cut short.
     fn resume(&self, py: Python<'_>) -> PyResult<u8> {
         self.check_owner(py)?;
-        let mut state = self.state();
-        let at = now();
-        let decision = self.proxy.resume(&mut state.call, at);
-        Ok(state.decided(decision, at))
+        let decided = {
+            let mut state = self.state();
+            let at = now();
+            let decision = self.proxy.resume(&mut state.call, at);
+            state.decided(decision, at)
+        };
+        turn::tell(py);
+        Ok(decided)
+    }
+
+    /// In virtual time the wait is over at once: whether it was.
+    fn pass_time(&self) -> bool {
+        let until = self.state().until;
+        ambassador_core::testing::pass(until)
+    }
+
+    /// Whether it waits for a place in the bulkhead, which may come free before its wait is over.
+    #[getter]
+    fn is_queued(&self) -> bool {
+        let call = self.state().call;
+        self.proxy.is_queued(&call)
+    }
+
+    /// Calls `function` when its turn has come; perhaps at once.
+    fn on_turn(&self, py: Python<'_>, function: Py<PyAny>) {
+        self.wake_at_turn(turn::telling(function));
+        turn::tell(py);
+    }
+
+    /// Whether something else may answer in place of its error (H2).
+    #[getter]
+    fn is_answering(&self) -> bool {
+        self.state().call.is_answering()
+    }
+
+    /// H2: something else has answered, or has failed too.
+    fn answered(&self, well: bool) {
+        self.proxy.answered(&mut self.state().call, now(), well);
+    }
+
+    /// Whether anybody listens to what happens to its target.
+    #[getter]
+    fn is_heard(&self) -> bool {
+        self.proxy.keeps_events()
+    }
+
+    /// The name of the state that its target's proxies share.
+    #[getter]
+    fn name(&self) -> &str {
+        self.proxy.name()
+    }
+
+    /// What has happened and was told to nobody yet, as JSON.
+    fn fetch_events(&self) -> Vec<String> {
+        crate::proxy::events(&self.proxy)
     }
 
     /// The call ends cancelled, wherever it stands (A3). Does nothing to a call that has ended.
-    fn cancel(&self) {
+    fn cancel(&self, py: Python<'_>) {
         if self.generation == interrupt::generation() && !self.is_direct {
             self.proxy.cancel(&mut self.state().call, now());
+            turn::tell(py);
         }
     }
 
@@ -265,8 +364,13 @@ impl Call {
     }
 
     /// O3: work outlives its bound from now on (`True`), or has ended (`False`).
-    fn note_abandoned(&self, begins: bool) {
-        if begins { self.proxy.note_abandoned() } else { self.proxy.note_abandoned_ended() }
+    fn note_abandoned(&self, py: Python<'_>, begins: bool) {
+        if begins {
+            self.proxy.note_abandoned();
+        } else {
+            self.proxy.note_abandoned_ended();
+            turn::tell(py);
+        }
     }
 
     /// A4: what is noted on the app's own error.

@@ -18,7 +18,7 @@ use pyo3::{PyTypeInfo, ffi};
 use crate::call::Call;
 use crate::proxy::{Proxy, SetUp, not_set_up};
 use crate::raw::{self, Kept, Object};
-use crate::{interrupt, pool, raise};
+use crate::{interrupt, pool, raise, turn};
 
 /// Stands for the result of a function that outran its bound.
 pub static TIMED_OUT: Kept = Kept::nothing();
@@ -28,6 +28,8 @@ static GO_ON: Kept = Kept::nothing();
 static DRIVE: Kept = Kept::nothing();
 static DRIVE_ASYNC: Kept = Kept::nothing();
 static IS_ASYNC: Kept = Kept::nothing();
+static ENTER: Kept = Kept::nothing();
+static HEAR: Kept = Kept::nothing();
 
 // Classes whose exact instances are recognized.
 static FUNCTION: Kept = Kept::nothing();
@@ -42,7 +44,17 @@ const CO_COROUTINE: std::ffi::c_long = 0x80;
 
 /// `go_on(proxy, call, fn, args, kwargs, value, error)` continues after a first attempt; `drive(proxy, fn, args, kwargs)` makes a
 /// whole call; `drive_async` the same for a coroutine function; `is_async(fn)` tells whether it is one.
-pub fn install(go_on: Py<PyAny>, drive: Py<PyAny>, drive_async: Py<PyAny>, is_async: Py<PyAny>) {
+/// `enter(proxy, call, fn, args, kwargs)` goes on with a call that does not begin by running; `hear(proxy)` tells who listens.
+pub fn install(
+    go_on: Py<PyAny>,
+    drive: Py<PyAny>,
+    drive_async: Py<PyAny>,
+    is_async: Py<PyAny>,
+    enter: Py<PyAny>,
+    hear: Py<PyAny>,
+) {
+    ENTER.keep(enter);
+    HEAR.keep(hear);
     GO_ON.keep(go_on);
     DRIVE.keep(drive);
     DRIVE_ASYNC.keep(drive_async);
@@ -79,6 +91,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
             c"Runs one attempt on a worker: run_on_worker(call, attempt, run, args, kwargs).",
         ),
         raw::method(c"work", pool::work, c"What a worker thread runs."),
+        raw::method(c"wait_turn", turn::wait_turn, c"Waits for a place in the queue: wait_turn(call)."),
         raw::method(
             c"watch",
             interrupt::watch,
@@ -220,7 +233,18 @@ pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count:
         let entered = now();
         let mut call = match set_up.core.begin(entered) {
             Begin::Run(call) => call,
-            Begin::Refuse(code) => return raise::set(&set_up.core, code, None, entered),
+            Begin::Wait(call, until) => {
+                let call = Call::waiting(&set_up.core, call, until, entered);
+                return enter(proxy, call, function, args, count, names);
+            }
+            Begin::Refuse(call, code) if call.is_answering() => {
+                let call = Call::refused(&set_up.core, call, code, entered);
+                return enter(proxy, call, function, args, count, names);
+            }
+            Begin::Refuse(call, code) => {
+                let nothing = raise::set(&set_up.core, code, Some(&call), entered);
+                return after_all(proxy, set_up, nothing);
+            }
             // F1: once, directly.
             Begin::Direct => return raw::vectorcall(function, args, count, names),
         };
@@ -238,10 +262,68 @@ pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count:
             if at <= bound && generation == interrupt::generation() {
                 let decision = set_up.core.settle(&mut call, at, Outcome::Ok, None);
                 debug_assert!(matches!(decision, Decision::Finish(Give::Value, _)));
-                return result;
+                return after_all(proxy, set_up, result);
             }
         }
         more(proxy, set_up, call, function, args, count, names, result, fired, generation)
+    }
+}
+
+/// What is to be done after a call that ended here: who waited for its place is told, and who listens. Gives `result` on.
+#[inline]
+unsafe fn after_all(proxy: Object, set_up: &SetUp, result: Object) -> Object {
+    // SAFETY: the GIL is held.
+    turn::tell(unsafe { Python::assume_attached() });
+    // SAFETY: `proxy` is valid, and `result` is owned, or null with an error set.
+    if set_up.core.keeps_events() { unsafe { hear(proxy, result) } } else { result }
+}
+
+#[cold]
+unsafe fn hear(proxy: Object, result: Object) -> Object {
+    // SAFETY: as `after_all`. Nothing here is to be dropped while Python code runs.
+    unsafe {
+        let error = if result.is_null() { raw::take_error() } else { null_mut() };
+        let heard = raw::vectorcall(HEAR.get(), &proxy, 1, null_mut());
+        if heard.is_null() && error.is_null() {
+            // What a signal's handler raised meanwhile.
+            raw::give_back(result);
+            return null_mut();
+        }
+        ffi::Py_XDECREF(heard);
+        if !error.is_null() {
+            ffi::PyErr_Clear();
+            raw::set_error(error);
+        }
+        result
+    }
+}
+
+/// A call that does not begin by running goes on in Python.
+#[cold]
+unsafe fn enter(
+    proxy: Object,
+    call: Call,
+    function: Object,
+    args: *const Object,
+    count: usize,
+    names: Object,
+) -> Object {
+    // SAFETY: as `plain`. Nothing here is to be dropped while Python code runs.
+    unsafe {
+        let call = call.into_object();
+        if call.is_null() {
+            return null_mut();
+        }
+        let Some((tuple, dict)) = raw::pack(args, count, names) else {
+            ffi::Py_DECREF(call);
+            return null_mut();
+        };
+        let all = [proxy, call, function, tuple, if dict.is_null() { ffi::Py_None() } else { dict }];
+        let result = raw::vectorcall(ENTER.get(), all.as_ptr(), all.len(), null_mut());
+        for object in [call, tuple, dict] {
+            ffi::Py_XDECREF(object);
+        }
+        result
     }
 }
 
@@ -404,7 +486,8 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
         let entered = now();
         match set_up.core.begin(entered) {
             Begin::Run(call) => Call::of(&set_up.core, call).into_object(),
-            Begin::Refuse(code) => raise::set(&set_up.core, code, None, entered),
+            Begin::Wait(call, until) => Call::waiting(&set_up.core, call, until, entered).into_object(),
+            Begin::Refuse(call, code) => Call::refused(&set_up.core, call, code, entered).into_object(),
             Begin::Direct => Call::direct(&set_up.core, entered).into_object(),
         }
     }

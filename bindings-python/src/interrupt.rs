@@ -112,7 +112,8 @@ unsafe fn prepare() -> bool {
 /// The function that runs next on this thread ends at `bound`. Whether there is something to disarm.
 #[inline]
 pub fn arm(bound: Nanos) -> bool {
-    if bound == NEVER {
+    // In virtual time a function that moves the clock beyond its bound has timed out when it ends.
+    if bound == NEVER || ambassador_core::testing::instant().is_some() {
         return false;
     }
     BOUNDS.with(|bounds| {

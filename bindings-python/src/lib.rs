@@ -16,6 +16,7 @@ mod raise;
 mod raw;
 mod settings;
 mod step;
+mod turn;
 mod wrapped;
 
 use pyo3::prelude::*;
@@ -57,8 +58,10 @@ mod _native {
         prepare: Py<PyAny>,
         interrupted: Py<PyAny>,
         by_code: Bound<'_, PyDict>,
+        enter: Py<PyAny>,
+        hear: Py<PyAny>,
     ) -> PyResult<()> {
-        direct::install(go_on, drive, drive_async, is_async);
+        direct::install(go_on, drive, drive_async, is_async, enter, hear);
         pool::install(start_worker);
         interrupt::install(main_thread, prepare, interrupted);
         raise::install(by_code)
@@ -93,6 +96,7 @@ mod _native {
     fn forked() {
         interrupt::forked();
         pool::forked();
+        turn::forked();
         ambassador_core::runtime::forked();
     }
 
@@ -100,6 +104,29 @@ mod _native {
     #[pyfunction]
     fn inject_panic(at: &str) {
         ambassador_core::fault::inject_panic(at);
+    }
+
+    /// For tests: from now on time is virtual; `None` makes it real again. The instant, in nanoseconds, or `None`.
+    #[pyfunction]
+    fn virtual_time(starts: Option<bool>) -> Option<u64> {
+        match starts {
+            Some(true) => ambassador_core::testing::start(),
+            Some(false) => ambassador_core::testing::stop(),
+            None => {}
+        }
+        ambassador_core::testing::instant()
+    }
+
+    /// For tests: moves virtual time on, by nanoseconds.
+    #[pyfunction]
+    fn advance(length: u64) {
+        ambassador_core::testing::advance(length);
+    }
+
+    /// For tests: the waits that were passed in virtual time, in nanoseconds.
+    #[pyfunction]
+    fn waits() -> Vec<u64> {
+        ambassador_core::testing::waits()
     }
 
     /// For tests: every setting, as JSON.

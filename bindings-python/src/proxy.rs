@@ -3,9 +3,9 @@
 
 use std::sync::OnceLock;
 
-use ambassador_core::AmbassadorProxy;
 use ambassador_core::clock::Nanos;
 use ambassador_core::policy::RunIn;
+use ambassador_core::{AmbassadorProxy, Breaker, Budget, Bulkhead, Limit, RateLimit};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -69,7 +69,7 @@ impl Proxy {
     ) -> PyResult<()> {
         let py = target.py();
         let settings = settings::read(target, edits)?.map_err(|wrong| raise::config(py, &wrong))?;
-        let core = AmbassadorProxy::from_settings(settings);
+        let core = AmbassadorProxy::from_settings(settings).map_err(|wrong| raise::config(py, &wrong))?;
         let policy = core.policy();
         // Without a bound there is nothing that a thread of its own would give.
         let bounded = policy.timeout.is_some() || policy.deadline.is_some();
@@ -120,12 +120,46 @@ impl Proxy {
         values.set_item("deadline", policy.deadline.map(seconds))?;
         values.set_item("run_in", if set_up.on_caller { "caller" } else { "worker" })?;
         values.set_item("backoff", backoff)?;
+        let shared = &policy.shared;
+        values.set_item("budget", shared.budget.as_ref().map(|budget| budget_of(py, budget)).transpose()?)?;
+        values.set_item("breaker", shared.breaker.as_ref().map(|breaker| breaker_of(py, breaker)).transpose()?)?;
+        values.set_item("bulkhead", shared.bulkhead.as_ref().map(|bulkhead| bulkhead_of(py, bulkhead)).transpose()?)?;
+        values.set_item("rate_limit", shared.rate_limit.as_ref().map(|limit| rate_limit_of(py, limit)).transpose()?)?;
         Ok(values)
     }
 
     /// The health of the target, as JSON.
     fn _health(&self) -> PyResult<String> {
         Ok(self.set()?.core.health())
+    }
+
+    /// Opens the circuit by hand.
+    fn _isolate(&self) -> PyResult<()> {
+        self.set()?.core.isolate();
+        Ok(())
+    }
+
+    /// Closes the circuit by hand.
+    fn _reset(&self) -> PyResult<()> {
+        self.set()?.core.reset();
+        Ok(())
+    }
+
+    /// From now on events are kept until they are fetched.
+    fn _keep_events(&self) -> PyResult<()> {
+        self.set()?.core.keep_events();
+        Ok(())
+    }
+
+    /// Whether anybody listens to what happens to its target.
+    #[getter]
+    fn is_heard(&self) -> PyResult<bool> {
+        Ok(self.set()?.core.keeps_events())
+    }
+
+    /// What has happened and was told to nobody yet, as JSON.
+    fn fetch_events(&self) -> PyResult<Vec<String>> {
+        Ok(events(&self.set()?.core))
     }
 
     /// What tells outcomes apart (A2), or `None`.
@@ -145,6 +179,53 @@ impl Proxy {
         self.set()?.core.seed_jitter(seed);
         Ok(())
     }
+}
+
+/// What has happened to a target and was told to nobody yet, as JSON.
+pub fn events(core: &AmbassadorProxy) -> Vec<String> {
+    core.fetch_events().iter().map(|event| event.to_json(core.name())).collect()
+}
+
+fn budget_of<'py>(py: Python<'py>, budget: &Budget) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    values.set_item("ratio", budget.ratio)?;
+    values.set_item("min_per_second", budget.min_per_second)?;
+    values.set_item("window", seconds(budget.window))?;
+    Ok(values)
+}
+
+fn breaker_of<'py>(py: Python<'py>, breaker: &Breaker) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    values.set_item("failure_rate", breaker.failure_rate)?;
+    values.set_item("min_calls", breaker.min_calls)?;
+    values.set_item("window", seconds(breaker.window))?;
+    values.set_item("consecutive_failures", breaker.consecutive_failures)?;
+    values.set_item("slow_call", breaker.slow_call.map(seconds))?;
+    values.set_item("slow_rate", breaker.slow_rate)?;
+    values.set_item("open_for", seconds(breaker.open_for))?;
+    values.set_item("open_max", seconds(breaker.open_max))?;
+    values.set_item("probes", breaker.probes)?;
+    Ok(values)
+}
+
+fn bulkhead_of<'py>(py: Python<'py>, bulkhead: &Bulkhead) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    match bulkhead.limit {
+        Limit::Fixed(limit) => values.set_item("max_concurrent", limit)?,
+        Limit::Adaptive => values.set_item("max_concurrent", "adaptive")?,
+    }
+    values.set_item("max_queue", bulkhead.max_queue)?;
+    values.set_item("queue_timeout", bulkhead.queue_timeout.map(seconds))?;
+    Ok(values)
+}
+
+fn rate_limit_of<'py>(py: Python<'py>, limit: &RateLimit) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    values.set_item("rate", limit.rate)?;
+    values.set_item("per", seconds(limit.per))?;
+    values.set_item("burst", limit.burst)?;
+    values.set_item("max_wait", seconds(limit.max_wait))?;
+    Ok(values)
 }
 
 fn seconds(length: Nanos) -> f64 {

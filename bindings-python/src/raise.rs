@@ -17,7 +17,7 @@ static NAMES: Kept = Kept::nothing();
 
 /// `by_code` is the dict of exception classes.
 pub fn install(by_code: Bound<'_, PyDict>) -> PyResult<()> {
-    NAMES.keep(PyTuple::new(by_code.py(), ["target", "attempts", "elapsed"])?.into_any().unbind());
+    NAMES.keep(PyTuple::new(by_code.py(), ["target", "attempts", "elapsed", "retry_after"])?.into_any().unbind());
     BY_CODE.keep(by_code.into_any().unbind());
     Ok(())
 }
@@ -49,11 +49,19 @@ pub unsafe fn error(proxy: &AmbassadorProxy, code: Code, call: Option<&Call>, no
             return null_mut();
         }
         let elapsed = call.map_or(0, |call| call.elapsed(now)) as f64 / 1e9;
+        let retry_after = match call.and_then(Call::retry_after) {
+            Some(after) => ffi::PyFloat_FromDouble(after as f64 / 1e9),
+            None => {
+                ffi::Py_INCREF(ffi::Py_None());
+                ffi::Py_None()
+            }
+        };
         let args = [
             message(proxy, code, call, now),
             text(proxy.target()),
             ffi::PyLong_FromUnsignedLong(call.map_or(0, Call::attempt).into()),
             ffi::PyFloat_FromDouble(elapsed),
+            retry_after,
         ];
         let error = if args.iter().any(|arg| arg.is_null()) {
             null_mut()

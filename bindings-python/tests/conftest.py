@@ -28,10 +28,10 @@ def target() -> str:
 
 @pytest.fixture
 def proxy() -> Callable[..., AmbassadorProxy]:
-    """Makes a proxy for a target of its own; no waits unless asked for."""
+    """Makes a proxy for a target of its own; no waits, no breaker and no budget unless asked for."""
 
     def make(**settings: Any) -> AmbassadorProxy:
-        return AmbassadorProxy(new_target(), **{"backoff": None, **settings})
+        return AmbassadorProxy(new_target(), **{"backoff": None, "breaker": None, "budget": None, **settings})
 
     return make
 

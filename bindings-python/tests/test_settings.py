@@ -8,7 +8,19 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from ambassador_proxy import AmbassadorError, AmbassadorProxy, Backoff, ConfigError, Policy, _native
+from ambassador_proxy import (
+    AmbassadorError,
+    AmbassadorProxy,
+    Backoff,
+    Breaker,
+    Budget,
+    Bulkhead,
+    ConfigError,
+    Policy,
+    RateLimit,
+    _native,
+)
+from ambassador_proxy._settings import GROUPS
 from conftest import Flaky
 
 FIELDS = {field["name"]: field for field in json.loads(_native.settings_json())}
@@ -24,6 +36,18 @@ def test_the_defaults_are_the_seeds(target):
         deadline=None,
         run_in="worker",
         backoff=Backoff(base=2.0, factor=2.0, max=30.0, jitter="full", hint_max=60.0),
+        budget=Budget(ratio=0.2, min_per_second=10.0, window=10.0),
+        breaker=Breaker(
+            failure_rate=0.5,
+            min_calls=20,
+            window=30.0,
+            slow_rate=1.0,
+            open_for=5.0,
+            open_max=60.0,
+            probes=3,
+        ),
+        bulkhead=None,
+        rate_limit=None,
     )
 
 
@@ -38,8 +62,10 @@ def test_the_seeds_constructor_takes_its_arguments_by_place_and_by_name(target):
 def test_every_setting_of_the_core_is_there_and_no_other():
     parameters = set(inspect.signature(AmbassadorProxy.__init__).parameters) - {"self", "target_host", "unknown"}
     assert parameters == {name for name in FIELDS if "." not in name}
-    backoff = set(inspect.signature(Backoff).parameters)
-    assert backoff == {name.partition(".")[2] for name in FIELDS if name.startswith("backoff.")}
+    for group, kind in GROUPS.items():
+        assert set(inspect.signature(kind).parameters) == {
+            name.partition(".")[2] for name in FIELDS if name.startswith(f"{group}.")
+        }
 
 
 def test_every_setting_is_shown_by_the_policy(target):
@@ -50,6 +76,20 @@ def test_every_setting_is_shown_by_the_policy(target):
         "deadline": 9.5,
         "run_in": "caller",
         "backoff": Backoff(base=0.1, factor=3.0, max=5.0, jitter="equal", hint_max=7.0),
+        "budget": Budget(ratio=0.5, min_per_second=3.0, window=5.0),
+        "breaker": Breaker(
+            failure_rate=0.25,
+            min_calls=7,
+            window=9.0,
+            consecutive_failures=4,
+            slow_call=0.5,
+            slow_rate=0.75,
+            open_for=1.0,
+            open_max=8.0,
+            probes=2,
+        ),
+        "bulkhead": Bulkhead(max_concurrent=5, max_queue=6, queue_timeout=0.5),
+        "rate_limit": RateLimit(rate=100.0, per=2.0, burst=3, max_wait=0.25),
     }
     assert AmbassadorProxy(target, **settings).policy == Policy(**settings)
 
@@ -72,12 +112,23 @@ def test_a_group_is_an_object_a_mapping_or_switched_off(target):
     assert as_object == as_mapping == Backoff(base=0.1, factor=2.0, max=30.0, jitter="none", hint_max=60.0)
     for off in (None, False):
         assert AmbassadorProxy(target, backoff=off).policy.backoff.base == 0.0
+        policy = AmbassadorProxy(target, breaker=off, budget=off, bulkhead=off, rate_limit=off).policy
+        assert (policy.breaker, policy.budget, policy.bulkhead, policy.rate_limit) == (None, None, None, None)
+    assert AmbassadorProxy(target, bulkhead={"max_concurrent": "adaptive"}).policy.bulkhead.max_concurrent == "adaptive"
+
+
+def test_a_group_without_what_it_cannot_do_without_is_refused(target):
+    with pytest.raises(ConfigError, match=r"^bulkhead.max_concurrent: None is not allowed"):
+        AmbassadorProxy(target, bulkhead=Bulkhead(max_queue=5))
+    with pytest.raises(ConfigError, match=r"^rate_limit.rate: None is not allowed"):
+        AmbassadorProxy(target, rate_limit={"burst": 5})
 
 
 WRONG = {
-    "count": [0, -1, 101, 2.5, "3", None, True, 10**30],
+    "count": [-1, 10_000_000, 2.5, "3", None, True, 10**30],
+    "count_or_word": [0, -1, 2.5, "many", True, 10**30],
     "duration": [-1, float("nan"), float("inf"), "2", [1], True, timedelta(days=-1), 1e300],
-    "number": [0.5, -2, float("nan"), float("inf"), "2", None, True],
+    "number": [-2, 1e12, float("nan"), float("inf"), "2", None, True],
     "choice": ["Full", "", 1, None, True],
     "text": ["", 3, None, "a\nb", " spaced "],
     "host": [5, "Exception", [ValueError], (), (ValueError, 5), KeyboardInterrupt],
@@ -89,7 +140,12 @@ WRONG = {
 def test_a_wrong_value_is_named_with_what_is_allowed(target, name):
     field = FIELDS[name]
     group, _, inner = name.partition(".")
+    if name == "fallback":
+        # Anything may answer.
+        return
     values = [value for value in WRONG[field["kind"]] if not (name == "classify" and isinstance(value, type))]
+    if field["allowed"].endswith("or None"):
+        values = [value for value in values if value is not None]
     for value in values:
         settings = {group: {inner: value}} if inner else {group: value}
         with pytest.raises(ConfigError) as caught:

@@ -236,7 +236,7 @@ RACE = """
     from ambassador_proxy import AmbassadorProxy, CallTimeoutError
 
     BOUND = 100e-6
-    ambassador = AmbassadorProxy("race.example.com", max_retries=1, timeout=BOUND, backoff=None, run_in="caller")
+    ambassador = AmbassadorProxy("race.example.com", max_retries=1, timeout=BOUND, backoff=None, breaker=None, run_in="caller")
 
     def function(length):
         until = time.perf_counter() + length

@@ -9,14 +9,17 @@
 from ambassador_proxy import _native
 from ambassador_proxy._native import Attempt
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
-from ambassador_proxy._settings import Backoff, Policy
+from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
+    BulkheadFullError,
     CallTimeoutError,
+    CircuitOpenError,
     ConfigError,
     DeadlineExceededError,
     ForkedError,
     InternalError,
+    RateLimitedError,
     ShutdownError,
 )
 
@@ -27,12 +30,19 @@ __all__ = [
     "AmbassadorProxy",
     "Attempt",
     "Backoff",
+    "Breaker",
+    "Budget",
+    "Bulkhead",
+    "BulkheadFullError",
     "CallTimeoutError",
+    "CircuitOpenError",
     "ConfigError",
     "DeadlineExceededError",
     "ForkedError",
     "InternalError",
     "Policy",
+    "RateLimit",
+    "RateLimitedError",
     "ShutdownError",
     "__version__",
     "shutdown",

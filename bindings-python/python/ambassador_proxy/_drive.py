@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ambassador_proxy import _native
 from ambassador_proxy._drive_async import drive_async
+from ambassador_proxy._events import hear
 from ambassador_proxy._outcome import judge, note, text_of
 from ambassador_proxy._threads import Interrupted
 
@@ -31,7 +32,31 @@ def drive(
     with_context: bool = False,
 ) -> Any:
     """A whole call; ``fn`` gets an ``Attempt`` first if ``with_context``."""
-    call = proxy._begin()
+    return enter(proxy, proxy._begin(), fn, args, kwargs, with_context)
+
+
+def enter(
+    proxy: _native.Proxy,
+    call: _native.Call,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    with_context: bool = False,
+) -> Any:
+    """A call from its beginning, which may be a wait for its turn or its place (L1, L2), or a refusal."""
+    if call.begins != _native.RUN:
+        decision = call.begins
+        try:
+            if decision == _native.WAIT:
+                decision = _wait(call)
+            if decision != _native.RUN:
+                return conclude(proxy, call, decision, None, None, None)
+        except BaseException:
+            call.cancel()
+            raise
+        finally:
+            if call.is_heard:
+                hear(call)
     attempt = call.context() if with_context else None
     if call.is_direct:
         # F1: once, directly.
@@ -66,7 +91,9 @@ def go_on(
                 tell(call, value, error)
                 decision = _wait(call)
             if decision != _native.RUN:
-                return conclude(call, decision, value, error, last)
+                return conclude(proxy, call, decision, value, error, last)
+            if call.is_heard:
+                hear(call)
             if attempt is not None:
                 attempt = call.context()
             value, error = _run(proxy, call, attempt, fn, args, kwargs)
@@ -78,6 +105,8 @@ def go_on(
     finally:
         # Their tracebacks hold this frame.
         del value, error, last
+        if call.is_heard:
+            hear(call)
 
 
 def _run(
@@ -152,6 +181,13 @@ def _wait(call: _native.Call) -> int:
     nested = _native.is_nested()
     decision = _native.WAIT
     while decision == _native.WAIT:
+        if call.pass_time():
+            decision = call.resume()
+            continue
+        if call.is_queued:
+            _native.wait_turn(call)
+            decision = call.resume()
+            continue
         left = call.left
         if nested:
             left = min(left, _LOOK)
@@ -163,17 +199,50 @@ def _wait(call: _native.Call) -> int:
 
 
 def conclude(
-    call: _native.Call, decision: int, value: Any, error: BaseException | None, last: BaseException | None
+    proxy: _native.Proxy,
+    call: _native.Call,
+    decision: int,
+    value: Any,
+    error: BaseException | None,
+    last: BaseException | None,
 ) -> Any:
-    """Hands the caller what the decision says."""
+    """Hands the caller what the decision says, or what answers in place of an error (H2)."""
+    try:
+        error = final_error(call, decision, value, error, last)
+        if error is None:
+            return value
+        if call.is_answering:
+            return _answer(proxy, call, error)
+        raise error
+    finally:
+        del error, last
+
+
+def final_error(
+    call: _native.Call, decision: int, value: Any, error: BaseException | None, last: BaseException | None
+) -> BaseException | None:
+    """The error that the decision gives; ``None`` when it gives the value."""
     try:
         if decision == _native.ERROR or value is _native.TIMED_OUT:
             error = call.error()
             error.__cause__ = last
-        elif error is None:
-            return value
-        elif decision == _native.LAST_ERROR:
+        elif error is not None and decision == _native.LAST_ERROR:
             note(error, call.end_note())
-        raise error
+        return error
     finally:
         del error, last
+
+
+def _answer(proxy: _native.Proxy, call: _native.Call, error: BaseException) -> Any:
+    fallback = proxy._fallback
+    try:
+        answer = fallback(error) if callable(fallback) else fallback
+    except Exception as broken:
+        call.answered(False)
+        if broken is not error and broken.__cause__ is None:
+            broken.__cause__ = error
+        raise
+    finally:
+        del error
+    call.answered(True)
+    return answer

@@ -9,6 +9,8 @@ whole. Bounds are timers of the loop (T1). A cancellation from outside goes thro
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
@@ -16,6 +18,7 @@ from types import CoroutineType
 from typing import Any
 
 from ambassador_proxy import _native
+from ambassador_proxy._events import hear
 
 
 async def drive_async(
@@ -33,6 +36,17 @@ async def drive_async(
     """
     if call is None:
         call = proxy._begin()
+        if call.begins != _native.RUN:
+            try:
+                decision = await _wait(call) if call.begins == _native.WAIT else call.begins
+                if decision != _native.RUN:
+                    return await _conclude(proxy, call, decision, None, None, None)
+            except BaseException:
+                call.cancel()
+                raise
+            finally:
+                if call.is_heard:
+                    hear(call)
         if with_context:
             attempt = call.context()
         if call.is_direct:
@@ -47,7 +61,9 @@ async def drive_async(
                 if begun is None:
                     begun = fn(*args, **kwargs or {}) if attempt is None else fn(attempt, *args, **kwargs or {})
                 steps, begun = begun, None
-                value, error = (await steps if call.remaining is None else _begin(steps)), None
+                # In virtual time a function that moves the clock beyond its bound has timed out when it ends.
+                unbounded = call.remaining is None or _native.virtual_time(None) is not None
+                value, error = (await steps if unbounded else _begin(steps)), None
             except BaseException as raised:
                 value, error = None, raised
             if type(value) is _Attempt:
@@ -64,11 +80,11 @@ async def drive_async(
             last = error if error is not None else last
             if decision == _native.WAIT:
                 _drive.tell(call, value, error)
-                while decision == _native.WAIT:
-                    await asyncio.sleep(call.left)
-                    decision = call.resume()
+                decision = await _wait(call)
             if decision != _native.RUN:
-                return _drive.conclude(call, decision, value, error, last)
+                return await _conclude(proxy, call, decision, value, error, last)
+            if call.is_heard:
+                hear(call)
             if attempt is not None:
                 attempt = call.context()
     except BaseException:
@@ -78,6 +94,67 @@ async def drive_async(
     finally:
         # Their tracebacks hold this frame.
         del value, error, last
+        if call.is_heard:
+            hear(call)
+
+
+async def _wait(call: _native.Call) -> int:
+    """Waits until the core says that the wait is over; never less."""
+    decision = _native.WAIT
+    while decision == _native.WAIT:
+        if not call.pass_time():
+            await (_turn(call) if call.is_queued else asyncio.sleep(call.left))
+        decision = call.resume()
+    return decision
+
+
+async def _turn(call: _native.Call) -> None:
+    """Waits for a place in the bulkhead, no longer than its patience."""
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+
+    def wake() -> None:
+        if not turn.done():
+            turn.set_result(None)
+
+    timer = loop.call_later(call.left, wake)
+    try:
+        # It may come on any thread.
+        call.on_turn(functools.partial(loop.call_soon_threadsafe, wake))
+        await turn
+    finally:
+        timer.cancel()
+
+
+async def _conclude(
+    proxy: _native.Proxy,
+    call: _native.Call,
+    decision: int,
+    value: Any,
+    error: BaseException | None,
+    last: BaseException | None,
+) -> Any:
+    """``_drive.conclude``; a fallback may be a coroutine function."""
+    try:
+        error = _drive.final_error(call, decision, value, error, last)
+        if error is None:
+            return value
+        if not call.is_answering:
+            raise error
+        fallback = proxy._fallback
+        try:
+            answer = fallback(error) if callable(fallback) else fallback
+            if callable(fallback) and inspect.isawaitable(answer):
+                answer = await answer
+        except Exception as broken:
+            call.answered(False)
+            if broken is not error and broken.__cause__ is None:
+                broken.__cause__ = error
+            raise
+        call.answered(True)
+        return answer
+    finally:
+        del error, last
 
 
 class _Attempt(Coroutine[Any, Any, Any]):

@@ -10,16 +10,21 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from ambassador_proxy import _drive, _drive_async, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _events, _native, _threads
 from ambassador_proxy._settings import (
+    GROUPS,
     Backoff,
+    Breaker,
+    Budget,
+    Bulkhead,
     Classify,
     Errors,
     Jitter,
     Policy,
+    RateLimit,
     RunIn,
     Seconds,
-    backoff_edits,
+    group_edits,
     rules_of,
 )
 from ambassador_proxy.errors import BY_CODE
@@ -47,6 +52,8 @@ _native.install(
     _threads.prepare,
     _threads.Interrupted,
     BY_CODE,
+    _drive.enter,
+    _events.hear,
 )
 
 
@@ -65,6 +72,10 @@ class AmbassadorProxy(_native.Proxy):
     ambassador's, so that the caller always gets control back; ``"caller"``, the default otherwise, is the caller's own
     thread, interrupted at the bound. Coroutine functions always run on the caller's event loop.
 
+    ``budget``, ``breaker``, ``bulkhead`` and ``rate_limit`` are a ``Budget``, ``Breaker``, ``Bulkhead`` or ``RateLimit``, a
+    mapping of its fields, or ``None`` for none; the first two are on by default. ``fallback`` answers in place of the
+    final error: a function of the error (for coroutine functions, one too if you like), or else a value.
+
     Two proxies for one target share its state; ``name`` sets one apart. Nothing needs to be closed.
 
     Raises ``ConfigError`` when a setting is wrong; it names the field, the value and what is allowed.
@@ -81,6 +92,11 @@ class AmbassadorProxy(_native.Proxy):
         retry_on: Errors | None = None,
         not_on: Errors | None = None,
         classify: Classify | None = None,
+        budget: Budget | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        breaker: Breaker | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        bulkhead: Bulkhead | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        rate_limit: RateLimit | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        fallback: Any = None,
         run_in: RunIn = _DEFAULT,
         name: str = _DEFAULT,
         **unknown: object,
@@ -97,8 +113,14 @@ class AmbassadorProxy(_native.Proxy):
             **unknown,
         }
         edits = {field: value for field, value in edits.items() if value is not _DEFAULT}
-        if backoff is not _DEFAULT:
-            edits |= backoff_edits(backoff)
+        groups = (backoff, budget, breaker, bulkhead, rate_limit)
+        for group, given in zip(GROUPS, groups, strict=True):
+            if given is not _DEFAULT:
+                edits |= group_edits(group, given)
+        self._fallback = fallback
+        self._listeners: list[_events.Listener] = []
+        if fallback is not None:
+            edits["fallback"] = True
         rules = rules_of(edits)
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
 
@@ -155,12 +177,36 @@ class AmbassadorProxy(_native.Proxy):
     def policy(self) -> Policy:
         """The settings in force."""
         settings = self._policy()
-        return Policy(**{**settings, "backoff": Backoff(**settings["backoff"])})
+        for group, kind in GROUPS.items():
+            if settings[group] is not None:
+                settings[group] = kind(**settings[group])
+        return Policy(**settings)
 
     def health(self) -> dict[str, Any]:
-        """The state of this target: calls in flight, calls and attempts by outcome, retries, late results."""
+        """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,
+        retries, rejections, late results.
+        """
         health: dict[str, Any] = json.loads(self._health())
         return health
+
+    def isolate(self) -> None:
+        """Opens the circuit by hand: every attempt is refused, whatever the time, until ``reset``."""
+        self._isolate()
+        if self.is_heard:
+            _events.hear(self)
+
+    def reset(self) -> None:
+        """Closes the circuit by hand, with an empty window."""
+        self._reset()
+        if self.is_heard:
+            _events.hear(self)
+
+    def on_event(self, listener: _events.Listener) -> None:
+        """From now on, and for as long as this proxy lives, ``listener(event)`` is told of everything that happens to the
+        target: a ``dict`` with ``type`` (``attempt``, ``retry``, ``call``, ``circuit``, ``settings``, ``internal``) and
+        what belongs to it. Told on the thread that caused it, as a rule; one that raises changes nothing for the call.
+        """
+        _events.listen(self, listener)
 
     def __repr__(self) -> str:
         return f"<AmbassadorProxy {self.target}>"

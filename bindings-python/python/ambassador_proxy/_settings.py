@@ -41,6 +41,63 @@ class Backoff:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """The retry budget: over ``window``, each call pays for ``ratio`` retries, and ``min_per_second`` come besides.
+
+    What is left out is the default: 0.2, 10 a second, 10 s. When it is empty a call ends with its own error.
+    """
+
+    ratio: float | None = None
+    min_per_second: float | None = None
+    window: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """The circuit breaker: opens when at least ``failure_rate`` of at least ``min_calls`` attempts within ``window`` have
+    failed, or after ``consecutive_failures``, or when ``slow_rate`` of them took at least ``slow_call``.
+
+    It stays open for ``open_for``, twice as long with each reopening up to ``open_max``; then lets ``probes`` attempts
+    through at once, and closes when as many succeed. What is left out is the default: 0.5, 20, 30 s, off, 1.0, off,
+    5 s, 60 s, 3.
+    """
+
+    failure_rate: float | None = None
+    min_calls: int | None = None
+    window: Seconds | None = None
+    consecutive_failures: int | None = None
+    slow_call: Seconds | None = None
+    slow_rate: float | None = None
+    open_for: Seconds | None = None
+    open_max: Seconds | None = None
+    probes: int | None = None
+
+
+@dataclass(frozen=True)
+class Bulkhead:
+    """How many calls run at once: ``max_concurrent`` is a number, or ``"adaptive"`` for as many as the target takes without
+    growing slower. ``max_queue`` more may wait (none by default), for ``queue_timeout`` at most (as long as an
+    attempt's ``timeout`` by default), first come, first served.
+    """
+
+    max_concurrent: int | Literal["adaptive"] | None = None
+    max_queue: int | None = None
+    queue_timeout: Seconds | None = None
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """So many calls: ``rate`` in each ``per`` (1 s by default), evenly, of which ``burst`` may come at once (``rate`` by
+    default). One that comes too early waits its turn for ``max_wait`` at most (0 by default), or is refused.
+    """
+
+    rate: float
+    per: Seconds | None = None
+    burst: int | None = None
+    max_wait: Seconds | None = None
+
+
+@dataclass(frozen=True)
 class Policy:
     """The settings in force for a proxy: ``proxy.policy``. Lengths of time are seconds; ``None`` is none."""
 
@@ -50,16 +107,30 @@ class Policy:
     deadline: float | None
     run_in: RunIn
     backoff: Backoff
+    budget: Budget | None
+    breaker: Breaker | None
+    bulkhead: Bulkhead | None
+    rate_limit: RateLimit | None
 
 
-def backoff_edits(backoff: object) -> dict[str, object]:
+#: The groups of settings, and their classes.
+GROUPS: dict[str, type[Any]] = {
+    "backoff": Backoff,
+    "budget": Budget,
+    "breaker": Breaker,
+    "bulkhead": Bulkhead,
+    "rate_limit": RateLimit,
+}
+
+
+def group_edits(group: str, given: object) -> dict[str, object]:
     """A group is a typed object or a mapping; ``None`` and ``False`` switch it off, which the core knows."""
-    if isinstance(backoff, Backoff):
-        given = {field.name: getattr(backoff, field.name) for field in fields(backoff)}
-        return {f"backoff.{name}": value for name, value in given.items() if value is not None}
-    if isinstance(backoff, Mapping):
-        return {f"backoff.{name}": value for name, value in backoff.items()}
-    return {"backoff": backoff}
+    if isinstance(given, GROUPS[group]):
+        values = {field.name: getattr(given, field.name) for field in fields(given)}
+        return {f"{group}.{name}": value for name, value in values.items() if value is not None}
+    if isinstance(given, Mapping):
+        return {f"{group}.{name}": value for name, value in given.items()}
+    return {group: given}
 
 
 def rules_of(edits: dict[str, object]) -> Rules | None:
