@@ -29,8 +29,12 @@ class Stop(BaseException):
     """Control flow."""
 
 
-class Thrown(Exception):
-    """By the classifier, or by the fallback."""
+class ByClassifier(Exception):
+    """What a classifier throws."""
+
+
+class ByFallback(Exception):
+    """What a fallback throws."""
 
 
 def group(settings: list[list[Any]]) -> dict[str, Any]:
@@ -80,11 +84,14 @@ class Runner:
 
     def proxy(self, name: str, how: dict[str, Any]) -> AmbassadorProxy:
         def throws(*_: object) -> str:
-            raise Thrown
+            raise ByClassifier
+
+        def fails(_: object) -> str:
+            raise ByFallback
 
         settings: dict[str, Any] = {"name": name, "not_on": Final, **self.place, **group(how["settings"])}
         if how["fallback"] is not None:
-            settings["fallback"] = throws if how["fallback"] == "throws" else (lambda _: "answer")
+            settings["fallback"] = fails if how["fallback"] == "throws" else (lambda _: "answer")
         if how["classify"] == "throws":
             settings["classify"] = throws
         elif how["classify"] is not None:
@@ -163,8 +170,10 @@ class Runner:
             return {"value": "value", "answer": "fallback"}[value], None
         except (Stop, asyncio.CancelledError):
             return "cancelled", None
-        except Thrown:
-            return ("classifier" if self.vector["proxies"][0]["classify"] == "throws" else "fallback_error"), None
+        except ByClassifier:
+            return "classifier", None
+        except ByFallback:
+            return "fallback_error", None
         except Failure:
             return "error", None
         except AmbassadorError as error:

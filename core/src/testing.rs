@@ -66,8 +66,11 @@ pub fn advance(length: Nanos) {
 /// A host is about to wait until that instant. `true` when time is virtual: the wait is over then, and was noted.
 pub fn pass(until: Nanos) -> bool {
     let Some(now) = instant() else { return false };
-    kept().push(until.saturating_sub(now));
-    INSTANT.fetch_max(until, SeqCst);
+    // No wait is none.
+    if until > now {
+        kept().push(until - now);
+        INSTANT.fetch_max(until, SeqCst);
+    }
     true
 }
 

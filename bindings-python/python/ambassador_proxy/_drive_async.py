@@ -281,6 +281,7 @@ async def _done_in_time(task: asyncio.Task[Any], call: _native.Call) -> bool:
     """Whether the task was done before the bound of ``call`` passed."""
     loop = task.get_loop()
     waiter = loop.create_future()
+    timer: asyncio.TimerHandle
 
     def wake(_: object = None) -> None:
         if not waiter.done():
