@@ -73,14 +73,17 @@ struct Options {
 /** Thrown by a function: ends the call at once, untried again. Thrown by a call: that, or the call was cancelled. */
 class Cancelled : public std::exception {
 public:
+    /** `the call was cancelled` */
     const char *what() const noexcept override { return "the call was cancelled"; }
 };
 
 /** A base for exceptions of your own that know when to come again, as a server says by `Retry-After`. */
 class RetryAfter {
 public:
+    /** To come again after that wait, or later. */
     explicit RetryAfter(Duration wait) : wait_(wait) {}
     virtual ~RetryAfter() = default;
+    /** The wait that is asked for. */
     Duration retry_after() const noexcept { return wait_; }
 
 private:
@@ -90,6 +93,7 @@ private:
 /** One attempt, as a function sees it; valid while the function runs. */
 class Attempt {
 public:
+    /** The attempt that a function of C was given. */
     explicit Attempt(const amb_attempt *attempt) noexcept : attempt_(attempt) {}
 
     /** 1, 2, 3 … */
@@ -268,6 +272,7 @@ struct Task {
 template <class R>
 class PendingCall {
 public:
+    /** As AmbassadorProxy::spawn() makes it. */
     PendingCall(std::future<R> future, amb_call *call) : future_(std::move(future)), call_(call) {}
 
     /** Waits for the call's end: its value, or its exception. Once. */
@@ -318,7 +323,9 @@ public:
     }
 
     ~AmbassadorProxy() { amb_proxy_free(proxy_); }
+    /** Takes the other's place; calls of the other are then an AmbassadorError. */
     AmbassadorProxy(AmbassadorProxy &&other) noexcept { swap(other); }
+    /** As the constructor that moves. */
     AmbassadorProxy &operator=(AmbassadorProxy &&other) noexcept
     {
         AmbassadorProxy moved(std::move(other));
