@@ -131,8 +131,8 @@ typedef struct amb_result {
      */
     int32_t status;
     /**
-     * The function's own status of the last attempt that returned one; with `AMB_ERR_…` in `status` it is the cause. 0
-     * when there was none.
+     * The function's own status of the last attempt that returned one in time; with `AMB_ERR_…` in `status` it is the
+     * cause. 0 when there was none.
      */
     int32_t last_status;
     /**
@@ -318,7 +318,8 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
 
 /**
  * Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
- * for one that runs on its caller's thread. Unless the function still succeeds, the call ends with #AMB_CANCELLED.
+ * for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
+ * bound, the call ends with #AMB_CANCELLED.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
  */

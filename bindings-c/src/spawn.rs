@@ -2,9 +2,10 @@
 //! does (T2). One that outlives its bound is abandoned: counted, and its data kept until it really ends (O3).
 
 use std::ffi::c_void;
+use std::future::pending;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,12 @@ use once_cell::sync::Lazy;
 use tokio::sync::Semaphore;
 
 use crate::attempt::amb_attempt;
-use crate::call::{amb_function, attempted, outcome};
-use crate::cancel::{Cancel, amb_call};
-use crate::proxy::{Entry, amb_proxy, find};
-use crate::result::{Failure, amb_result};
+use crate::call::amb_function;
+use crate::flight::{Flight, amb_call};
+use crate::proxy::{amb_proxy, find};
+use crate::raise;
+use crate::result::{Returned, amb_result};
 use crate::status::amb_status;
-use crate::{log, raise};
 
 /// Releases `user_data`; called once, when nothing uses it any more.
 pub type amb_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -58,14 +59,18 @@ impl Drop for UserData {
 struct Done {
     on_done: amb_on_done,
     data: Arc<UserData>,
-    result: amb_result,
+    flight: Arc<Flight>,
+    /// `None`: the runtime was ended under it (F4).
+    result: Option<amb_result>,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
         if let Some(on_done) = self.on_done {
+            let message = "the ambassador was shut down before the call ended";
+            let result = self.result.unwrap_or_else(|| self.flight.cut_short(amb_status::AMB_ERR_SHUTDOWN, message));
             // SAFETY: the program gave the two together; the result lives until this returns.
-            unsafe { on_done(&self.result, self.data.pointer) };
+            unsafe { on_done(&result, self.data.pointer) };
         }
         PENDING.fetch_sub(1, SeqCst);
     }
@@ -113,18 +118,16 @@ pub unsafe extern "C" fn amb_proxy_spawn(
             let message = entry.proxy.error_message(Code::Shutdown, None, now);
             return Err(raise::other(amb_status::AMB_ERR_SHUTDOWN, &message));
         }
-        let cancel = Arc::new(Cancel::default());
+        let flight = Flight::new(entry);
         if !call.is_null() {
             // SAFETY: as above.
-            unsafe { call.write(cancel.handle()) };
+            unsafe { call.write(flight.handle()) };
         }
         let handle = runtime::handle();
         PENDING.fetch_add(1, SeqCst);
         let data = Arc::new(UserData { pointer: user_data, destroy });
-        let shut_down =
-            amb_result::refused(amb_status::AMB_ERR_SHUTDOWN, "the ambassador was shut down before the call ended");
-        let done = Done { on_done, data: Arc::clone(&data), result: shut_down };
-        let mut begun = Box::pin(run(entry, function, data, done, cancel));
+        let done = Done { on_done, data: Arc::clone(&data), flight: Arc::clone(&flight), result: None };
+        let mut begun = Box::pin(run(flight, function, data, done));
         // It begins here and now, so that a shutdown which comes next finds it in flight.
         let _entered = handle.enter();
         if begun.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -134,44 +137,23 @@ pub unsafe extern "C" fn amb_proxy_spawn(
     })
 }
 
-async fn run(entry: Arc<Entry>, function: amb_function, data: Arc<UserData>, mut done: Done, cancel: Arc<Cancel>) {
-    let entered = Instant::now();
-    let attempts = AtomicU32::new(0);
-    let ended = {
-        let classified = entry.proxy.classify(|result| cancel.heed(outcome(&entry, result))).on_retry(log::retry);
-        let running = classified.execute(|ctx| {
-            attempts.store(ctx.attempt(), SeqCst);
-            let (entry, data, cancel) = (Arc::clone(&entry), Arc::clone(&data), Arc::clone(&cancel));
-            attempt(ctx, entry, function, data, cancel)
-        });
-        cancel.or(running).await
-    };
+async fn run(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, mut done: Done) {
+    let ended = flight.run(|ctx| attempt(ctx, Arc::clone(&flight), function, Arc::clone(&data))).await;
     drop(data);
-    cancel.retire();
-    done.result = amb_result::of(ended, attempts.load(SeqCst), entered.elapsed());
+    done.result = Some(ended);
     // The program's own code may take its time: not on a thread that drives timers.
     runtime::handle().spawn_blocking(move || drop(done));
 }
 
 /// The function on a thread of its own; dropped at the bound, this leaves it to itself.
-async fn attempt(
-    ctx: Attempt,
-    entry: Arc<Entry>,
-    function: amb_function,
-    data: Arc<UserData>,
-    cancel: Arc<Cancel>,
-) -> Result<u32, Failure> {
-    let number = ctx.attempt();
-    let gone =
-        |text: &str| Failure { status: amb_status::AMB_ERR_INTERNAL as i32, attempt: number, text: Some(text.into()) };
-    let Ok(place) = Arc::clone(&PLACES).acquire_owned().await else {
-        return Err(gone("no thread for the function"));
-    };
-    let watch = Watch { entry: Arc::clone(&entry), shared: Arc::default() };
+async fn attempt(ctx: Attempt, flight: Arc<Flight>, function: amb_function, data: Arc<UserData>) -> Returned {
+    // The places are never closed.
+    let place = Arc::clone(&PLACES).acquire_owned().await.ok();
+    let watch = Watch { flight: Arc::clone(&flight), shared: Arc::default() };
     let shared = Arc::clone(&watch.shared);
     let job = runtime::handle().spawn_blocking(move || {
         let _place = place;
-        let attempt = amb_attempt::new(ctx, Arc::clone(&entry), cancel, Some(Arc::clone(&shared.abandoned)));
+        let attempt = amb_attempt::new(ctx, Arc::clone(&flight), Some(Arc::clone(&shared.abandoned)));
         let wanted = !shared.abandoned.load(SeqCst);
         let status = match function {
             // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
@@ -180,22 +162,23 @@ async fn attempt(
         };
         if shared.ended.swap(true, SeqCst) {
             // Given up meanwhile (O3), and if it ran, its result comes too late (T3).
-            entry.proxy.note_abandoned_ended();
+            flight.entry.proxy.note_abandoned_ended();
             if wanted {
-                entry.proxy.note_late();
+                flight.entry.proxy.note_late();
             }
         }
-        attempted(status, number, attempt.take_error())
+        attempt.returned(status)
     });
     match job.await {
-        Ok(result) => result,
-        Err(_) => Err(gone("the ambassador was shut down")),
+        Ok(returned) => returned,
+        // The runtime was ended before the function began; whoever ended it drops this, and the call, too.
+        Err(_) => pending().await,
     }
 }
 
 /// Notes it when the attempt is given up before its function ended.
 struct Watch {
-    entry: Arc<Entry>,
+    flight: Arc<Flight>,
     shared: Arc<Shared>,
 }
 
@@ -209,10 +192,10 @@ struct Shared {
 impl Drop for Watch {
     fn drop(&mut self) {
         // Noted before it is said, so that the function's end never finds it uncounted.
-        self.entry.proxy.note_abandoned();
+        self.flight.entry.proxy.note_abandoned();
         self.shared.abandoned.store(true, SeqCst);
         if self.shared.ended.swap(true, SeqCst) {
-            self.entry.proxy.note_abandoned_ended();
+            self.flight.entry.proxy.note_abandoned_ended();
         }
     }
 }

@@ -226,13 +226,43 @@ TEST(shutdown_does_not_wait_for_ever)
     options.timeout_ms = AMB_NONE;
     amb_proxy *proxy = proxy_of(options);
     struct task task = TASK(.hang = true);
-    CHECK_INT(amb_proxy_spawn(proxy, run, &task, destroy, on_done, NULL), AMB_OK);
+    amb_call *call = NULL;
+    CHECK_INT(amb_proxy_spawn(proxy, run, &task, destroy, on_done, &call), AMB_OK);
     event_wait(&task.started, 1);
     CHECK_INT(amb_shutdown(50), AMB_ERR_TIMEOUT);
     event_wait(&task.done, 1);
     CHECK_INT(task.result.status, AMB_ERR_SHUTDOWN);
+    CHECK_INT(task.result.attempts, 1);
+    CHECK(task.result.elapsed_ms >= 50);
+    CHECK_INT(amb_call_cancel(call), AMB_ERR_ARGUMENT);
+    CHECK_INT(health_number(proxy, "\"abandoned\":"), 1);
     event_happened(&task.may_end);
     event_wait(&task.destroyed, 1);
+    CHECK_INT(health_number(proxy, "\"abandoned\":"), 0);
     CHECK_INT(amb_shutdown(-1), AMB_ERR_ARGUMENT);
+    amb_proxy_free(proxy);
+}
+
+static int32_t fail_then_hang(const amb_attempt *attempt, void *user_data)
+{
+    return amb_attempt_number(attempt) == 1 ? 7 : run(attempt, user_data);
+}
+
+TEST(a_call_cut_off_by_a_shutdown_tells_how_far_it_came)
+{
+    amb_options options = short_options(1);
+    options.timeout_ms = AMB_NONE;
+    amb_proxy *proxy = proxy_of(options);
+    struct task task = TASK(.hang = true);
+    CHECK_INT(amb_proxy_spawn(proxy, fail_then_hang, &task, destroy, on_done, NULL), AMB_OK);
+    event_wait(&task.started, 1);
+    CHECK_INT(amb_shutdown(0), AMB_ERR_TIMEOUT);
+    event_wait(&task.done, 1);
+    CHECK_INT(task.result.status, AMB_ERR_SHUTDOWN);
+    CHECK_INT(task.result.attempts, 2);
+    CHECK_INT(task.result.last_status, 7);
+    CHECK(task.result.elapsed_ms >= 1);
+    event_happened(&task.may_end);
+    event_wait(&task.destroyed, 1);
     amb_proxy_free(proxy);
 }
