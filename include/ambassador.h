@@ -144,7 +144,7 @@ typedef struct amb_result {
      */
     double elapsed_ms;
     /**
-     * What went wrong; empty after a success. Cut at the end of a character when too long.
+     * What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
      */
     char message[AMB_MESSAGE_SIZE];
 } amb_result;

@@ -1,6 +1,6 @@
 //! One attempt, as a callback sees it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl amb_attempt {
 
     /// The callback has returned that.
     pub(crate) fn returned(self, status: i32) -> Returned {
-        Returned { attempt: self.attempt, status, text: self.error.take() }
+        Returned { attempt: self.attempt, status, text: self.error.take(), ok: Cell::new(status == 0) }
     }
 
     fn headers(&self) -> &[(CString, CString)] {

@@ -99,6 +99,7 @@ impl Flight {
         };
         let outcome = self.entry.outcome(returned.status);
         let (ok, cancelled) = (outcome == Outcome::Ok, self.is_cancelled());
+        returned.ok.set(ok);
         if ok && !cancelled {
             return outcome;
         }

@@ -1,5 +1,6 @@
 //! How a call ended, as C reads it.
 
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub struct amb_result {
     pub attempts: u32,
     /// How long the call took, waits included.
     pub elapsed_ms: f64,
-    /// What went wrong; empty after a success. Cut at the end of a character when too long.
+    /// What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
     pub message: [c_char; AMB_MESSAGE_SIZE],
 }
 
@@ -34,6 +35,8 @@ pub(crate) struct Returned {
     pub status: i32,
     /// What the function said of its failure.
     pub text: Option<String>,
+    /// Whether it is a success, unless a classifier says otherwise.
+    pub ok: Cell<bool>,
 }
 
 impl std::fmt::Display for Returned {
@@ -55,7 +58,7 @@ impl amb_result {
     pub fn of(ended: CallError<Returned>, elapsed: Duration) -> amb_result {
         match ended {
             CallError::Failed(last) => {
-                let message = if last.status == 0 { String::new() } else { last.to_string() };
+                let message = if last.ok.get() { String::new() } else { last.to_string() };
                 amb_result::new(last.status, last.status, last.attempt.attempt(), elapsed, &message)
             }
             CallError::Ambassador(error, cause) => {

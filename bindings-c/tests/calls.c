@@ -493,14 +493,57 @@ TEST(a_classifier_tells_failures_apart)
     struct script refused = {.statuses = {50, 40}};
     CHECK_INT(amb_proxy_call(proxy, play, &refused, NULL), 40);
     CHECK_INT(refused.ran, 2);
-    struct script fine = {.statuses = {20}};
-    CHECK_INT(amb_proxy_call(proxy, play, &fine, NULL), 20);
+    struct script fine = {.statuses = {20}, .error = "nothing went wrong"};
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, play, &fine, &result), 20);
     CHECK_INT(fine.ran, 1);
+    CHECK_INT(result.last_status, 20);
+    CHECK_TEXT(result.message, "");
     struct script odd = {.statuses = {99, 99, 0}};
     CHECK_INT(amb_proxy_call(proxy, play, &odd, NULL), AMB_OK);
     CHECK_INT(odd.ran, 3);
     CHECK_INT(asked, 6);
     amb_proxy_free(proxy);
+}
+
+static int32_t zero_is_none(int32_t status, void *classify_data)
+{
+    (void)classify_data;
+    return status == 0 ? AMB_OUTCOME_RETRY : AMB_OUTCOME_OK;
+}
+
+TEST(a_zero_that_the_classifier_calls_a_failure_is_told_as_one)
+{
+    amb_options options = short_options(1);
+    options.classify = zero_is_none;
+    amb_proxy *proxy = proxy_of(options);
+    struct lines lines = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    amb_set_log(keep_line, &lines);
+    struct script script = {.statuses = {0}};
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, play, &script, &result), 0);
+    CHECK_INT(script.ran, 3);
+    CHECK_TEXT(result.message, "status 0");
+    CHECK_TEXT(lines.text[0], "[Ambassador] Retry 1 after 1ms: status 0");
+    amb_proxy_free(proxy);
+}
+
+TEST(a_message_that_is_too_long_ends_with_a_whole_character)
+{
+    char error[300];
+    for (size_t shift = 0; shift < 2; shift++) {
+        /* Of two bytes each, after none or one. */
+        memset(error, 'x', shift);
+        for (size_t at = shift; at + 2 < sizeof error; at += 2)
+            memcpy(error + at, "\xc3\xa4", 3);
+        amb_proxy *proxy = proxy_of(short_options(0));
+        struct script script = {.statuses = {7, 7, 7}, .error = error};
+        amb_result result;
+        CHECK_INT(amb_proxy_call(proxy, play, &script, &result), 7);
+        CHECK_INT(strlen(result.message), shift == 0 ? AMB_MESSAGE_SIZE - 2 : AMB_MESSAGE_SIZE - 1);
+        CHECK_INT(strncmp(result.message, error, strlen(result.message)), 0);
+        amb_proxy_free(proxy);
+    }
 }
 
 struct nested {
