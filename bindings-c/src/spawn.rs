@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ambassador_core::{Attempt, Code, runtime};
 use once_cell::sync::Lazy;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::attempt::amb_attempt;
 use crate::call::amb_function;
@@ -149,30 +149,58 @@ async fn run(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, m
 async fn attempt(ctx: Attempt, flight: Arc<Flight>, function: amb_function, data: Arc<UserData>) -> Returned {
     // The places are never closed.
     let place = Arc::clone(&PLACES).acquire_owned().await.ok();
-    let watch = Watch { flight: Arc::clone(&flight), shared: Arc::default() };
-    let shared = Arc::clone(&watch.shared);
-    let job = runtime::handle().spawn_blocking(move || {
-        let _place = place;
-        let attempt = amb_attempt::new(ctx, Arc::clone(&flight), Some(Arc::clone(&shared.abandoned)));
-        let wanted = !shared.abandoned.load(SeqCst);
-        let status = match function {
-            // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
-            Some(function) if wanted => unsafe { function(&attempt, data.pointer) },
-            _ => 0,
-        };
-        if shared.ended.swap(true, SeqCst) {
-            // Given up meanwhile (O3), and if it ran, its result comes too late (T3).
-            flight.entry.proxy.note_abandoned_ended();
-            if wanted {
-                flight.entry.proxy.note_late();
-            }
-        }
-        attempt.returned(status)
-    });
-    match job.await {
+    let watch = Watch { flight, shared: Arc::default() };
+    let work = Work {
+        part: Part { flight: Arc::clone(&watch.flight), shared: Arc::clone(&watch.shared), ran: false },
+        _place: place,
+        data,
+    };
+    match runtime::handle().spawn_blocking(move || work.run(ctx, function)).await {
         Ok(returned) => returned,
         // The runtime was ended before the function began; whoever ended it drops this, and the call, too.
         Err(_) => pending().await,
+    }
+}
+
+/// What a thread does for an attempt. Dropped in this order: `destroy` finds nothing of its call counted any more.
+struct Work {
+    part: Part,
+    _place: Option<OwnedSemaphorePermit>,
+    data: Arc<UserData>,
+}
+
+impl Work {
+    fn run(mut self, ctx: Attempt, function: amb_function) -> Returned {
+        let Part { flight, shared, ran } = &mut self.part;
+        let attempt = amb_attempt::new(ctx, Arc::clone(flight), Some(Arc::clone(&shared.abandoned)));
+        let status = match function {
+            Some(function) if !shared.abandoned.load(SeqCst) => {
+                *ran = true;
+                // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
+                unsafe { function(&attempt, self.data.pointer) }
+            }
+            _ => 0,
+        };
+        attempt.returned(status)
+    }
+}
+
+/// The function's part in an attempt. It ends when the function does, or unrun, with the runtime.
+struct Part {
+    flight: Arc<Flight>,
+    shared: Arc<Shared>,
+    ran: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.shared.ended.swap(true, SeqCst) {
+            // Given up meanwhile (O3), and if it ran, its result comes too late (T3).
+            self.flight.entry.proxy.note_abandoned_ended();
+            if self.ran {
+                self.flight.entry.proxy.note_late();
+            }
+        }
     }
 }
 
@@ -191,6 +219,9 @@ struct Shared {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        if self.shared.ended.load(SeqCst) {
+            return;
+        }
         // Noted before it is said, so that the function's end never finds it uncounted.
         self.flight.entry.proxy.note_abandoned();
         self.shared.abandoned.store(true, SeqCst);
