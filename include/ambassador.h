@@ -305,6 +305,9 @@ struct amb_call *amb_attempt_call(const struct amb_attempt *attempt);
  * which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
  * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns.
  *
+ * A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
+ * with #AMB_ERR_FORKED, whatever it returns.
+ *
  * @param proxy     the proxy
  * @param function  makes one attempt; it may call the same proxy again
  * @param user_data passed to the function
@@ -403,6 +406,9 @@ const char *amb_last_error_allowed(void);
  * When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
  * `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
  * remains the caller's.
+ *
+ * When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
+ * all that the child has.
  *
  * @param proxy     the proxy
  * @param function  makes one attempt

@@ -22,6 +22,9 @@ pub type amb_function = Option<unsafe extern "C" fn(attempt: *const amb_attempt,
 /// which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
 /// and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns.
 ///
+/// A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
+/// with #AMB_ERR_FORKED, whatever it returns.
+///
 /// @param proxy     the proxy
 /// @param function  makes one attempt; it may call the same proxy again
 /// @param user_data passed to the function

@@ -3,15 +3,15 @@
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
+use std::mem;
 use std::pin::pin;
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
 
-use ambassador_core::Attempt;
 use ambassador_core::call::Outcome;
+use ambassador_core::{Attempt, Code, clock};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::proxy::Entry;
 use crate::result::{Returned, amb_result};
 use crate::status::amb_status;
-use crate::{log, raise};
+use crate::{fork, log, raise};
 
 /// A call in flight. A handle that ends by itself with the call; there is nothing to free.
 pub struct amb_call {
@@ -30,7 +30,7 @@ pub struct amb_call {
 pub(crate) struct Flight {
     pub entry: Arc<Entry>,
     entered: Instant,
-    pid: u32,
+    generation: u32,
     /// The attempt that runs, or ran last.
     attempt: AtomicU32,
     /// The function's status of the last attempt that returned in time.
@@ -49,7 +49,7 @@ impl Flight {
         Arc::new(Flight {
             entry,
             entered: Instant::now(),
-            pid: process::id(),
+            generation: fork::generation(),
             attempt: AtomicU32::new(0),
             last_status: AtomicI32::new(0),
             cancelled: AtomicBool::new(false),
@@ -68,10 +68,12 @@ impl Flight {
         let classified = self.entry.proxy.classify(|result| self.outcome(result)).on_retry(log::retry);
         let running = classified.execute(|ctx| {
             // Stopped where there was no wait to cut short: nothing more is begun, and the poll below sees to the end.
-            let begun = (!self.is_cancelled()).then(|| {
+            let begun = (!self.is_cancelled() && !self.is_the_parents()).then(|| {
                 self.attempt.store(ctx.attempt(), SeqCst);
                 attempt(ctx)
             });
+            // The function may have come back in another process than it was begun in: then nothing came of it.
+            let begun = begun.filter(|_| !self.is_the_parents());
             async move {
                 match begun {
                     Some(begun) => Err(begun.await),
@@ -79,13 +81,22 @@ impl Flight {
                 }
             }
         });
-        let mut running = pin!(running);
+        // In a box, so that a child can leave it.
+        let mut running = Box::pin(running);
         let mut stopped = pin!(self.wake.notified());
         let ended = poll_fn(|cx| match running.as_mut().poll(cx) {
             Poll::Ready(Err(ended)) => Poll::Ready((!self.heeded.load(SeqCst)).then_some(ended)),
+            Poll::Pending if self.is_the_parents() => Poll::Ready(None),
             Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
         });
-        match ended.await {
+        let ended = ended.await;
+        if self.is_the_parents() {
+            // F3: to drop it would be to end the parent's call, and to count that here.
+            mem::forget(running);
+            let message = self.entry.proxy.error_message(Code::Forked, None, clock::now());
+            return self.cut_short(amb_status::AMB_ERR_FORKED, &message);
+        }
+        match ended {
             Some(ended) => amb_result::of(ended, self.entered.elapsed()),
             None => self.cut_short(amb_status::AMB_CANCELLED, "the call was cancelled"),
         }
@@ -129,6 +140,11 @@ impl Flight {
         self.cancelled.load(SeqCst)
     }
 
+    /// Whether this process is a child that was forked since the call began (F3).
+    pub fn is_the_parents(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
     /// The call's handle; null when there is no room for one.
     pub fn handle(self: &Arc<Flight>) -> *mut amb_call {
         let key = self.key.get_or_init(|| CALLS.insert(Arc::clone(self)));
@@ -159,7 +175,7 @@ pub extern "C" fn amb_call_cancel(call: *const amb_call) -> amb_status {
         let Some(flight) = flight else {
             return Err(raise::argument("amb_call_cancel: the call has ended, or is no call"));
         };
-        if flight.pid != process::id() {
+        if flight.is_the_parents() {
             let message = "amb_call_cancel: the call belongs to the parent of this process";
             return Err(raise::other(amb_status::AMB_ERR_FORKED, message));
         }

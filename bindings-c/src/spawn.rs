@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::future::pending;
+use std::process;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -10,6 +11,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use ambassador_core::{Attempt, Code, runtime};
+use arc_swap::ArcSwap;
 use once_cell::sync::Lazy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,7 +31,11 @@ pub type amb_on_done = Option<unsafe extern "C" fn(result: *const amb_result, us
 
 /// How many functions run at once at most. Waiting for a place counts in the bound. Tokio's blocking threads are 512: the
 /// rest is for telling who waits.
-static PLACES: Lazy<Arc<Semaphore>> = Lazy::new(|| Arc::new(Semaphore::new(256)));
+static PLACES: Lazy<ArcSwap<Semaphore>> = Lazy::new(|| ArcSwap::from_pointee(all_places()));
+
+fn all_places() -> Semaphore {
+    Semaphore::new(256)
+}
 
 /// Calls that were spawned and whose `on_done` has not returned.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -83,6 +89,9 @@ impl Drop for Done {
 /// When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
 /// `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
 /// remains the caller's.
+///
+/// When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
+/// all that the child has.
 ///
 /// @param proxy     the proxy
 /// @param function  makes one attempt
@@ -148,7 +157,7 @@ async fn run(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, m
 /// The function on a thread of its own; dropped at the bound, this leaves it to itself.
 async fn attempt(ctx: Attempt, flight: Arc<Flight>, function: amb_function, data: Arc<UserData>) -> Returned {
     // The places are never closed.
-    let place = Arc::clone(&PLACES).acquire_owned().await.ok();
+    let place = PLACES.load_full().acquire_owned().await.ok();
     let watch = Watch { flight, shared: Arc::default() };
     let work = Work {
         part: Part { flight: Arc::clone(&watch.flight), shared: Arc::clone(&watch.shared), ran: false },
@@ -181,6 +190,11 @@ impl Work {
             }
             _ => 0,
         };
+        if flight.is_the_parents() {
+            // F3: what comes next on this thread is the parent's. It is all that the child has, so the child ends with it,
+            // as POSIX says of a process and its last thread.
+            process::exit(0);
+        }
         attempt.returned(status)
     }
 }
@@ -256,7 +270,10 @@ pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
     })
 }
 
-/// In a forked child: what was pending is the parent's.
+/// In a forked child: what was pending is the parent's, and so are the threads that have the places.
 pub(crate) fn forked() {
     PENDING.store(0, SeqCst);
+    if let Some(places) = Lazy::get(&PLACES) {
+        places.store(Arc::new(all_places()));
+    }
 }
