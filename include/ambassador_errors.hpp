@@ -40,7 +40,7 @@ public:
     std::uint32_t attempts() const noexcept { return facts_.attempts; }
     /** How long the call took. */
     std::chrono::duration<double, std::milli> elapsed() const noexcept { return facts_.elapsed; }
-    /** The function's own last exception; null when there was none. */
+    /** The function's own last exception that came in time; null when there was none. */
     std::exception_ptr cause() const noexcept { return facts_.cause; }
 
 private:
