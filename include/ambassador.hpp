@@ -90,6 +90,21 @@ private:
     Duration wait_;
 };
 
+/** A call in flight, for others to stop it. Copied freely; may be used from any thread, also after the call's end. */
+class CallHandle {
+public:
+    /** No call's. */
+    CallHandle() = default;
+    /** The call of that handle of C's. */
+    explicit CallHandle(amb_call *call) noexcept : call_(call) {}
+
+    /** Stops the call, as amb_call_cancel() does; false when it has ended already. */
+    bool cancel() const noexcept { return amb_call_cancel(call_) == AMB_OK; }
+
+private:
+    amb_call *call_ = nullptr;
+};
+
 /** One attempt, as a function sees it; valid while the function runs. */
 class Attempt {
 public:
@@ -126,6 +141,8 @@ public:
     }
     /** Asks for at least that wait before the next attempt. */
     void set_retry_after(Duration wait) const noexcept { amb_attempt_set_retry_after_ms(attempt_, wait.count()); }
+    /** The call that it belongs to, for another thread to stop it. */
+    CallHandle call() const noexcept { return CallHandle(amb_attempt_call(attempt_)); }
 
 private:
     const amb_attempt *attempt_;
@@ -313,18 +330,18 @@ template <class R>
 class PendingCall {
 public:
     /** As AmbassadorProxy::spawn() makes it. */
-    PendingCall(std::future<R> future, amb_call *call) : future_(std::move(future)), call_(call) {}
+    PendingCall(std::future<R> future, CallHandle call) : future_(std::move(future)), call_(call) {}
 
     /** Waits for the call's end: its value, or its exception. Once. */
     R get() { return future_.get(); }
     /** Waits for at most that long; whether the call has ended. */
     bool wait_for(Duration timeout) const { return future_.wait_for(timeout) == std::future_status::ready; }
     /** Stops the call; false when it has ended already. */
-    bool cancel() const noexcept { return amb_call_cancel(call_) == AMB_OK; }
+    bool cancel() const noexcept { return call_.cancel(); }
 
 private:
     std::future<R> future_;
-    amb_call *call_;
+    CallHandle call_;
 };
 
 /** The ambassador for one target. Movable; may be used from any thread. */
@@ -434,7 +451,7 @@ public:
         if (status != AMB_OK)
             detail::raise({amb_last_error(), status, target_});
         task.release(); // `destroy` has it now.
-        return {std::move(future), call};
+        return {std::move(future), CallHandle(call)};
     }
 
     /** The health of the target as JSON. */

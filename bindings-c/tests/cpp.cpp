@@ -422,6 +422,49 @@ TEST(a_spawned_call_is_stopped_from_outside)
     }
 }
 
+TEST(a_call_on_its_callers_thread_is_stopped_by_another)
+{
+    Options options = quick();
+    options.backoff.base = 30s;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    std::promise<ambassador::CallHandle> begun;
+    std::thread stopper([call = begun.get_future()]() mutable { CHECK(call.get().cancel()); });
+    const auto before = std::chrono::steady_clock::now();
+    ambassador::CallHandle kept;
+    CHECK(!kept.cancel());
+    try {
+        proxy.execute([&](const Attempt &attempt) {
+            kept = attempt.call();
+            begun.set_value(kept);
+            throw Unreachable("once");
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+    CHECK(std::chrono::steady_clock::now() - before < 10s);
+    stopper.join();
+    CHECK(!kept.cancel());
+}
+
+TEST(a_function_that_stops_its_call_is_asked_to_stop_and_not_tried_again)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    int ran = 0;
+    try {
+        proxy.execute([&ran](const Attempt &attempt) {
+            ++ran;
+            CHECK(!attempt.cancelled());
+            CHECK(attempt.call().cancel());
+            CHECK(attempt.cancelled());
+            throw Unreachable("stopped");
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+    CHECK_INT(ran, 1);
+    CHECK_INT(proxy.execute([](const Attempt &attempt) { return attempt.call().cancel() ? 5 : 0; }), 5);
+}
+
 TEST(the_functions_own_cancelled_comes_back_the_same_object)
 {
     struct Stopped : ambassador::Cancelled {
