@@ -244,6 +244,13 @@ TEST(a_child_has_threads_though_functions_of_its_parents_took_all_of_them)
     amb_proxy_free(proxy);
 }
 
+static void given_up(const amb_result *result, void *user_data)
+{
+    struct hung *hung = user_data;
+    CHECK_INT(result->status, AMB_ERR_TIMEOUT);
+    event_happened(&hung->done);
+}
+
 static void end_with_a_hung_function(void (*end)(int))
 {
     const double began = now_ms();
@@ -254,8 +261,11 @@ static void end_with_a_hung_function(void (*end)(int))
         options.max_retries = 1;
         amb_proxy *proxy = proxy_of(options);
         static struct hung hung = {EVENT_NONE, EVENT_NONE, EVENT_NONE};
-        CHECK_INT(amb_proxy_spawn(proxy, hang, &hung, NULL, NULL, NULL), AMB_OK);
-        event_wait(&hung.started, 1);
+        /* Until one begins within its bound, and is given up. */
+        for (int spawned = 1; hung.started.count == 0; spawned++) {
+            CHECK_INT(amb_proxy_spawn(proxy, hang, &hung, NULL, given_up, NULL), AMB_OK);
+            event_wait(&hung.done, spawned);
+        }
         end(0);
     }
     CHECK_INT(child_status(pid), 0);
