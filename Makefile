@@ -190,7 +190,7 @@ bench: build build/made/venv-bench build/made/node-peers ## a call that succeeds
 
 docs: ## the Rust documentation, and the C one where doxygen is
 	@RUSTDOCFLAGS="-D warnings" cargo doc --release $(CARGO_FLAGS) --no-deps -p ambassador-core
-	@if command -v doxygen >/dev/null; then doxygen bindings-c/Doxyfile; else echo "doxygen is not here: the C documentation is left out"; fi
+	@if command -v doxygen >/dev/null; then mkdir -p build/docs && doxygen bindings-c/Doxyfile; else echo "doxygen is not here: the C documentation is left out"; fi
 
 generate: ## the files made from core/errors.toml and from the C crate
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test generated

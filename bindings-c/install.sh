@@ -6,6 +6,10 @@ prefix=${1:?usage: install.sh PREFIX [LIBRARIES]}
 root=$(cd "$(dirname "$0")/.." && pwd)
 built=${2:-$root/target/release}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -1)
+# As bindings-c/build.rs says: before 1.0 a minor version is an ABI of its own.
+major=${version%%.*} rest=${version#*.}
+minor=$major.${rest%%.*}
+[ "$major" = 0 ] && abi=$minor || abi=$major
 [ -f "$built/libambassador.so" ] || { echo "install.sh: no libambassador.so in $built; build it: cargo build --release -p ambassador-c" >&2; exit 1; }
 
 mkdir -p "$prefix/include" "$prefix/lib/pkgconfig" "$prefix/lib/cmake/ambassador"
@@ -13,11 +17,11 @@ cp "$root/include/ambassador.h" "$root/include/ambassador.hpp" "$root/include/am
 # A running program may have the old file mapped: replaced, not overwritten.
 cp "$built/libambassador.so" "$prefix/lib/libambassador.so.$version.new"
 mv -f "$prefix/lib/libambassador.so.$version.new" "$prefix/lib/libambassador.so.$version"
-ln -sf "libambassador.so.$version" "$prefix/lib/libambassador.so.0"
-ln -sf libambassador.so.0 "$prefix/lib/libambassador.so"
+ln -sf "libambassador.so.$version" "$prefix/lib/libambassador.so.$abi"
+ln -sf "libambassador.so.$abi" "$prefix/lib/libambassador.so"
 cp "$built/libambassador.a" "$prefix/lib/"
-fill() { sed -e "s/@VERSION@/$version/" -e "s/@MINOR@/${version%.*}/" "$root/bindings-c/package/$1"; }
-fill ambassador.pc.in > "$prefix/lib/pkgconfig/ambassador.pc"
-fill ambassador-config-version.cmake.in > "$prefix/lib/cmake/ambassador/ambassador-config-version.cmake"
-cp "$root/bindings-c/package/ambassador-config.cmake" "$prefix/lib/cmake/ambassador/"
+fill() { sed -e "s/@VERSION@/$version/" -e "s/@MINOR@/$minor/" -e "s/@ABI@/$abi/" "$root/bindings-c/package/$1.in" >"$2/$1"; }
+fill ambassador.pc "$prefix/lib/pkgconfig"
+fill ambassador-config-version.cmake "$prefix/lib/cmake/ambassador"
+fill ambassador-config.cmake "$prefix/lib/cmake/ambassador"
 echo "ambassador $version installed in $prefix"

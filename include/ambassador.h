@@ -131,8 +131,8 @@ typedef struct amb_result {
      */
     int32_t status;
     /**
-     * The function's own status of the last attempt that returned one; with `AMB_ERR_…` in `status` it is the cause. 0
-     * when there was none.
+     * The function's own status of the last attempt that returned one in time; with `AMB_ERR_…` in `status` it is the
+     * cause. 0 when there was none.
      */
     int32_t last_status;
     /**
@@ -144,7 +144,7 @@ typedef struct amb_result {
      */
     double elapsed_ms;
     /**
-     * What went wrong; empty after a success. Cut at the end of a character when too long.
+     * What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
      */
     char message[AMB_MESSAGE_SIZE];
 } amb_result;
@@ -305,6 +305,9 @@ struct amb_call *amb_attempt_call(const struct amb_attempt *attempt);
  * which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
  * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns.
  *
+ * A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
+ * with #AMB_ERR_FORKED, whatever it returns.
+ *
  * @param proxy     the proxy
  * @param function  makes one attempt; it may call the same proxy again
  * @param user_data passed to the function
@@ -318,7 +321,8 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
 
 /**
  * Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
- * for one that runs on its caller's thread. Unless the function still succeeds, the call ends with #AMB_CANCELLED.
+ * for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
+ * bound, the call ends with #AMB_CANCELLED.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
  */
@@ -402,6 +406,9 @@ const char *amb_last_error_allowed(void);
  * When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
  * `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
  * remains the caller's.
+ *
+ * When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
+ * all that the child has.
  *
  * @param proxy     the proxy
  * @param function  makes one attempt

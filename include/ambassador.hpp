@@ -73,23 +73,42 @@ struct Options {
 /** Thrown by a function: ends the call at once, untried again. Thrown by a call: that, or the call was cancelled. */
 class Cancelled : public std::exception {
 public:
+    /** `the call was cancelled` */
     const char *what() const noexcept override { return "the call was cancelled"; }
 };
 
 /** A base for exceptions of your own that know when to come again, as a server says by `Retry-After`. */
 class RetryAfter {
 public:
+    /** To come again after that wait, or later. */
     explicit RetryAfter(Duration wait) : wait_(wait) {}
     virtual ~RetryAfter() = default;
+    /** The wait that is asked for. */
     Duration retry_after() const noexcept { return wait_; }
 
 private:
     Duration wait_;
 };
 
+/** A call in flight, for others to stop it. Copied freely; may be used from any thread, also after the call's end. */
+class CallHandle {
+public:
+    /** No call's. */
+    CallHandle() = default;
+    /** The call of that handle of C's. */
+    explicit CallHandle(amb_call *call) noexcept : call_(call) {}
+
+    /** Stops the call, as amb_call_cancel() does; false when it has ended already. */
+    bool cancel() const noexcept { return amb_call_cancel(call_) == AMB_OK; }
+
+private:
+    amb_call *call_ = nullptr;
+};
+
 /** One attempt, as a function sees it; valid while the function runs. */
 class Attempt {
 public:
+    /** The attempt that a function of C was given. */
     explicit Attempt(const amb_attempt *attempt) noexcept : attempt_(attempt) {}
 
     /** 1, 2, 3 … */
@@ -122,6 +141,8 @@ public:
     }
     /** Asks for at least that wait before the next attempt. */
     void set_retry_after(Duration wait) const noexcept { amb_attempt_set_retry_after_ms(attempt_, wait.count()); }
+    /** The call that it belongs to, for another thread to stop it. */
+    CallHandle call() const noexcept { return CallHandle(amb_attempt_call(attempt_)); }
 
 private:
     const amb_attempt *attempt_;
@@ -163,12 +184,49 @@ struct Place {
 
 using Classifier = std::function<Outcome(const std::exception_ptr &)>;
 
-/** The status of a failure that may not be tried again. */
-constexpr std::int32_t failed_for_good = 2;
+/**
+ * What the attempts of a call threw. Which of it came in time only the library knows (T3), and it answers with statuses: so
+ * the status of an exception has the number of its attempt in it, and whether it may not be tried again.
+ */
+class Thrown {
+public:
+    static std::int32_t status(const amb_attempt *attempt, Outcome outcome) noexcept
+    {
+        return static_cast<std::int32_t>(amb_attempt_number(attempt) * 2 + (outcome == Outcome::Fail ? 1 : 0));
+    }
+
+    static std::int32_t outcome(std::int32_t status) noexcept
+    {
+        return status == AMB_OK ? AMB_OUTCOME_OK : status % 2 == 0 ? AMB_OUTCOME_RETRY : AMB_OUTCOME_FAIL;
+    }
+
+    void keep(std::uint32_t number, std::exception_ptr error) noexcept
+    {
+        if (errors_.size() < number)
+            errors_.resize(number);
+        errors_[number - 1] = std::move(error);
+    }
+
+    /** What the attempt of that number threw; null when it threw nothing. */
+    std::exception_ptr by(std::uint32_t number) const noexcept
+    {
+        return number >= 1 && number <= errors_.size() ? errors_[number - 1] : nullptr;
+    }
+
+    /** The exception of that status; null when it is one of the library's own. */
+    std::exception_ptr of(std::int32_t status) const noexcept
+    {
+        return status > AMB_OK ? by(static_cast<std::uint32_t>(status / 2)) : nullptr;
+    }
+
+private:
+    std::vector<std::exception_ptr> errors_{};
+};
 
 /** To be called in a catch block: what the present exception means. May replace `error`, if the classifier throws. */
 inline std::int32_t failure(const amb_attempt *attempt, const Classifier &classify, std::exception_ptr &error) noexcept
 {
+    constexpr const char *no_std_exception = "an exception that is no std::exception";
     error = std::current_exception();
     try {
         throw;
@@ -179,36 +237,38 @@ inline std::int32_t failure(const amb_attempt *attempt, const Classifier &classi
         if (const auto *hint = dynamic_cast<const RetryAfter *>(&thrown))
             amb_attempt_set_retry_after_ms(attempt, hint->retry_after().count());
     } catch (const RetryAfter &hint) {
+        amb_attempt_set_error(attempt, no_std_exception);
         amb_attempt_set_retry_after_ms(attempt, hint.retry_after().count());
     } catch (...) {
-        amb_attempt_set_error(attempt, "an exception that is no std::exception");
+        amb_attempt_set_error(attempt, no_std_exception);
     }
     try {
-        return classify ? static_cast<std::int32_t>(classify(error)) : AMB_OUTCOME_RETRY;
+        return Thrown::status(attempt, classify ? classify(error) : Outcome::Retry);
     } catch (...) {
         error = std::current_exception();
-        return failed_for_good;
+        return Thrown::status(attempt, Outcome::Fail);
     }
 }
 
 /** The library's view of the statuses of failure(). */
 extern "C" inline std::int32_t ambassador_hpp_classify(std::int32_t status, void *)
 {
-    return status == failed_for_good ? AMB_OUTCOME_FAIL : status == AMB_OK ? AMB_OUTCOME_OK : AMB_OUTCOME_RETRY;
+    return Thrown::outcome(status);
 }
 
 /** What a call that brought no value ends with. */
-[[noreturn]] inline void raise(const amb_result &result, const std::string &target, const std::exception_ptr &error)
+[[noreturn]] inline void raise(const amb_result &result, const std::string &target, const Thrown &thrown)
 {
-    const bool own = result.status > 0 || (result.status == AMB_CANCELLED && result.last_status == AMB_CANCELLED);
-    if (own && error)
-        std::rethrow_exception(error);
+    const bool by_function = result.status == AMB_CANCELLED && result.last_status == AMB_CANCELLED;
+    if (const auto own = by_function ? thrown.by(result.attempts) : thrown.of(result.status))
+        std::rethrow_exception(own);
     if (result.status == AMB_CANCELLED)
         throw Cancelled();
-    raise({result.message, static_cast<amb_status>(result.status), target, result.attempts, Duration(result.elapsed_ms), error});
+    raise({result.message, static_cast<amb_status>(result.status), target, result.attempts, Duration(result.elapsed_ms),
+           thrown.of(result.last_status)});
 }
 
-/** A spawned call: its function, and the value of its newest attempt. */
+/** A spawned call: its function, the value of its newest attempt, and what all of them threw. */
 template <class F, class R>
 struct Task {
     F function;
@@ -218,7 +278,7 @@ struct Task {
     std::mutex mutex{};
     std::uint32_t newest = 0;
     Place<R> place{};
-    std::exception_ptr error{};
+    Thrown thrown{};
 
     static std::int32_t run(const amb_attempt *attempt, void *data) noexcept
     {
@@ -233,11 +293,12 @@ struct Task {
         }
         // An abandoned attempt may end after a later one: its result is nobody's.
         const std::lock_guard<std::mutex> lock(task.mutex);
-        if (amb_attempt_number(attempt) < task.newest)
+        const std::uint32_t number = amb_attempt_number(attempt);
+        if (number < task.newest)
             return status;
-        task.newest = amb_attempt_number(attempt);
+        task.newest = number;
         if (error)
-            task.error = error;
+            task.thrown.keep(number, std::move(error));
         else
             task.place = std::move(place);
         return status;
@@ -249,7 +310,7 @@ struct Task {
         std::unique_lock<std::mutex> lock(task.mutex);
         try {
             if (result->status != AMB_OK)
-                raise(*result, task.target, task.error);
+                raise(*result, task.target, task.thrown);
             if constexpr (std::is_void_v<R>)
                 task.promise.set_value();
             else
@@ -268,18 +329,19 @@ struct Task {
 template <class R>
 class PendingCall {
 public:
-    PendingCall(std::future<R> future, amb_call *call) : future_(std::move(future)), call_(call) {}
+    /** As AmbassadorProxy::spawn() makes it. */
+    PendingCall(std::future<R> future, CallHandle call) : future_(std::move(future)), call_(call) {}
 
     /** Waits for the call's end: its value, or its exception. Once. */
     R get() { return future_.get(); }
     /** Waits for at most that long; whether the call has ended. */
     bool wait_for(Duration timeout) const { return future_.wait_for(timeout) == std::future_status::ready; }
     /** Stops the call; false when it has ended already. */
-    bool cancel() const noexcept { return amb_call_cancel(call_) == AMB_OK; }
+    bool cancel() const noexcept { return call_.cancel(); }
 
 private:
     std::future<R> future_;
-    amb_call *call_;
+    CallHandle call_;
 };
 
 /** The ambassador for one target. Movable; may be used from any thread. */
@@ -318,7 +380,9 @@ public:
     }
 
     ~AmbassadorProxy() { amb_proxy_free(proxy_); }
+    /** Takes the other's place; calls of the other are then an AmbassadorError. */
     AmbassadorProxy(AmbassadorProxy &&other) noexcept { swap(other); }
+    /** As the constructor that moves. */
     AmbassadorProxy &operator=(AmbassadorProxy &&other) noexcept
     {
         AmbassadorProxy moved(std::move(other));
@@ -351,7 +415,7 @@ public:
             F &function;
             const detail::Classifier &classify;
             detail::Place<R> place;
-            std::exception_ptr error;
+            detail::Thrown thrown;
         } frame{function, classify_, {}, {}};
         const auto run = [](const amb_attempt *attempt, void *data) noexcept -> std::int32_t {
             auto &frame = *static_cast<Frame *>(data);
@@ -359,12 +423,15 @@ public:
                 frame.place.fill([&]() -> R { return std::invoke(frame.function, Attempt(attempt)); });
                 return AMB_OK;
             } catch (...) {
-                return detail::failure(attempt, frame.classify, frame.error);
+                std::exception_ptr error;
+                const std::int32_t status = detail::failure(attempt, frame.classify, error);
+                frame.thrown.keep(amb_attempt_number(attempt), std::move(error));
+                return status;
             }
         };
         amb_result result;
         if (amb_proxy_call(proxy_, run, &frame, &result) != AMB_OK)
-            detail::raise(result, target_, frame.error);
+            detail::raise(result, target_, frame.thrown);
         return frame.place.take();
     }
 
@@ -384,7 +451,7 @@ public:
         if (status != AMB_OK)
             detail::raise({amb_last_error(), status, target_});
         task.release(); // `destroy` has it now.
-        return {std::move(future), call};
+        return {std::move(future), CallHandle(call)};
     }
 
     /** The health of the target as JSON. */

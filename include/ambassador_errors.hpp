@@ -18,17 +18,18 @@ namespace ambassador {
 
 /** What every error of the ambassador's knows. */
 struct ErrorFacts {
-    std::string message;
-    amb_status status = AMB_ERR_INTERNAL;
-    std::string target{};
-    std::uint32_t attempts = 0;
-    std::chrono::duration<double, std::milli> elapsed{0};
-    std::exception_ptr cause{};
+    std::string message;                                  ///< what happened, to which target, and what to do
+    amb_status status = AMB_ERR_INTERNAL;                 ///< which error it is
+    std::string target{};                                 ///< what was called
+    std::uint32_t attempts = 0;                           ///< how many attempts were made
+    std::chrono::duration<double, std::milli> elapsed{0}; ///< how long the call took
+    std::exception_ptr cause{};                           ///< the function's own last exception, if there was one
 };
 
 /** An error of the ambassador's own, rather than of the function that it called. */
 class AmbassadorError : public std::runtime_error {
 public:
+    /** The error of these facts. */
     explicit AmbassadorError(ErrorFacts facts) : std::runtime_error(facts.message), facts_(std::move(facts)) {}
 
     /** The status that the C functions return for it. */
@@ -39,7 +40,7 @@ public:
     std::uint32_t attempts() const noexcept { return facts_.attempts; }
     /** How long the call took. */
     std::chrono::duration<double, std::milli> elapsed() const noexcept { return facts_.elapsed; }
-    /** The function's own last exception; null when there was none. */
+    /** The function's own last exception that came in time; null when there was none. */
     std::exception_ptr cause() const noexcept { return facts_.cause; }
 
 private:
@@ -49,18 +50,23 @@ private:
 /** TIMEOUT: an attempt outran `timeout` and no attempt is left; find out why the target is slow, or raise `timeout`. */
 class CallTimeoutError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
 /** CONFIG: a setting is wrong; raised at construction, never by a call; correct the setting that the message names. */
 class ConfigError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     explicit ConfigError(ErrorFacts facts, std::string field, std::string value, std::string allowed)
         : AmbassadorError(std::move(facts)), field_(std::move(field)), value_(std::move(value)), allowed_(std::move(allowed))
     {}
 
+    /** The setting that was wrong, as C spells it: `timeout_ms`. */
     const std::string &field() const noexcept { return field_; }
+    /** The value that it had, as text. */
     const std::string &value() const noexcept { return value_; }
+    /** What is allowed for it. */
     const std::string &allowed() const noexcept { return allowed_; }
 
 private:
@@ -72,18 +78,21 @@ private:
 /** SHUTDOWN: the call came after `shutdown`; make no calls after `shutdown`. */
 class ShutdownError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
 /** FORKED: a call in flight was used in a forked child; it belongs to the parent; start the call in the process that needs its result. */
 class ForkedError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
 /** INTERNAL: a fault of the ambassador itself; report it with this message. */
 class InternalError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
@@ -108,6 +117,7 @@ public:
 /** DEADLINE: the whole call outran `deadline`; find out why the target is slow, or raise `deadline`. */
 class DeadlineExceededError : public CallTimeoutError {
 public:
+    /** The error of these facts. */
     using CallTimeoutError::CallTimeoutError;
 };
 

@@ -1,6 +1,6 @@
 //! One attempt, as a callback sees it.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::sync::Arc;
@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use ambassador_core::Attempt;
 
-use crate::cancel::{Cancel, amb_call};
-use crate::proxy::Entry;
+use crate::flight::{Flight, amb_call};
+use crate::result::Returned;
 use crate::{c_text, raise};
 
 /// One attempt of a call. Valid while the callback runs, in its thread.
 pub struct amb_attempt {
     attempt: Attempt,
-    entry: Arc<Entry>,
-    cancel: Arc<Cancel>,
+    flight: Arc<Flight>,
     abandoned: Option<Arc<AtomicBool>>,
     headers: OnceCell<Vec<(CString, CString)>>,
     error: RefCell<Option<String>>,
@@ -25,18 +24,13 @@ pub struct amb_attempt {
 
 impl amb_attempt {
     /// `abandoned` turns true when nobody waits for this attempt any more.
-    pub(crate) fn new(
-        attempt: Attempt,
-        entry: Arc<Entry>,
-        cancel: Arc<Cancel>,
-        abandoned: Option<Arc<AtomicBool>>,
-    ) -> amb_attempt {
-        amb_attempt { attempt, entry, cancel, abandoned, headers: OnceCell::new(), error: RefCell::default() }
+    pub(crate) fn new(attempt: Attempt, flight: Arc<Flight>, abandoned: Option<Arc<AtomicBool>>) -> amb_attempt {
+        amb_attempt { attempt, flight, abandoned, headers: OnceCell::new(), error: RefCell::default() }
     }
 
-    /// What the callback said of its failure.
-    pub(crate) fn take_error(&self) -> Option<String> {
-        self.error.take()
+    /// The callback has returned that.
+    pub(crate) fn returned(self, status: i32) -> Returned {
+        Returned { attempt: self.attempt, status, text: self.error.take(), ok: Cell::new(status == 0) }
     }
 
     fn headers(&self) -> &[(CString, CString)] {
@@ -70,7 +64,7 @@ pub unsafe extern "C" fn amb_attempt_number(attempt: *const amb_attempt) -> u32 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn amb_attempt_endpoint(attempt: *const amb_attempt) -> *const c_char {
     // SAFETY: by the contract.
-    raise::shield(c"".as_ptr(), || unsafe { of(attempt) }.map_or(c"".as_ptr(), |a| a.entry.target.as_ptr()))
+    raise::shield(c"".as_ptr(), || unsafe { of(attempt) }.map_or(c"".as_ptr(), |a| a.flight.entry.target.as_ptr()))
 }
 
 /// How many milliseconds are left until the attempt's bound, at least 0; #AMB_NONE when it has none; 0 when `attempt` is
@@ -98,7 +92,7 @@ pub unsafe extern "C" fn amb_attempt_cancelled(attempt: *const amb_attempt) -> b
         // SAFETY: by the contract.
         let Some(attempt) = (unsafe { of(attempt) }) else { return true };
         let abandoned = attempt.abandoned.as_ref().is_some_and(|flag| flag.load(SeqCst));
-        abandoned || attempt.cancel.is_cancelled() || attempt.attempt.cancelled()
+        abandoned || attempt.flight.is_cancelled() || attempt.attempt.cancelled()
     })
 }
 
@@ -189,5 +183,5 @@ pub unsafe extern "C" fn amb_attempt_set_error(attempt: *const amb_attempt, mess
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn amb_attempt_call(attempt: *const amb_attempt) -> *mut amb_call {
     // SAFETY: by the contract.
-    raise::shield(ptr::null_mut(), || unsafe { of(attempt) }.map_or(ptr::null_mut(), |a| a.cancel.handle()))
+    raise::shield(ptr::null_mut(), || unsafe { of(attempt) }.map_or(ptr::null_mut(), |a| a.flight.handle()))
 }

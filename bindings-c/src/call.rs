@@ -1,19 +1,18 @@
 //! `amb_proxy_call`: the function runs on its caller's thread, so its bound is cooperative (T2).
 
-use std::cell::Cell;
 use std::ffi::c_void;
+use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use ambassador_core::runtime;
 
 use crate::attempt::amb_attempt;
-use crate::cancel::Cancel;
-use crate::proxy::{Entry, amb_proxy, find};
-use crate::result::{Failure, amb_result};
-use crate::{log, raise};
+use crate::flight::Flight;
+use crate::proxy::{amb_proxy, find};
+use crate::raise;
+use crate::result::amb_result;
 
 /// The program's function: makes one attempt. Returns 0 for a success; a status above 0 of its own for a failure, which is
 /// tried again; #AMB_CANCELLED to end the call at once.
@@ -22,6 +21,9 @@ pub type amb_function = Option<unsafe extern "C" fn(attempt: *const amb_attempt,
 /// Calls the function until it succeeds, may not be tried again, or no attempt is left. Runs it on the calling thread,
 /// which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
 /// and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns.
+///
+/// A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
+/// with #AMB_ERR_FORKED, whatever it returns.
 ///
 /// @param proxy     the proxy
 /// @param function  makes one attempt; it may call the same proxy again
@@ -45,7 +47,7 @@ pub unsafe extern "C" fn amb_proxy_call(
             return Err(raise::argument("amb_proxy_call: function is null"));
         };
         // SAFETY: by this function's contract.
-        ended = Some(call(&entry, &|attempt| unsafe { function(attempt, user_data) }));
+        ended = Some(call(&Flight::new(entry), &|attempt| unsafe { function(attempt, user_data) }));
         Ok(())
     });
     let ended = ended.unwrap_or_else(|| raise::as_result(status));
@@ -56,36 +58,15 @@ pub unsafe extern "C" fn amb_proxy_call(
     ended.status
 }
 
-fn call(entry: &Arc<Entry>, function: &dyn Fn(*const amb_attempt) -> i32) -> amb_result {
-    let entered = Instant::now();
-    let cancel = Arc::new(Cancel::default());
-    let attempts = Cell::new(0);
-    let ended = {
-        let classified = entry.proxy.classify(|result| cancel.heed(outcome(entry, result))).on_retry(log::retry);
-        let running = classified.execute(|ctx| {
-            let number = ctx.attempt();
-            attempts.set(number);
-            let attempt = amb_attempt::new(ctx, Arc::clone(entry), Arc::clone(&cancel), None);
-            let status = function(&attempt);
-            std::future::ready(attempted(status, number, attempt.take_error()))
-        });
-        let mut call = pin!(cancel.or(running));
-        // A call that succeeds at once needs no runtime.
-        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ended) => ended,
-            Poll::Pending => runtime::block_on(call),
-        }
-    };
-    cancel.retire();
-    amb_result::of(ended, attempts.get(), entered.elapsed())
-}
-
-/// The core's view of a status; a success carries its attempt's number.
-pub(crate) fn attempted(status: i32, attempt: u32, text: Option<String>) -> Result<u32, Failure> {
-    if status == 0 { Ok(attempt) } else { Err(Failure { status, attempt, text }) }
-}
-
-/// See [`Entry::outcome`].
-pub(crate) fn outcome(entry: &Entry, result: &Result<u32, Failure>) -> ambassador_core::call::Outcome {
-    entry.outcome(result.as_ref().map_or_else(|failure| failure.status, |_| 0))
+fn call(flight: &Arc<Flight>, function: &dyn Fn(*const amb_attempt) -> i32) -> amb_result {
+    let mut call = pin!(flight.run(|ctx| {
+        let attempt = amb_attempt::new(ctx, Arc::clone(flight), None);
+        let status = function(&attempt);
+        ready(attempt.returned(status))
+    }));
+    // A call that succeeds at once needs no runtime.
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => runtime::block_on(call),
+    }
 }

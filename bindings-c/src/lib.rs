@@ -7,7 +7,7 @@
 
 mod attempt;
 mod call;
-mod cancel;
+mod flight;
 mod fork;
 mod log;
 mod options;

@@ -162,7 +162,8 @@ fn bound(ms: f64) -> Value {
 /// The text is null or ends with a zero.
 unsafe fn text(pointer: *const c_char) -> Value {
     if pointer.is_null() {
-        return Value::Null;
+        // Not `Value::Null`, which in C is a number: AMB_NONE.
+        return Value::Other("NULL".into());
     }
     // SAFETY: by this function's contract.
     let bytes = unsafe { CStr::from_ptr(pointer) };

@@ -1,9 +1,10 @@
 //! How a call ended, as C reads it.
 
+use std::cell::Cell;
 use std::ffi::c_char;
 use std::time::Duration;
 
-use ambassador_core::CallError;
+use ambassador_core::{Attempt, CallError};
 
 use crate::status::{self, amb_status};
 
@@ -16,26 +17,29 @@ pub const AMB_MESSAGE_SIZE: usize = 256;
 pub struct amb_result {
     /// What the call returned: #AMB_OK, the function's own status after the last attempt, #AMB_CANCELLED, or an `AMB_ERR_…`.
     pub status: i32,
-    /// The function's own status of the last attempt that returned one; with `AMB_ERR_…` in `status` it is the cause. 0
-    /// when there was none.
+    /// The function's own status of the last attempt that returned one in time; with `AMB_ERR_…` in `status` it is the
+    /// cause. 0 when there was none.
     pub last_status: i32,
     /// How many attempts were made.
     pub attempts: u32,
     /// How long the call took, waits included.
     pub elapsed_ms: f64,
-    /// What went wrong; empty after a success. Cut at the end of a character when too long.
+    /// What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
     pub message: [c_char; AMB_MESSAGE_SIZE],
 }
 
-/// An attempt's failure, as the core hands it on.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
+/// What an attempt brought. To the core's front door all of it is errors: a classifier may call any status a failure, which
+/// then has its own words in the line of the retry.
+pub(crate) struct Returned {
+    pub attempt: Attempt,
     pub status: i32,
-    pub attempt: u32,
+    /// What the function said of its failure.
     pub text: Option<String>,
+    /// Whether it is a success, unless a classifier says otherwise.
+    pub ok: Cell<bool>,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for Returned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.text {
             Some(text) => f.write_str(text),
@@ -44,35 +48,38 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What `execute` of the core ends with: the number of the attempt that succeeded, or a failure.
-pub(crate) type Ended = Result<u32, CallError<Failure>>;
-
 impl amb_result {
-    /// `None`: the call was cancelled.
-    pub fn of(ended: Option<Ended>, attempts: u32, elapsed: Duration) -> amb_result {
-        let (status, last_status, attempts, text) = match ended {
-            Some(Ok(attempt)) => (0, 0, attempt, String::new()),
-            Some(Err(CallError::Failed(failure))) => {
-                (failure.status, failure.status, failure.attempt, failure.to_string())
-            }
-            Some(Err(CallError::Ambassador(error, cause))) => {
-                let cause = cause.map_or(0, |failure| failure.status);
-                (status::of(error.code()) as i32, cause, error.attempts(), error.to_string())
-            }
-            None => (amb_status::AMB_CANCELLED as i32, 0, attempts, "the call was cancelled".into()),
-        };
-        amb_result { status, last_status, attempts, elapsed_ms: elapsed.as_secs_f64() * 1e3, message: fixed(&text) }
+    pub fn new(status: i32, last_status: i32, attempts: u32, elapsed: Duration, message: &str) -> amb_result {
+        let elapsed_ms = elapsed.as_secs_f64() * 1e3;
+        amb_result { status, last_status, attempts, elapsed_ms, message: fixed(message) }
     }
 
-    /// The ambassador failed before or around the call.
+    /// What the core's front door ended with.
+    pub fn of(ended: CallError<Returned>, elapsed: Duration) -> amb_result {
+        match ended {
+            CallError::Failed(last) => {
+                let message = if last.ok.get() { String::new() } else { last.to_string() };
+                amb_result::new(last.status, last.status, last.attempt.attempt(), elapsed, &message)
+            }
+            CallError::Ambassador(error, cause) => {
+                let (status, cause) = (status::of(error.code()), cause.map_or(0, |last| last.status));
+                amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string())
+            }
+        }
+    }
+
+    /// The call did not begin.
     pub fn refused(status: amb_status, message: &str) -> amb_result {
-        amb_result { status: status as i32, last_status: 0, attempts: 0, elapsed_ms: 0.0, message: fixed(message) }
+        amb_result::new(status as i32, 0, 0, Duration::ZERO, message)
     }
 }
 
 fn fixed(text: &str) -> [c_char; AMB_MESSAGE_SIZE] {
     let mut message = [0; AMB_MESSAGE_SIZE];
-    let end = (0..AMB_MESSAGE_SIZE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let mut end = text.len().min(AMB_MESSAGE_SIZE - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     let bytes = text.as_bytes()[..end].iter().filter(|byte| **byte != 0);
     for (place, byte) in message.iter_mut().zip(bytes) {
         *place = *byte as c_char;

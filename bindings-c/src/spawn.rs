@@ -2,23 +2,26 @@
 //! does (T2). One that outlives its bound is abandoned: counted, and its data kept until it really ends (O3).
 
 use std::ffi::c_void;
+use std::future::pending;
+use std::process;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use ambassador_core::{Attempt, Code, runtime};
+use arc_swap::ArcSwap;
 use once_cell::sync::Lazy;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::attempt::amb_attempt;
-use crate::call::{amb_function, attempted, outcome};
-use crate::cancel::{Cancel, amb_call};
-use crate::proxy::{Entry, amb_proxy, find};
-use crate::result::{Failure, amb_result};
+use crate::call::amb_function;
+use crate::flight::{Flight, amb_call};
+use crate::proxy::{amb_proxy, find};
+use crate::raise;
+use crate::result::{Returned, amb_result};
 use crate::status::amb_status;
-use crate::{log, raise};
 
 /// Releases `user_data`; called once, when nothing uses it any more.
 pub type amb_destroy = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -28,7 +31,11 @@ pub type amb_on_done = Option<unsafe extern "C" fn(result: *const amb_result, us
 
 /// How many functions run at once at most. Waiting for a place counts in the bound. Tokio's blocking threads are 512: the
 /// rest is for telling who waits.
-static PLACES: Lazy<Arc<Semaphore>> = Lazy::new(|| Arc::new(Semaphore::new(256)));
+static PLACES: Lazy<ArcSwap<Semaphore>> = Lazy::new(|| ArcSwap::from_pointee(all_places()));
+
+fn all_places() -> Semaphore {
+    Semaphore::new(256)
+}
 
 /// Calls that were spawned and whose `on_done` has not returned.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -58,14 +65,18 @@ impl Drop for UserData {
 struct Done {
     on_done: amb_on_done,
     data: Arc<UserData>,
-    result: amb_result,
+    flight: Arc<Flight>,
+    /// `None`: the runtime was ended under it (F4).
+    result: Option<amb_result>,
 }
 
 impl Drop for Done {
     fn drop(&mut self) {
         if let Some(on_done) = self.on_done {
+            let message = "the ambassador was shut down before the call ended";
+            let result = self.result.unwrap_or_else(|| self.flight.cut_short(amb_status::AMB_ERR_SHUTDOWN, message));
             // SAFETY: the program gave the two together; the result lives until this returns.
-            unsafe { on_done(&self.result, self.data.pointer) };
+            unsafe { on_done(&result, self.data.pointer) };
         }
         PENDING.fetch_sub(1, SeqCst);
     }
@@ -78,6 +89,9 @@ impl Drop for Done {
 /// When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
 /// `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
 /// remains the caller's.
+///
+/// When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
+/// all that the child has.
 ///
 /// @param proxy     the proxy
 /// @param function  makes one attempt
@@ -113,18 +127,16 @@ pub unsafe extern "C" fn amb_proxy_spawn(
             let message = entry.proxy.error_message(Code::Shutdown, None, now);
             return Err(raise::other(amb_status::AMB_ERR_SHUTDOWN, &message));
         }
-        let cancel = Arc::new(Cancel::default());
+        let flight = Flight::new(entry);
         if !call.is_null() {
             // SAFETY: as above.
-            unsafe { call.write(cancel.handle()) };
+            unsafe { call.write(flight.handle()) };
         }
         let handle = runtime::handle();
         PENDING.fetch_add(1, SeqCst);
         let data = Arc::new(UserData { pointer: user_data, destroy });
-        let shut_down =
-            amb_result::refused(amb_status::AMB_ERR_SHUTDOWN, "the ambassador was shut down before the call ended");
-        let done = Done { on_done, data: Arc::clone(&data), result: shut_down };
-        let mut begun = Box::pin(run(entry, function, data, done, cancel));
+        let done = Done { on_done, data: Arc::clone(&data), flight: Arc::clone(&flight), result: None };
+        let mut begun = Box::pin(run(flight, function, data, done));
         // It begins here and now, so that a shutdown which comes next finds it in flight.
         let _entered = handle.enter();
         if begun.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -134,68 +146,81 @@ pub unsafe extern "C" fn amb_proxy_spawn(
     })
 }
 
-async fn run(entry: Arc<Entry>, function: amb_function, data: Arc<UserData>, mut done: Done, cancel: Arc<Cancel>) {
-    let entered = Instant::now();
-    let attempts = AtomicU32::new(0);
-    let ended = {
-        let classified = entry.proxy.classify(|result| cancel.heed(outcome(&entry, result))).on_retry(log::retry);
-        let running = classified.execute(|ctx| {
-            attempts.store(ctx.attempt(), SeqCst);
-            let (entry, data, cancel) = (Arc::clone(&entry), Arc::clone(&data), Arc::clone(&cancel));
-            attempt(ctx, entry, function, data, cancel)
-        });
-        cancel.or(running).await
-    };
+async fn run(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, mut done: Done) {
+    let ended = flight.run(|ctx| attempt(ctx, Arc::clone(&flight), function, Arc::clone(&data))).await;
     drop(data);
-    cancel.retire();
-    done.result = amb_result::of(ended, attempts.load(SeqCst), entered.elapsed());
+    done.result = Some(ended);
     // The program's own code may take its time: not on a thread that drives timers.
     runtime::handle().spawn_blocking(move || drop(done));
 }
 
 /// The function on a thread of its own; dropped at the bound, this leaves it to itself.
-async fn attempt(
-    ctx: Attempt,
-    entry: Arc<Entry>,
-    function: amb_function,
-    data: Arc<UserData>,
-    cancel: Arc<Cancel>,
-) -> Result<u32, Failure> {
-    let number = ctx.attempt();
-    let gone =
-        |text: &str| Failure { status: amb_status::AMB_ERR_INTERNAL as i32, attempt: number, text: Some(text.into()) };
-    let Ok(place) = Arc::clone(&PLACES).acquire_owned().await else {
-        return Err(gone("no thread for the function"));
+async fn attempt(ctx: Attempt, flight: Arc<Flight>, function: amb_function, data: Arc<UserData>) -> Returned {
+    // The places are never closed.
+    let place = PLACES.load_full().acquire_owned().await.ok();
+    let watch = Watch { flight, shared: Arc::default() };
+    let work = Work {
+        part: Part { flight: Arc::clone(&watch.flight), shared: Arc::clone(&watch.shared), ran: false },
+        _place: place,
+        data,
     };
-    let watch = Watch { entry: Arc::clone(&entry), shared: Arc::default() };
-    let shared = Arc::clone(&watch.shared);
-    let job = runtime::handle().spawn_blocking(move || {
-        let _place = place;
-        let attempt = amb_attempt::new(ctx, Arc::clone(&entry), cancel, Some(Arc::clone(&shared.abandoned)));
-        let wanted = !shared.abandoned.load(SeqCst);
+    match runtime::handle().spawn_blocking(move || work.run(ctx, function)).await {
+        Ok(returned) => returned,
+        // The runtime was ended before the function began; whoever ended it drops this, and the call, too.
+        Err(_) => pending().await,
+    }
+}
+
+/// What a thread does for an attempt. Dropped in this order: `destroy` finds nothing of its call counted any more.
+struct Work {
+    part: Part,
+    _place: Option<OwnedSemaphorePermit>,
+    data: Arc<UserData>,
+}
+
+impl Work {
+    fn run(mut self, ctx: Attempt, function: amb_function) -> Returned {
+        let Part { flight, shared, ran } = &mut self.part;
+        let attempt = amb_attempt::new(ctx, Arc::clone(flight), Some(Arc::clone(&shared.abandoned)));
         let status = match function {
-            // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
-            Some(function) if wanted => unsafe { function(&attempt, data.pointer) },
+            Some(function) if !shared.abandoned.load(SeqCst) => {
+                *ran = true;
+                // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
+                unsafe { function(&attempt, self.data.pointer) }
+            }
             _ => 0,
         };
-        if shared.ended.swap(true, SeqCst) {
+        if flight.is_the_parents() {
+            // F3: what comes next on this thread is the parent's. It is all that the child has, so the child ends with it,
+            // as POSIX says of a process and its last thread.
+            process::exit(0);
+        }
+        attempt.returned(status)
+    }
+}
+
+/// The function's part in an attempt. It ends when the function does, or unrun, with the runtime.
+struct Part {
+    flight: Arc<Flight>,
+    shared: Arc<Shared>,
+    ran: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.shared.ended.swap(true, SeqCst) {
             // Given up meanwhile (O3), and if it ran, its result comes too late (T3).
-            entry.proxy.note_abandoned_ended();
-            if wanted {
-                entry.proxy.note_late();
+            self.flight.entry.proxy.note_abandoned_ended();
+            if self.ran {
+                self.flight.entry.proxy.note_late();
             }
         }
-        attempted(status, number, attempt.take_error())
-    });
-    match job.await {
-        Ok(result) => result,
-        Err(_) => Err(gone("the ambassador was shut down")),
     }
 }
 
 /// Notes it when the attempt is given up before its function ended.
 struct Watch {
-    entry: Arc<Entry>,
+    flight: Arc<Flight>,
     shared: Arc<Shared>,
 }
 
@@ -208,11 +233,14 @@ struct Shared {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        if self.shared.ended.load(SeqCst) {
+            return;
+        }
         // Noted before it is said, so that the function's end never finds it uncounted.
-        self.entry.proxy.note_abandoned();
+        self.flight.entry.proxy.note_abandoned();
         self.shared.abandoned.store(true, SeqCst);
         if self.shared.ended.swap(true, SeqCst) {
-            self.entry.proxy.note_abandoned_ended();
+            self.flight.entry.proxy.note_abandoned_ended();
         }
     }
 }
@@ -242,7 +270,10 @@ pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
     })
 }
 
-/// In a forked child: what was pending is the parent's.
+/// In a forked child: what was pending is the parent's, and so are the threads that have the places.
 pub(crate) fn forked() {
     PENDING.store(0, SeqCst);
+    if let Some(places) = Lazy::get(&PLACES) {
+        places.store(Arc::new(all_places()));
+    }
 }

@@ -327,6 +327,7 @@ TEST(a_wait_ends_at_once_when_the_call_is_cancelled_from_another_thread)
     CHECK_INT(amb_proxy_call(proxy, start_and_fail, &stopped, &result), AMB_CANCELLED);
     CHECK(now_ms() - began < 10000);
     CHECK_INT(result.attempts, 1);
+    CHECK_INT(result.last_status, 1);
     pthread_join(thread, NULL);
     CHECK_INT(amb_call_cancel(stopped.call), AMB_ERR_ARGUMENT);
     amb_proxy_free(proxy);
@@ -351,9 +352,105 @@ TEST(a_cancelled_call_is_not_tried_again_though_there_is_no_wait_to_cut_short)
         CHECK_INT(amb_proxy_call(proxy, cancel_and_fail, &ran, &result), AMB_CANCELLED);
         CHECK_INT(ran, 1);
         CHECK_INT(result.attempts, 1);
+        CHECK_INT(result.last_status, 7);
         CHECK_INT(health_number(proxy, "\"rejected\":0,\"cancelled\":"), 1);
         amb_proxy_free(proxy);
     }
+}
+
+struct overrun {
+    int32_t status;
+    int ran;
+};
+
+static int32_t cancel_and_overrun(const amb_attempt *attempt, void *user_data)
+{
+    struct overrun *overrun = user_data;
+    overrun->ran++;
+    CHECK_INT(amb_call_cancel(amb_attempt_call(attempt)), AMB_OK);
+    while (amb_attempt_remaining_ms(attempt) > 0) {
+    }
+    return overrun->status;
+}
+
+TEST(a_cancelled_call_is_not_tried_again_though_its_function_outran_its_bound)
+{
+    for (int attempts = 1; attempts <= 3; attempts++)
+        for (int32_t status = 0; status < 2; status++) {
+            amb_options options = short_options(0);
+            options.timeout_ms = 20;
+            options.max_retries = attempts;
+            options.name = "cancelled and late";
+            amb_proxy *proxy = proxy_of(options);
+            struct overrun overrun = {.status = status};
+            amb_result result;
+            CHECK_INT(amb_proxy_call(proxy, cancel_and_overrun, &overrun, &result), AMB_CANCELLED);
+            CHECK_INT(overrun.ran, 1);
+            CHECK_INT(result.attempts, 1);
+            /* What it returned came too late. */
+            CHECK_INT(result.last_status, 0);
+            CHECK_INT(health_number(proxy, "\"late_results\":"), 1);
+            CHECK_INT(health_number(proxy, "\"rejected\":0,\"cancelled\":"), 1);
+            CHECK_INT(health_number(proxy, "\"retries\":"), 0);
+            amb_proxy_free(proxy);
+        }
+}
+
+struct at_the_bound {
+    uint32_t state;
+    int ran;
+};
+
+static int32_t cancel_around_the_bound(const amb_attempt *attempt, void *user_data)
+{
+    struct at_the_bound *at = user_data;
+    at->ran++;
+    CHECK_INT(amb_call_cancel(amb_attempt_call(attempt)), AMB_OK);
+    return around_the_bound(attempt, &at->state);
+}
+
+TEST(twenty_thousand_cancelled_calls_that_end_at_their_bound_are_each_run_once)
+{
+    amb_options options = short_options(0);
+    options.timeout_ms = 0.1;
+    amb_proxy *proxy = proxy_of(options);
+    struct at_the_bound at = {.state = 1};
+    long values = 0, cancelled = 0;
+    for (int call = 1; call <= 20000; call++) {
+        const int32_t status = amb_proxy_call(proxy, cancel_around_the_bound, &at, NULL);
+        CHECK(status == AMB_OK || status == AMB_CANCELLED);
+        status == AMB_OK ? values++ : cancelled++;
+        CHECK_INT(at.ran, call);
+    }
+    printf("%ld values, %ld cancelled\n", values, cancelled);
+    CHECK(values > 0 && cancelled > 0);
+    CHECK_INT(health_number(proxy, "\"calls\":{\"ok\":"), values);
+    CHECK_INT(health_number(proxy, "\"late_results\":"), cancelled);
+    amb_proxy_free(proxy);
+}
+
+static int32_t give_handle_and_fail(const amb_attempt *attempt, void *user_data)
+{
+    *(amb_call **)user_data = amb_attempt_call(attempt);
+    return 7;
+}
+
+static void cancel_at_the_line(const char *line, void *log_data)
+{
+    CHECK(strstr(line, "Retry 1") != NULL);
+    CHECK_INT(amb_call_cancel(*(amb_call **)log_data), AMB_OK);
+}
+
+TEST(a_call_that_is_cancelled_between_two_attempts_begins_no_other)
+{
+    amb_proxy *proxy = proxy_of(short_options(0));
+    amb_call *call = NULL;
+    amb_set_log(cancel_at_the_line, &call);
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, give_handle_and_fail, &call, &result), AMB_CANCELLED);
+    CHECK_INT(result.attempts, 1);
+    CHECK_INT(result.last_status, 7);
+    amb_proxy_free(proxy);
 }
 
 static int32_t cancel_and_succeed(const amb_attempt *attempt, void *user_data)
@@ -396,14 +493,57 @@ TEST(a_classifier_tells_failures_apart)
     struct script refused = {.statuses = {50, 40}};
     CHECK_INT(amb_proxy_call(proxy, play, &refused, NULL), 40);
     CHECK_INT(refused.ran, 2);
-    struct script fine = {.statuses = {20}};
-    CHECK_INT(amb_proxy_call(proxy, play, &fine, NULL), 20);
+    struct script fine = {.statuses = {20}, .error = "nothing went wrong"};
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, play, &fine, &result), 20);
     CHECK_INT(fine.ran, 1);
+    CHECK_INT(result.last_status, 20);
+    CHECK_TEXT(result.message, "");
     struct script odd = {.statuses = {99, 99, 0}};
     CHECK_INT(amb_proxy_call(proxy, play, &odd, NULL), AMB_OK);
     CHECK_INT(odd.ran, 3);
     CHECK_INT(asked, 6);
     amb_proxy_free(proxy);
+}
+
+static int32_t zero_is_none(int32_t status, void *classify_data)
+{
+    (void)classify_data;
+    return status == 0 ? AMB_OUTCOME_RETRY : AMB_OUTCOME_OK;
+}
+
+TEST(a_zero_that_the_classifier_calls_a_failure_is_told_as_one)
+{
+    amb_options options = short_options(1);
+    options.classify = zero_is_none;
+    amb_proxy *proxy = proxy_of(options);
+    struct lines lines = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    amb_set_log(keep_line, &lines);
+    struct script script = {.statuses = {0}};
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, play, &script, &result), 0);
+    CHECK_INT(script.ran, 3);
+    CHECK_TEXT(result.message, "status 0");
+    CHECK_TEXT(lines.text[0], "[Ambassador] Retry 1 after 1ms: status 0");
+    amb_proxy_free(proxy);
+}
+
+TEST(a_message_that_is_too_long_ends_with_a_whole_character)
+{
+    char error[300];
+    for (size_t shift = 0; shift < 2; shift++) {
+        /* Of two bytes each, after none or one. */
+        memset(error, 'x', shift);
+        for (size_t at = shift; at + 2 < sizeof error; at += 2)
+            memcpy(error + at, "\xc3\xa4", 3);
+        amb_proxy *proxy = proxy_of(short_options(0));
+        struct script script = {.statuses = {7, 7, 7}, .error = error};
+        amb_result result;
+        CHECK_INT(amb_proxy_call(proxy, play, &script, &result), 7);
+        CHECK_INT(strlen(result.message), shift == 0 ? AMB_MESSAGE_SIZE - 2 : AMB_MESSAGE_SIZE - 1);
+        CHECK_INT(strncmp(result.message, error, strlen(result.message)), 0);
+        amb_proxy_free(proxy);
+    }
 }
 
 struct nested {

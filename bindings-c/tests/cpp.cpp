@@ -5,6 +5,9 @@
 #include <atomic>
 #include <thread>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 CHECK_MAIN
 
 using namespace std::chrono_literals;
@@ -222,17 +225,23 @@ TEST(a_wrong_setting_is_named)
     }
 }
 
+// Computes until the attempt's bound has passed.
+static void outrun(const Attempt &attempt)
+{
+    while (!attempt.cancelled()) {
+    }
+}
+
 TEST(a_timeout_tells_what_was_called_and_what_was_the_cause)
 {
     Options options = quick();
-    options.timeout = 20ms;
+    options.timeout = 100ms;
     const AmbassadorProxy proxy{"payment-api.example.com", options};
     try {
         proxy.execute([](const Attempt &attempt) {
             if (attempt.number() == 1)
                 throw Unreachable("first");
-            while (!attempt.cancelled()) {
-            }
+            outrun(attempt);
         });
         CHECK(!"it throws");
     } catch (const ambassador::DeadlineExceededError &) {
@@ -240,13 +249,108 @@ TEST(a_timeout_tells_what_was_called_and_what_was_the_cause)
     } catch (const ambassador::CallTimeoutError &error) {
         CHECK_TEXT(error.target().c_str(), "payment-api.example.com");
         CHECK_INT(error.attempts(), 3);
-        CHECK(error.elapsed() >= 43ms);
+        CHECK(error.elapsed() >= 203ms);
+        CHECK(error.cause() != nullptr);
         try {
             std::rethrow_exception(error.cause());
         } catch (const Unreachable &cause) {
             CHECK_TEXT(cause.what(), "first");
         }
     }
+}
+
+TEST(an_exception_that_came_too_late_is_no_cause)
+{
+    Options options = quick();
+    options.timeout = 30ms;
+    options.max_retries = 2;
+    options.backoff = Backoff::none();
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    const auto late = [](const Attempt &attempt) {
+        outrun(attempt);
+        throw Unreachable("late");
+    };
+    try {
+        proxy.execute(late);
+        CHECK(!"it throws");
+    } catch (const ambassador::CallTimeoutError &error) {
+        CHECK(error.cause() == nullptr);
+    }
+    // The first attempt's comes while the second runs.
+    try {
+        proxy.spawn([](const Attempt &attempt) {
+            outrun(attempt);
+            if (attempt.number() == 1)
+                throw Unreachable("late");
+            std::this_thread::sleep_for(30ms);
+        }).get();
+        CHECK(!"it throws");
+    } catch (const ambassador::CallTimeoutError &error) {
+        CHECK_INT(error.attempts(), 2);
+        CHECK(error.cause() == nullptr);
+    }
+}
+
+TEST(the_cause_is_the_last_exception_that_came_in_time)
+{
+    Options options = quick();
+    options.timeout = 100ms;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    const auto one_in_time = [](const Attempt &attempt) {
+        if (attempt.number() != 1)
+            outrun(attempt);
+        throw Unreachable(std::to_string(attempt.number()));
+    };
+    for (bool spawned : {false, true})
+        try {
+            spawned ? proxy.spawn(one_in_time).get() : proxy.execute(one_in_time);
+            CHECK(!"it throws");
+        } catch (const ambassador::CallTimeoutError &error) {
+            CHECK(error.cause() != nullptr);
+            try {
+                std::rethrow_exception(error.cause());
+            } catch (const Unreachable &cause) {
+                CHECK_TEXT(cause.what(), "1");
+            }
+        }
+}
+
+TEST(what_is_thrown_at_the_bound_is_the_calls_exception_or_no_cause)
+{
+    Options options = quick();
+    options.timeout = 100us;
+    options.max_retries = 1;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    int own = 0, timeouts = 0;
+    for (int call = 0; call < 20000; ++call)
+        try {
+            proxy.execute([call](const Attempt &attempt) {
+                const auto until = std::chrono::steady_clock::now() + *attempt.remaining() - (call % 100) * 1us;
+                while (std::chrono::steady_clock::now() < until) {
+                }
+                throw Unreachable("at the bound");
+            });
+            CHECK(!"it throws");
+        } catch (const Unreachable &) {
+            ++own;
+        } catch (const ambassador::CallTimeoutError &error) {
+            CHECK(error.cause() == nullptr);
+            ++timeouts;
+        }
+    std::printf("%d of their own, %d timeouts\n", own, timeouts);
+    CHECK(own > 0 && timeouts > 0);
+}
+
+TEST(an_exception_of_any_kind_may_say_when_to_come_again)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    static std::string lines;
+    ambassador::set_log([](std::string_view line) { lines += line; });
+    proxy.execute([](const Attempt &attempt) {
+        if (attempt.number() == 1)
+            throw ambassador::RetryAfter(20ms);
+    });
+    CHECK_TEXT(lines.c_str(), "[Ambassador] Retry 1 after 20ms: an exception that is no std::exception");
 }
 
 TEST(a_spawned_call_brings_its_value)
@@ -316,6 +420,89 @@ TEST(a_spawned_call_is_stopped_from_outside)
         CHECK(!"it throws");
     } catch (const ambassador::Cancelled &) {
     }
+}
+
+TEST(a_call_on_its_callers_thread_is_stopped_by_another)
+{
+    Options options = quick();
+    options.backoff.base = 30s;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    std::promise<ambassador::CallHandle> begun;
+    std::thread stopper([call = begun.get_future()]() mutable { CHECK(call.get().cancel()); });
+    const auto before = std::chrono::steady_clock::now();
+    ambassador::CallHandle kept;
+    CHECK(!kept.cancel());
+    try {
+        proxy.execute([&](const Attempt &attempt) {
+            kept = attempt.call();
+            begun.set_value(kept);
+            throw Unreachable("once");
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+    CHECK(std::chrono::steady_clock::now() - before < 10s);
+    stopper.join();
+    CHECK(!kept.cancel());
+}
+
+TEST(a_function_that_stops_its_call_is_asked_to_stop_and_not_tried_again)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    int ran = 0;
+    try {
+        proxy.execute([&ran](const Attempt &attempt) {
+            ++ran;
+            CHECK(!attempt.cancelled());
+            CHECK(attempt.call().cancel());
+            CHECK(attempt.cancelled());
+            throw Unreachable("stopped");
+        });
+        CHECK(!"it throws");
+    } catch (const ambassador::Cancelled &) {
+    }
+    CHECK_INT(ran, 1);
+    CHECK_INT(proxy.execute([](const Attempt &attempt) { return attempt.call().cancel() ? 5 : 0; }), 5);
+}
+
+TEST(the_functions_own_cancelled_comes_back_the_same_object)
+{
+    struct Stopped : ambassador::Cancelled {
+        int why = 5;
+    };
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    const auto stop = [](const Attempt &attempt) {
+        if (attempt.number() == 1)
+            throw Unreachable("once");
+        throw Stopped();
+    };
+    for (bool spawned : {false, true})
+        try {
+            spawned ? proxy.spawn(stop).get() : proxy.execute(stop);
+            CHECK(!"it throws");
+        } catch (const Stopped &stopped) {
+            CHECK_INT(stopped.why, 5);
+        }
+}
+
+TEST(a_child_that_returns_through_its_parents_call_is_told_so)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    pid_t child = -1;
+    try {
+        proxy.call([&child] {
+            child = fork();
+            if (child == 0)
+                throw Unreachable("in the child");
+        });
+    } catch (const ambassador::ForkedError &error) {
+        CHECK_INT(error.attempts(), 1);
+        CHECK(error.cause() == nullptr);
+        std::exit(child == 0 ? 0 : 1);
+    }
+    int status = 0;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(a_proxy_moves)

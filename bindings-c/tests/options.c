@@ -89,7 +89,8 @@ TEST(each_wrong_setting_is_named_with_its_value_and_what_is_allowed)
     REFUSED(backoff.hint_max_ms, -1, "backoff.hint_max_ms", "-1");
     REFUSED(backoff.jitter, "ful", "backoff.jitter", "\"ful\"");
     CHECK_TEXT(amb_last_error_allowed(), "one of full, equal, decorrelated, none");
-    REFUSED(backoff.jitter, NULL, "backoff.jitter", "AMB_NONE");
+    REFUSED(backoff.jitter, NULL, "backoff.jitter", "NULL");
+    CHECK_TEXT(amb_last_error(), "backoff.jitter: NULL is not allowed; expected one of full, equal, decorrelated, none");
     REFUSED(name, "", "name", "\"\"");
     REFUSED(name, "a\nb", "name", "\"a\\nb\"");
 }

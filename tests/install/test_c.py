@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from programs import PREFIX, ROOT, STRICT_C, STRICT_CPP, VERSION, run, the_seeds_program_behaves
 
+#: What programs are linked to: before 1.0 each minor version is an ABI of its own.
+MAJOR, MINOR = VERSION.split(".")[:2]
+SONAME = f"libambassador.so.{f'0.{MINOR}' if MAJOR == '0' else MAJOR}"
+
 SEEDS = {"seed.c": STRICT_C, "seed.cpp": STRICT_CPP}
 
 CMAKE = """\
@@ -74,8 +78,15 @@ def test_the_seeds_program_runs_by_cmake(by_cmake: Path, program: str) -> None:
     the_seeds_program_behaves([by_cmake / program], cwd=by_cmake)
 
 
+def test_a_program_is_linked_to_the_abi_that_it_was_compiled_for(project: Path) -> None:
+    program = project / "seed-by-soname"
+    run([*STRICT_C, "seed.c", "-o", program, *pkg_config(project, "--cflags", "--libs")], cwd=project)
+    for linked_to in (program, project / "opt/lib/libambassador.so"):
+        assert f"[{SONAME}]" in run(["readelf", "-d", linked_to], cwd=project).stdout
+
+
 def test_nothing_leads_back_to_where_it_was_built(project: Path, by_cmake: Path) -> None:
     linked = run(["ldd", by_cmake / "seed-c"], cwd=project).stdout
-    assert f"{project}/opt/lib/libambassador.so.0" in linked
+    assert f"{SONAME} => {project}/opt/lib/{SONAME} (" in linked
     for file in (*project.glob("opt/lib/pkgconfig/*"), *project.glob("opt/lib/cmake/ambassador/*")):
         assert str(ROOT) not in file.read_text(), file

@@ -33,17 +33,18 @@ namespace ambassador {{
 
 /** What every error of the ambassador's knows. */
 struct ErrorFacts {{
-    std::string message;
-    amb_status status = AMB_ERR_INTERNAL;
-    std::string target{{}};
-    std::uint32_t attempts = 0;
-    std::chrono::duration<double, std::milli> elapsed{{0}};
-    std::exception_ptr cause{{}};
+    std::string message;                                  ///< what happened, to which target, and what to do
+    amb_status status = AMB_ERR_INTERNAL;                 ///< which error it is
+    std::string target{{}};                                 ///< what was called
+    std::uint32_t attempts = 0;                           ///< how many attempts were made
+    std::chrono::duration<double, std::milli> elapsed{{0}}; ///< how long the call took
+    std::exception_ptr cause{{}};                           ///< the function's own last exception, if there was one
 }};
 
 /** An error of the ambassador's own, rather than of the function that it called. */
 class AmbassadorError : public std::runtime_error {{
 public:
+    /** The error of these facts. */
     explicit AmbassadorError(ErrorFacts facts) : std::runtime_error(facts.message), facts_(std::move(facts)) {{}}
 
     /** The status that the C functions return for it. */
@@ -54,7 +55,7 @@ public:
     std::uint32_t attempts() const noexcept {{ return facts_.attempts; }}
     /** How long the call took. */
     std::chrono::duration<double, std::milli> elapsed() const noexcept {{ return facts_.elapsed; }}
-    /** The function's own last exception; null when there was none. */
+    /** The function's own last exception that came in time; null when there was none. */
     std::exception_ptr cause() const noexcept {{ return facts_.cause; }}
 
 private:
@@ -86,18 +87,32 @@ fn class(entry: &Entry) -> String {
     let parent = entry.parent();
     let head = format!("\n/** {code}: {summary}; {advice}. */\nclass {class} : public {parent} {{\npublic:\n");
     if entry.fields.is_empty() {
-        return format!("{head}    using {parent}::{parent};\n}};\n");
+        return format!("{head}    /** The error of these facts. */\n    using {parent}::{parent};\n}};\n");
     }
     let fields = &entry.fields;
     let parameters: String = fields.iter().map(|field| format!(", std::string {field}")).collect();
     let moves: String = fields.iter().map(|field| format!(", {field}_(std::move({field}))")).collect();
     let getters: String = fields
         .iter()
-        .map(|field| format!("    const std::string &{field}() const noexcept {{ return {field}_; }}\n"))
+        .map(|field| {
+            format!(
+                "    /** {} */\n    const std::string &{field}() const noexcept {{ return {field}_; }}\n",
+                meaning(field)
+            )
+        })
         .collect();
     let members: String = fields.iter().map(|field| format!("    std::string {field}_;\n")).collect();
     format!(
-        "{head}    explicit {class}(ErrorFacts facts{parameters})\n        : {parent}(std::move(facts)){moves}\n    {{}}\n\n\
+        "{head}    /** The error of these facts. */\n    explicit {class}(ErrorFacts facts{parameters})\n        : {parent}(std::move(facts)){moves}\n    {{}}\n\n\
          {getters}\nprivate:\n{members}}};\n"
     )
+}
+
+fn meaning(field: &str) -> &'static str {
+    match field {
+        "field" => "The setting that was wrong, as C spells it: `timeout_ms`.",
+        "value" => "The value that it had, as text.",
+        "allowed" => "What is allowed for it.",
+        other => panic!("say here what the field {other} means"),
+    }
 }

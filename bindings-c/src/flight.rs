@@ -1,0 +1,186 @@
+//! One call in flight, wherever its function runs: driven through the core's front door, and stopped from outside by a flag, a
+//! wake-up, and a handle that is there while the call is (O3).
+
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
+use std::mem;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Instant;
+
+use ambassador_core::call::Outcome;
+use ambassador_core::{Attempt, Code, clock};
+use once_cell::sync::Lazy;
+use sharded_slab::Slab;
+use tokio::sync::Notify;
+
+use crate::proxy::Entry;
+use crate::result::{Returned, amb_result};
+use crate::status::amb_status;
+use crate::{fork, log, raise};
+
+/// A call in flight. A handle that ends by itself with the call; there is nothing to free.
+pub struct amb_call {
+    _opaque: [u8; 0],
+}
+
+/// What the attempts of one call share, and whoever stops it.
+pub(crate) struct Flight {
+    pub entry: Arc<Entry>,
+    entered: Instant,
+    generation: u32,
+    /// The attempt that runs, or ran last.
+    attempt: AtomicU32,
+    /// The function's status of the last attempt that returned in time.
+    last_status: AtomicI32,
+    cancelled: AtomicBool,
+    wake: Notify,
+    /// Set when an attempt's end became the call's for it.
+    heeded: AtomicBool,
+    key: OnceLock<Option<usize>>,
+}
+
+static CALLS: Lazy<Slab<Arc<Flight>>> = Lazy::new(Slab::new);
+
+impl Flight {
+    pub fn new(entry: Arc<Entry>) -> Arc<Flight> {
+        Arc::new(Flight {
+            entry,
+            entered: Instant::now(),
+            generation: fork::generation(),
+            attempt: AtomicU32::new(0),
+            last_status: AtomicI32::new(0),
+            cancelled: AtomicBool::new(false),
+            wake: Notify::new(),
+            heeded: AtomicBool::new(false),
+            key: OnceLock::new(),
+        })
+    }
+
+    /// The call, to its end; `attempt` makes one. Dropped before, the call ends cancelled, and the core counts it so.
+    pub async fn run<F>(self: &Arc<Flight>, mut attempt: impl FnMut(Attempt) -> F) -> amb_result
+    where
+        F: Future<Output = Returned>,
+    {
+        let _retired_at_the_end = Retire(self);
+        let classified = self.entry.proxy.classify(|result| self.outcome(result)).on_retry(log::retry);
+        let running = classified.execute(|ctx| {
+            // Stopped where there was no wait to cut short: nothing more is begun, and the poll below sees to the end.
+            let begun = (!self.is_cancelled() && !self.is_the_parents()).then(|| {
+                self.attempt.store(ctx.attempt(), SeqCst);
+                attempt(ctx)
+            });
+            // The function may have come back in another process than it was begun in: then nothing came of it.
+            let begun = begun.filter(|_| !self.is_the_parents());
+            async move {
+                match begun {
+                    Some(begun) => Err(begun.await),
+                    None => pending().await,
+                }
+            }
+        });
+        // In a box, so that a child can leave it.
+        let mut running = Box::pin(running);
+        let mut stopped = pin!(self.wake.notified());
+        let ended = poll_fn(|cx| match running.as_mut().poll(cx) {
+            Poll::Ready(Err(ended)) => Poll::Ready((!self.heeded.load(SeqCst)).then_some(ended)),
+            Poll::Pending if self.is_the_parents() => Poll::Ready(None),
+            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+        });
+        let ended = ended.await;
+        if self.is_the_parents() {
+            // F3: to drop it would be to end the parent's call, and to count that here.
+            mem::forget(running);
+            let message = self.entry.proxy.error_message(Code::Forked, None, clock::now());
+            return self.cut_short(amb_status::AMB_ERR_FORKED, &message);
+        }
+        match ended {
+            Some(ended) => amb_result::of(ended, self.entered.elapsed()),
+            None => self.cut_short(amb_status::AMB_CANCELLED, "the call was cancelled"),
+        }
+    }
+
+    /// What an attempt's end is for this call (A1, A2, A3). A cancelled one ends with it, unless it is a success in time.
+    fn outcome(&self, result: &Result<Infallible, Returned>) -> Outcome {
+        let returned = match result {
+            Err(returned) => returned,
+            Ok(never) => match *never {},
+        };
+        let outcome = self.entry.outcome(returned.status);
+        let (ok, cancelled) = (outcome == Outcome::Ok, self.is_cancelled());
+        returned.ok.set(ok);
+        if ok && !cancelled {
+            return outcome;
+        }
+        // Asked after the core took the time of the end: what is late there is late here.
+        let late = returned.attempt.cancelled();
+        if !late {
+            self.last_status.store(returned.status, SeqCst);
+        }
+        if !cancelled || outcome == Outcome::Cancelled || ok && !late {
+            return outcome;
+        }
+        if late {
+            // T3: dropped, and the core, which is told of a cancellation, does not count it.
+            self.entry.proxy.note_late();
+        }
+        self.heeded.store(true, SeqCst);
+        Outcome::Cancelled
+    }
+
+    /// How a call ended that was not waited for to its own end.
+    pub fn cut_short(&self, status: amb_status, message: &str) -> amb_result {
+        let (last_status, attempts) = (self.last_status.load(SeqCst), self.attempt.load(SeqCst));
+        amb_result::new(status as i32, last_status, attempts, self.entered.elapsed(), message)
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(SeqCst)
+    }
+
+    /// Whether this process is a child that was forked since the call began (F3).
+    pub fn is_the_parents(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// The call's handle; null when there is no room for one.
+    pub fn handle(self: &Arc<Flight>) -> *mut amb_call {
+        let key = self.key.get_or_init(|| CALLS.insert(Arc::clone(self)));
+        key.map_or(0, |key| key + 1) as *mut amb_call
+    }
+}
+
+/// Ends the handle with the call, however that ends.
+struct Retire<'a>(&'a Flight);
+
+impl Drop for Retire<'_> {
+    fn drop(&mut self) {
+        if let Some(Some(key)) = self.0.key.get() {
+            CALLS.remove(*key);
+        }
+    }
+}
+
+/// Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
+/// for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
+/// bound, the call ends with #AMB_CANCELLED.
+///
+/// #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_call_cancel(call: *const amb_call) -> amb_status {
+    raise::guard(|| {
+        let flight = (call as usize).checked_sub(1).and_then(|key| CALLS.get(key));
+        let Some(flight) = flight else {
+            return Err(raise::argument("amb_call_cancel: the call has ended, or is no call"));
+        };
+        if flight.is_the_parents() {
+            let message = "amb_call_cancel: the call belongs to the parent of this process";
+            return Err(raise::other(amb_status::AMB_ERR_FORKED, message));
+        }
+        flight.cancelled.store(true, SeqCst);
+        flight.wake.notify_one();
+        Ok(())
+    })
+}
