@@ -18,20 +18,30 @@ static LEAVE_TASK: Kept = Kept::nothing();
 static CONTEXT: Kept = Kept::nothing();
 static STEPS: Kept = Kept::nothing();
 static YIELDED: Kept = Kept::nothing();
+static MUST_CANCEL: Kept = Kept::nothing();
+static CALLBACKS: Kept = Kept::nothing();
+static CANCELLED_ERROR: Kept = Kept::nothing();
 
 // Every version exports these; none is in the stable ABI.
 static COPY_CURRENT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static ENTER: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static EXIT: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-/// Puts `first_step(attempt, loop, caller, task, steps)` into the module.
+/// Puts `first_step(attempt, loop, caller, task, steps, spares)` into the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let tasks = py.import("asyncio.tasks")?;
     for (kept, name) in [(&ENTER_TASK, "_enter_task"), (&LEAVE_TASK, "_leave_task")] {
         kept.keep(tasks.getattr(name)?.unbind());
     }
-    for (kept, name) in [(&CONTEXT, "context"), (&STEPS, "steps"), (&YIELDED, "yielded")] {
+    CANCELLED_ERROR.keep(py.import("asyncio.exceptions")?.getattr("CancelledError")?.unbind());
+    for (kept, name) in [
+        (&CONTEXT, "context"),
+        (&STEPS, "steps"),
+        (&YIELDED, "yielded"),
+        (&MUST_CANCEL, "_must_cancel"),
+        (&CALLBACKS, "_callbacks"),
+    ] {
         kept.keep(pyo3::types::PyString::intern(py, name).into_any().unbind());
     }
     for (found, name) in
@@ -49,24 +59,25 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         raw::method(
             c"first_step",
             first_step,
-            c"Takes the first step of a coroutine: first_step(attempt, loop, caller, task, steps).",
+            c"Takes the first step of a coroutine: first_step(attempt, loop, caller, task, steps, spares).",
         ),
     )
 }
 
 /// Gives what the coroutine returned; or `attempt` itself when it has suspended, whose `context`, `steps` and `yielded` are set
-/// then.
+/// then. An attempt that the function has left no trace on goes back to the spares.
 unsafe extern "C-unwind" fn first_step(_: Object, args: *const Object, count: isize, _: Object) -> Object {
-    // SAFETY: called by `_drive_async.py`, and by nothing else, with these five. Nothing here is to be dropped while user code
+    // SAFETY: called by `_drive_async.py`, and by nothing else, with these six. Nothing here is to be dropped while user code
     // runs.
     unsafe {
-        debug_assert_eq!(count, 5);
+        debug_assert_eq!(count, 6);
         let (attempt, of_loop, caller) = (*args, *args.add(1), *args.add(2));
-        let (task, steps) = (*args.add(3), *args.add(4));
+        let (task, steps, spares) = (*args.add(3), *args.add(4), *args.add(5));
         let context = copy_current();
         if context.is_null() {
             return null_mut();
         }
+        let known_by = ffi::Py_REFCNT(task);
         if !swap(of_loop, caller, task) {
             ffi::Py_DECREF(context);
             return null_mut();
@@ -80,14 +91,18 @@ unsafe extern "C-unwind" fn first_step(_: Object, args: *const Object, count: is
         }
         let error = if ended == Sent::ERROR { raw::take_error() } else { null_mut() };
         let swapped = swap(of_loop, task, caller);
-        let kept = ended != Sent::NEXT || keep(attempt, context, steps, result);
+        let kept = match ended {
+            _ if !swapped => false,
+            Sent::NEXT => keep(attempt, context, steps, result),
+            _ => leave(attempt, task, spares, known_by, ended == Sent::RETURN),
+        };
         ffi::Py_DECREF(context);
-        if !error.is_null() && swapped {
+        if !error.is_null() && kept {
             raw::set_error(error);
             return null_mut();
         }
         ffi::Py_XDECREF(error);
-        if !swapped || !kept {
+        if !kept {
             ffi::Py_XDECREF(result);
             return null_mut();
         }
@@ -100,11 +115,43 @@ unsafe extern "C-unwind" fn first_step(_: Object, args: *const Object, count: is
     }
 }
 
+/// The function has ended. `false`, with an error set, when it had cancelled itself first: a task is cancelled then.
+unsafe fn leave(attempt: Object, task: Object, spares: Object, known_by: isize, returned: bool) -> bool {
+    // SAFETY: the GIL is held, and the references are valid.
+    unsafe {
+        match (is_true(task, &MUST_CANCEL), is_true(task, &CALLBACKS)) {
+            (Some(false), Some(false)) => {
+                // Whoever keeps it knows the function by it.
+                ffi::Py_REFCNT(task) != known_by || ffi::PyList_Append(spares, attempt) == 0
+            }
+            (Some(true), Some(_)) if returned => {
+                ffi::PyErr_SetNone(CANCELLED_ERROR.get());
+                false
+            }
+            (must_cancel, callbacks) => must_cancel.is_some() && callbacks.is_some(),
+        }
+    }
+}
+
+unsafe fn is_true(object: Object, name: &Kept) -> Option<bool> {
+    // SAFETY: as `leave`.
+    unsafe {
+        let value = ffi::PyObject_GetAttr(object, name.get());
+        if value.is_null() {
+            return None;
+        }
+        let truth = ffi::PyObject_IsTrue(value);
+        ffi::Py_DECREF(value);
+        Some(truth == 1)
+    }
+}
+
 /// What `PyIter_Send` answers.
 struct Sent;
 
 impl Sent {
     const ERROR: c_int = -1;
+    const RETURN: c_int = 0;
     const NEXT: c_int = 1;
 }
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
+import inspect
 import sys
 import threading
 import time
+import types
 import warnings
-from collections.abc import Coroutine
+import weakref
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -502,7 +506,8 @@ def test_cancelled_is_seen_in_cleanup(proxy):
 
 
 def test_outside_a_task_a_bounded_call_that_suspends_says_what_it_needs(proxy):
-    ambassador = proxy()
+    # Nothing is tried again for it, so no wait is missing its loop.
+    ambassador = proxy(backoff=Backoff(base=FOREVER))
 
     class Suspend:
         def __await__(self):
@@ -511,9 +516,380 @@ def test_outside_a_task_a_bounded_call_that_suspends_says_what_it_needs(proxy):
     async def function() -> None:
         await Suspend()
 
-    def run_to_its_end(coroutine: Coroutine[Any, Any, None]) -> None:
-        while True:
-            coroutine.send(None)
-
     with pytest.raises(RuntimeError, match="has to run in an asyncio task"):
-        run_to_its_end(ambassador.call(function))
+        ambassador.call(function).send(None)
+    assert ambassador.health()["calls"]["cancelled"] == 1
+    with pytest.raises(StopIteration):
+        ambassador.call(charge, 1.0).send(None)
+
+
+@pytest.mark.parametrize("first", ["the cancellation", "the end"])
+def test_a_cancellation_in_the_same_turn_as_the_end_is_not_lost(proxy, first):
+    async def main(end: str) -> None:
+        ambassador = proxy()
+
+        async def function() -> str:
+            await asyncio.sleep(0)
+            if first == "the cancellation":
+                # It comes before those who wait for this task are told of its end …
+                asyncio.get_running_loop().call_soon(caller.cancel)
+            else:
+                # … or right afterwards.
+                asyncio.current_task().add_done_callback(lambda _: caller.cancel())
+            if end == "error":
+                raise ValueError("of its own")
+            return "charged"
+
+        caller = asyncio.create_task(ambassador.call(function))
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert caller.cancelled()
+        assert ambassador.health()["calls"]["cancelled"] == 1
+        assert ambassador.health()["in_flight"] == ambassador.health()["abandoned"] == 0
+
+    for end in ("value", "error"):
+        assert complaints_of(main(end)) == []
+
+
+@pytest.mark.parametrize("first", ["the cancellation", "the bound"])
+def test_a_cancellation_in_the_same_turn_as_the_bound_ends_the_call(proxy, first):
+    ambassador = proxy(timeout=0.02)
+
+    async def main() -> None:
+        cancels = []
+
+        async def function() -> None:
+            try:
+                await asyncio.sleep(FOREVER)
+            except asyncio.CancelledError as cancelled:
+                cancels.append(cancelled)
+                await asyncio.sleep(0.001)
+                raise
+
+        caller = asyncio.create_task(ambassador.call(function))
+        while ambassador.health()["in_flight"] == 0:
+            await asyncio.sleep(0)
+        if first == "the bound":
+            asyncio.get_running_loop().call_later(0.03, caller.cancel)
+        # The loop is late for both.
+        time.sleep(0.05)
+        if first == "the cancellation":
+            caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert ambassador.health()["calls"]["cancelled"] == 1
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+        # Its cleanup was not disturbed.
+        assert len(cancels) == 1
+
+    assert complaints_of(main()) == []
+
+
+def test_each_cancellation_from_outside_is_passed_on_once(proxy):
+    ambassador = proxy(timeout=FOREVER)
+
+    async def main() -> None:
+        heard = []
+
+        async def function() -> str:
+            while len(heard) < 3:
+                try:
+                    await asyncio.sleep(FOREVER)
+                except asyncio.CancelledError as cancelled:
+                    heard.append(cancelled.args)
+            return "charged"
+
+        task = asyncio.create_task(ambassador.call(function))
+        while ambassador.health()["in_flight"] == 0:
+            await asyncio.sleep(0)
+        # A scope of anyio's goes on cancelling, with the same words.
+        for words in (["scope 1"], ["scope 1"], ["scope 1"], [], []):
+            task.cancel(*words)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert await task == "charged"
+        assert len(heard) == 3
+
+    asyncio.run(main())
+
+
+def complaints_of(coroutine: Coroutine[Any, Any, None]) -> list[str]:
+    """What asyncio has to say to its exception handler while it runs, such as of errors that nobody saw."""
+    complaints = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        await coroutine
+        gc.collect()
+
+    asyncio.run(main())
+    gc.collect()
+    return complaints
+
+
+def test_nobody_is_told_of_errors_that_came_too_late(proxy):
+    async def late() -> None:
+        try:
+            await asyncio.sleep(FOREVER)
+        finally:
+            raise ValueError("late")
+
+    async def main() -> None:
+        ambassador = proxy(max_retries=1, timeout=0.01)
+        with pytest.raises(CallTimeoutError):
+            await ambassador.call(late)
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+        assert ambassador.health()["late_results"] == 1
+
+    assert complaints_of(main()) == []
+
+
+def test_a_bounded_call_closed_in_mid_flight_cancels_its_function(proxy):
+    ambassador = proxy(timeout=FOREVER)
+
+    async def main() -> None:
+        ends = []
+
+        async def function() -> None:
+            try:
+                await asyncio.sleep(FOREVER)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+                ends.append("cleaned up")
+                raise ValueError("of its own") from None
+
+        coroutine = ambassador.call(function)
+        coroutine.send(None)
+        await asyncio.sleep(0)
+        coroutine.close()
+        assert ambassador.health()["calls"]["cancelled"] == 1
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+        assert ends == ["cleaned up"]
+
+    assert complaints_of(main()) == []
+
+
+class Result:
+    pass
+
+
+@pytest.mark.parametrize("end", ["value", "error", "timeout", "cancelled"])
+def test_nothing_that_a_call_brought_is_kept(proxy, end):
+    async def main() -> None:
+        ambassador = proxy(max_retries=1, timeout=0.01 if end == "timeout" else FOREVER)
+        kept = []
+
+        class Failure(Exception):
+            pass
+
+        async def function() -> Result:
+            result = Result()
+            kept.append(weakref.ref(result))
+            await asyncio.sleep(0)
+            if end == "error":
+                raise Failure
+            if end != "value":
+                await asyncio.sleep(FOREVER)
+            return result
+
+        task = asyncio.create_task(ambassador.call(function))
+        kept.append(weakref.ref(task))
+        if end == "cancelled":
+            while not kept[1:]:
+                await asyncio.sleep(0)
+            task.cancel()
+        with contextlib.suppress(Failure, CallTimeoutError, asyncio.CancelledError):
+            await task
+        while ambassador.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+        del task
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [reference() for reference in kept] == [None] * len(kept)
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+def test_what_a_function_does_to_its_task_stays_with_its_own_call(proxy):
+    async def main() -> None:
+        ambassador = proxy()
+        kept, told = [], []
+
+        async def keeps_its_task() -> None:
+            kept.append(asyncio.current_task())
+
+        async def leaves_a_callback() -> None:
+            asyncio.current_task().add_done_callback(told.append)
+
+        async def cancels_itself() -> None:
+            asyncio.current_task().cancel()
+
+        async def cancels_itself_and_waits() -> None:
+            asyncio.current_task().cancel()
+            await asyncio.sleep(FOREVER)
+
+        async def suspends() -> str:
+            await asyncio.sleep(0)
+            return "charged"
+
+        for _ in range(2):
+            await ambassador.call(keeps_its_task)
+        assert kept[0] is not kept[1]
+        await ambassador.call(leaves_a_callback)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(told) == 1
+        for function in (cancels_itself, cancels_itself_and_waits):
+            with pytest.raises(asyncio.CancelledError):
+                await ambassador.call(function)
+            assert await ambassador.call(suspends) == "charged"
+
+    assert complaints_of(main()) == []
+
+
+def test_a_function_that_cancels_itself_and_waits_for_a_task_cancels_that_too(proxy):
+    async def main() -> None:
+        async def function() -> None:
+            asyncio.current_task().cancel()
+            await child
+
+        child = asyncio.create_task(asyncio.sleep(FOREVER))
+        with pytest.raises(asyncio.CancelledError):
+            await proxy().call(function)
+        assert child.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("suspends", [False, True])
+def test_calls_nest(proxy, suspends):
+    async def main() -> None:
+        outer, middle, inner = proxy(), proxy(), proxy()
+        tasks = set()
+
+        async def function() -> str:
+            tasks.add(id(asyncio.current_task()))
+            if suspends:
+                await asyncio.sleep(0)
+            return "charged"
+
+        async def further(ambassador, call, *args) -> str:
+            tasks.add(id(asyncio.current_task()))
+            return await ambassador.call(call, *args)
+
+        for _ in range(100):
+            assert await outer.call(further, middle, further, inner, function) == "charged"
+            assert len(tasks) == 3
+            tasks.clear()
+        assert len(asyncio.all_tasks()) <= 4
+
+    assert complaints_of(main()) == []
+
+
+def test_the_bound_of_a_call_ends_those_that_its_function_makes(proxy):
+    outer, inner = proxy(max_retries=1, timeout=0.02), proxy(timeout=FOREVER)
+
+    async def main() -> None:
+        cleaned = []
+
+        async def function() -> None:
+            try:
+                await asyncio.sleep(FOREVER)
+            finally:
+                await asyncio.sleep(0)
+                cleaned.append("up")
+
+        with pytest.raises(CallTimeoutError):
+            await outer.call(inner.call, function)
+        while outer.health()["abandoned"] > 0:
+            await asyncio.sleep(0)
+        assert cleaned == ["up"]
+        assert inner.health()["calls"]["cancelled"] == 1
+        assert inner.health()["abandoned"] == 0
+
+    assert complaints_of(main()) == []
+
+
+class Steps:
+    """Awaitable, and not made by the compiler."""
+
+    def __await__(self) -> Any:
+        return iter([None, None])
+
+
+class Giving:
+    def __init__(self, given: Callable[[], Any]) -> None:
+        self.given = given
+
+    def __call__(self) -> Any:
+        return self.given()
+
+
+@types.coroutine
+def generator_based() -> Any:
+    yield
+    return "charged"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="inspect.markcoroutinefunction is there from Python 3.12 on")
+@pytest.mark.parametrize("settings", [{}, {"timeout": None}], ids=["bounded", "unbounded"])
+def test_a_coroutine_function_may_give_any_awaitable(proxy, settings):
+    async def main() -> None:
+        for given, expected in (
+            (Steps, None),
+            (generator_based, "charged"),
+            (lambda: asyncio.ensure_future(asyncio.sleep(0, "charged")), "charged"),
+        ):
+            function = inspect.markcoroutinefunction(Giving(given))
+            assert await proxy(**settings).call(function) == expected
+
+    asyncio.run(main())
+
+
+def test_a_task_shows_where_its_function_stands(proxy):
+    async def main() -> None:
+        async def hang() -> None:
+            await asyncio.sleep(FOREVER)
+
+        task = asyncio.create_task(proxy(timeout=FOREVER).call(hang))
+        (attempts,) = await new_tasks_besides(task)
+        assert "hang" in repr(attempts)
+        assert [frame.f_code.co_name for frame in attempts.get_stack()] == ["hang"]
+        task.cancel()
+
+    asyncio.run(main())
+
+
+async def new_tasks_besides(task: asyncio.Task[Any]) -> set[asyncio.Task[Any]]:
+    mine = {asyncio.current_task(), task}
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return asyncio.all_tasks() - mine
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are there from Python 3.12 on")
+@pytest.mark.parametrize("suspends", [False, True])
+def test_callers_may_be_eager_tasks(proxy, suspends):
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        ambassador = proxy()
+
+        async def function(n: int) -> tuple[int, bool]:
+            mine = asyncio.current_task()
+            if suspends:
+                await asyncio.sleep(0)
+            return n, asyncio.current_task() is mine
+
+        calls = [asyncio.create_task(ambassador.call(function, n)) for n in range(10)]
+        assert [call.done() for call in calls] == [not suspends] * 10
+        assert await asyncio.gather(*calls) == [(n, True) for n in range(10)]
+
+    assert complaints_of(main()) == []

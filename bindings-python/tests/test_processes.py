@@ -58,16 +58,16 @@ def test_ctrl_c_ends_at_once(call):
             health = AmbassadorProxy(target).health()
             print("interrupted", health["in_flight"], health["calls"]["cancelled"], time.monotonic(), flush=True)
     """
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert "Retry" in child.stdout.readline()
-        sent = time.monotonic()
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=AT_ONCE)
-    finally:
-        child.kill()
+    ) as child:
+        try:
+            assert "Retry" in child.stdout.readline()
+            sent = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=AT_ONCE)
+        finally:
+            child.kill()
     assert (child.returncode, err) == (0, "")
     word, in_flight, cancelled, at = out.split()[-4:]
     assert (word, in_flight, cancelled) == ("interrupted", "0", "1")

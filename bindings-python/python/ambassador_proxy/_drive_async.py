@@ -9,11 +9,12 @@ whole. Bounds are timers of the loop (T1). A cancellation from outside goes thro
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 from asyncio import _get_running_loop
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
@@ -64,6 +65,8 @@ async def drive_async(
                 # In virtual time a function that moves the clock beyond its bound has timed out when it ends.
                 unbounded = call.remaining is None or _native.virtual_time(None) is not None
                 value, error = (await steps if unbounded else _begin(steps)), None
+            except _NoTask as no_task:
+                raise RuntimeError(*no_task.args) from None
             except BaseException as raised:
                 value, error = None, raised
             if type(value) is _Attempt:
@@ -120,7 +123,7 @@ async def _turn(call: _native.Call) -> None:
     timer = loop.call_later(call.left, wake)
     try:
         # It may come on any thread.
-        call.on_turn(functools.partial(loop.call_soon_threadsafe, wake))
+        call.on_turn(partial(loop.call_soon_threadsafe, wake))
         await turn
     finally:
         timer.cancel()
@@ -162,7 +165,7 @@ class _Attempt(Coroutine[Any, Any, Any]):
 
     The first step is taken before the task's own turn comes, with the task as the current one already: most functions
     that end at once do so without the loop's help. A task whose turn comes before it was needed ends; until then it
-    serves all calls that end at their first step.
+    serves all calls that end at their first step and leave no trace on it.
     """
 
     __slots__ = ("context", "loop", "steps", "task", "yielded")
@@ -172,22 +175,32 @@ class _Attempt(Coroutine[Any, Any, Any]):
         self.steps: Any = None
         self.yielded: Any = None
         self.loop = loop
-        self.task = asyncio.Task(self, loop=loop)
+        # Taken out when the attempt ends, lest the two keep each other.
+        self.task: asyncio.Task[Any] | None = asyncio.Task(self, loop=loop)
 
     def send(self, value: Any) -> Any:
+        if self.context is None:
+            self._unneeded()
+            raise StopIteration
         yielded, self.yielded = self.yielded, None
-        if yielded is not None or self.context is None:
-            # The task's first turn: what the first step had yielded; nothing, if no call needs it.
-            if self.context is None:
-                raise StopIteration
+        if yielded is not None:
+            # The task's first turn: what the first step waits for.
             return yielded
         return self.context.run(self.steps.send, value)
 
     def throw(self, *error: Any) -> Any:
-        if self.context is None:
-            raise error[0]
-        self.yielded = None
-        return self.context.run(self.steps.throw, *error)
+        try:
+            if self.context is None:
+                self._unneeded()
+                raise error[0]
+            yielded, self.yielded = self.yielded, None
+            if asyncio.isfuture(yielded) and yielded.cancel(*error[0].args):
+                # Cancelled before its first turn: as a task that waits already passes it on.
+                return yielded
+            return self.context.run(self.steps.throw, *error)
+        finally:
+            # Its traceback holds this frame.
+            del error
 
     def close(self) -> None:
         if self.steps is not None:
@@ -196,27 +209,44 @@ class _Attempt(Coroutine[Any, Any, Any]):
     def __await__(self) -> Generator[Any, Any, Any]:
         raise RuntimeError("only its task awaits it")
 
+    def __getattr__(self, name: str) -> Any:
+        # For those who look where a task stands: its name, its frame.
+        return getattr(self.steps, name)
 
-#: The task that no call has needed yet, of whichever loop asked last.
+    def _unneeded(self) -> None:
+        self.task = None
+        with suppress(ValueError):
+            _spares.remove(self)
+
+
+#: Those that no call has needed yet, of whichever loops. More than one when calls nest.
 _spares: list[_Attempt] = []
+
+
+class _NoTask(Exception):
+    """There is nothing that a bound could cancel."""
 
 
 def _begin(steps: Any) -> Any:
     """Takes the first step of a bounded attempt: what it returned, or the ``_Attempt`` that it has become."""
     loop = _get_running_loop()
     caller = None if loop is None else asyncio.current_task(loop)
-    if type(steps) is not CoroutineType and not hasattr(steps, "send"):
-        steps = steps.__await__()
+    if type(steps) is not CoroutineType:
+        steps = _awaited(steps)
     if loop is None or caller is None:
         return _run_to_its_end(steps)
     # Taken out, lest a call that the function makes itself uses it too.
-    attempt = _spares.pop() if _spares else None
-    if attempt is None or attempt.loop is not loop or attempt.task.done():
+    try:
+        attempt = _spares.pop()
+    except IndexError:
         attempt = _Attempt(loop)
-    value = _native.first_step(attempt, loop, caller, attempt.task, steps)
-    if value is not attempt:
-        _spares[:] = (attempt,)
-    return value
+    if attempt.loop is not loop:
+        attempt = _Attempt(loop)
+    return _native.first_step(attempt, loop, caller, attempt.task, steps, _spares)
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _run_to_its_end(steps: Any) -> Any:
@@ -226,28 +256,36 @@ def _run_to_its_end(steps: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     steps.close()
-    raise RuntimeError("a bounded call of a coroutine function that waits has to run in an asyncio task")
+    raise _NoTask("a bounded call of a coroutine function that waits has to run in an asyncio task")
 
 
 async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Attempt | None) -> tuple[Any, Any]:
     """Waits for an attempt: its value and error, or ``TIMED_OUT``. A cancellation from outside is passed on to the
     function, and raised here when that has ended, unless the function made something else of it.
     """
-    task = suspended.task
+    task, suspended.task = suspended.task, None
+    assert task is not None
     stopped: asyncio.CancelledError | None = None
+    error: BaseException | None = None
     try:
         while not task.done():
             try:
                 if not await _done_in_time(task, call):
                     break
             except asyncio.CancelledError as cancelled:
+                if stopped is not None and cancelled.args and cancelled.args == stopped.args:
+                    # The same one again: anyio repeats it until its scope has ended. The function has heard it.
+                    continue
+                if not task.cancel(*cancelled.args):
+                    # The function has ended, and so cannot make anything of it.
+                    raise
                 stopped = cancelled
-                task.cancel(*cancelled.args)
         if not task.done():
             _give_up(task, call, attempt)
-            if stopped is None:
-                return _native.TIMED_OUT, None
-            raise stopped
+            if stopped is not None:
+                raise stopped
+            task.cancel()
+            return _native.TIMED_OUT, None
         if task.cancelled():
             if stopped is not None:
                 raise stopped
@@ -261,12 +299,17 @@ async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Atte
             raise error
         return None, error
     except BaseException:
-        if not task.done():
+        # Closed in mid-flight, perhaps: nobody waits for it any more.
+        if not (task.done() or task in _going_on or task.get_loop().is_closed()):
+            _give_up(task, call, attempt)
             task.cancel()
         raise
     finally:
-        # Its traceback holds this frame.
-        del stopped
+        if task.done() and not task.cancelled():
+            # Looked at, lest asyncio tell of an error that nobody saw.
+            task.exception()
+        # Tracebacks hold this frame.
+        del task, stopped, error
 
 
 def _cancelled(task: asyncio.Task[Any]) -> asyncio.CancelledError:
@@ -280,30 +323,23 @@ def _cancelled(task: asyncio.Task[Any]) -> asyncio.CancelledError:
 async def _done_in_time(task: asyncio.Task[Any], call: _native.Call) -> bool:
     """Whether the task was done before the bound of ``call`` passed."""
     loop = task.get_loop()
-    waiter = loop.create_future()
-    timer: asyncio.TimerHandle
+    while not task.done() and (left := call.remaining or 0.0) > 0:
+        # T1: never early. A timer may be, and then there is another one.
+        waiter = loop.create_future()
+        wake = partial(_wake, waiter)
+        timer = loop.call_later(left, wake, None)
+        task.add_done_callback(wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            task.remove_done_callback(wake)
+    return task.done()
 
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
 
-    def fire() -> None:
-        nonlocal timer
-        left = call.remaining
-        if left is not None and left > 0:
-            # T1: never early.
-            timer = loop.call_later(left, fire)
-        else:
-            wake()
-
-    timer = loop.call_later(call.remaining or 0.0, fire)
-    task.add_done_callback(wake)
-    try:
-        await waiter
-        return task.done()
-    finally:
-        timer.cancel()
-        task.remove_done_callback(wake)
+def _wake(waiter: asyncio.Future[None], _: object) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 #: Functions that go on after their bound, so that they are not collected half-way.
@@ -311,13 +347,13 @@ _going_on: set[asyncio.Task[Any]] = set()
 
 
 def _give_up(task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attempt | None) -> None:
-    """Cancels an attempt at its bound; it goes on by itself until it has ended (O3)."""
+    """Leaves an attempt to itself at its bound (O3)."""
     if attempt is not None:
         attempt._give_up()
     call.note_abandoned(True)
     _going_on.add(task)
 
-    def ended(_: asyncio.Task[Any]) -> None:
+    def ended(task: asyncio.Task[Any]) -> None:
         _going_on.discard(task)
         call.note_abandoned(False)
         if not task.cancelled():
@@ -326,7 +362,6 @@ def _give_up(task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attem
             call.note_late()
 
     task.add_done_callback(ended)
-    task.cancel()
 
 
 # The two modules need each other: a plain function may make a coroutine, and both end calls alike.
