@@ -123,6 +123,7 @@ test: ## every test there is, and one table of them
 test-rust: target/release/ambassador ## the core, the ambassador program, the Rust pages
 	@mkdir -p build/reports
 	@cargo test --release $(CARGO_FLAGS) --workspace --exclude ambassador-python --exclude ambassador-benches --features ambassador-core/tower --no-fail-fast | tee build/reports/rust.log
+	@cargo test --release $(CARGO_FLAGS) -p ambassador-core --features loom --test models | tee -a build/reports/rust.log
 
 test-python: build/made/wheel build/made/venv-test ## the wheel, with pytest
 	@mkdir -p build/reports
@@ -192,9 +193,10 @@ docs: ## the Rust documentation, and the C one where doxygen is
 	@RUSTDOCFLAGS="-D warnings" cargo doc --release $(CARGO_FLAGS) --no-deps -p ambassador-core
 	@if command -v doxygen >/dev/null; then mkdir -p build/docs && doxygen bindings-c/Doxyfile; else echo "doxygen is not here: the C documentation is left out"; fi
 
-generate: ## the files made from core/errors.toml and from the C crate
+generate: ## the files made from core/errors.toml, from the C crate, and from the conformance vectors
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test generated
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-c --test header
+	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test conformance
 
 clean: ## remove all that was built here
 	rm -rf build target bindings-java/target bindings-node/*.node bindings-node/LICENSE bindings-node/node_modules examples/node/node_modules benches/node/node_modules

@@ -1,11 +1,13 @@
 """`make test`: runs the suites one after the other, each by its own make target, and ends with one table of them all.
 
 Each suite's runner says itself how it went; what is counted here is read from the reports it leaves. A suite that fails, or
-leaves no report, or a report without tests, makes the whole red.
+leaves no report, or a report without tests, makes the whole red. So does a surface that did not run every conformance vector,
+or said why not.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -62,6 +64,45 @@ SUITES = {
 }
 
 
+# Who runs the conformance vectors, and in which suite.
+SURFACES = {
+    "Rust": "rust",
+    "C": "c",
+    "Python sync": "python",
+    "Python asyncio": "python",
+    "Node": "node",
+    "Java": "java",
+}
+CONFORMANCE = re.compile(r"conformance: (.+?) ran (\d+) vectors, skipped (\d+)(?:: (.*))?")
+
+
+def run(make: str, suite: str, ran: dict[str, tuple[int, int, str]]) -> int:
+    """Runs a suite, shows what it says, and notes what it says of the vectors."""
+    process = subprocess.Popen([make, f"test-{suite}"], cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace")
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if found := CONFORMANCE.search(line):
+            ran[found[1]] = (int(found[2]), int(found[3]), (found[4] or "").strip())
+    return process.wait()
+
+
+def conformance(suites: list[str], ran: dict[str, tuple[int, int, str]]) -> bool:
+    """The table of surfaces and vectors; whether all is well."""
+    total = len(json.loads((ROOT / "conformance/vectors.json").read_text()))
+    well = True
+    print(f"\nconformance: {total} vectors")
+    for surface, suite in SURFACES.items():
+        if suite not in suites:
+            continue
+        did, skipped, reason = ran.get(surface, (0, 0, ""))
+        fits = did + skipped == total and (skipped == 0 or bool(reason))
+        well &= fits
+        note = "" if fits else "  FAILED: not all of them, and not said why"
+        print(f"  {surface:<15} ran {did:>3}, skipped {skipped}{': ' + reason if reason else ''}{note}")
+    return well
+
+
 def reports(suite: str) -> list[Path]:
     return [file for pattern in SUITES[suite][1] for file in sorted(pattern.parent.glob(pattern.name))]
 
@@ -74,12 +115,13 @@ def count(suite: str) -> Count:
 def main() -> int:
     make, *suites = sys.argv[1:]
     rows, red = [], False
+    ran: dict[str, tuple[int, int, str]] = {}
     for suite in suites:
         for old in reports(suite):
             old.unlink()
         print(f"\n\033[1m==> make test-{suite}\033[0m", flush=True)
         begun = time.monotonic()
-        status = subprocess.run([make, f"test-{suite}"], cwd=ROOT).returncode
+        status = run(make, suite, ran)
         seconds = time.monotonic() - begun
         counted = count(suite)
         note = ""
@@ -99,6 +141,7 @@ def main() -> int:
     for row in [header, *rows]:
         first = row[0].ljust(widths[0])
         print("  ".join([first, *(row[at].rjust(widths[at]) for at in (1, 2, 3)), row[4]]).rstrip())
+    red |= not conformance(suites, ran)
     print("\nsomething failed; its own output is above" if red else "\nall passed")
     return int(red)
 
