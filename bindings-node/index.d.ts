@@ -2,11 +2,14 @@
 
 export {
   AmbassadorError,
+  BulkheadFullError,
   CallTimeoutError,
+  CircuitOpenError,
   ConfigError,
   DeadlineExceededError,
   ForkedError,
   InternalError,
+  RateLimitedError,
   ShutdownError,
 } from "./lib/errors.js";
 export type { ErrorDetails } from "./lib/errors.js";
@@ -28,6 +31,67 @@ export interface Backoff {
   hintMaxMs?: number;
 }
 
+/**
+ * How many retries there may be, so that a target in trouble gets no storm of them. Over the window each call deposits `ratio`, and
+ * `minPerSecond` flows in besides; each retry takes one. When nothing is left, a call ends with its last real error. A first
+ * attempt is never refused.
+ */
+export interface Budget {
+  /** What each call deposits: retries a call, from 0 to 1000; default 0.2. */
+  ratio?: number;
+  /** Retries a second that there may be whatever the calls; default 10. */
+  minPerSecond?: number;
+  /** The window over which deposits and retries are counted; default 10000. */
+  windowMs?: number;
+}
+
+/**
+ * When to stop sending attempts to a target that fails, and how to find out that it has recovered. Opens when at least `minCalls`
+ * attempts within the window have ended, and `failureRate` of them have failed.
+ */
+export interface Breaker {
+  /** The share of failed attempts from which on it opens, above 0 and at most 1; default 0.5. */
+  failureRate?: number;
+  /** How many attempts must have ended within the window before shares count; default 20. */
+  minCalls?: number;
+  /** The window over which attempts are counted; default 30000. */
+  windowMs?: number;
+  /** Opens after so many failures in a row, whatever their share; default `null`, never. */
+  consecutiveFailures?: number | null;
+  /** An attempt that takes at least so long is slow; default `null`, none is. */
+  slowCallMs?: number | null;
+  /** The share of slow attempts from which on it opens; default 1. */
+  slowRate?: number;
+  /** How long it stays open the first time; doubles each time it opens again; default 5000. */
+  openForMs?: number;
+  /** How long it stays open at most; default 60000. */
+  openMaxMs?: number;
+  /** How many attempts it lets through at once when that time is over; as many successes close it; from 1 to 16, default 3. */
+  probes?: number;
+}
+
+/** How many calls run at once, and how many more may wait, first come, first served. */
+export interface Bulkhead {
+  /** How many calls run at once: a number, or `"adaptive"` for as many as the target takes without growing slower; needed. */
+  maxConcurrent?: number | "adaptive" | null;
+  /** How many more may wait; default 0. */
+  maxQueue?: number;
+  /** How long a call waits at most; default `null`, as long as `timeoutMs`. */
+  queueTimeoutMs?: number | null;
+}
+
+/** How many calls there may be in a time, evenly, with a burst. */
+export interface RateLimit {
+  /** Calls in each `perMs`; needed. */
+  rate?: number;
+  /** The time that `rate` is meant for; default 1000. */
+  perMs?: number;
+  /** How many calls may come at once after a quiet time; default `null`, as many as `rate`. */
+  burst?: number | null;
+  /** How long a call may wait for its turn; default 0, which refuses at once. */
+  maxWaitMs?: number;
+}
+
 /** A class of errors, or a function that tells whether an error is one of those. */
 export type ErrorTest = (new (...args: never[]) => Error) | ((error: unknown) => boolean);
 
@@ -37,8 +101,14 @@ export type AttemptEnd = { readonly ok: true; readonly value: unknown } | { read
 /** A success; a failure that may be tried again; a failure that may not. */
 export type Outcome = "ok" | "retry" | "fail";
 
-/** The settings of a proxy. */
-export interface AmbassadorOptions {
+/**
+ * What answers in place of a call's final error: a value, or a function of that error. A function may be asynchronous; when it throws, its
+ * error is the call's, and the final error its cause.
+ */
+export type Fallback<F> = F | ((error: unknown) => F | PromiseLike<F>);
+
+/** The settings of a proxy; `F` is what its fallback answers with. */
+export interface AmbassadorOptions<F = never> {
   /** Attempts in all, the first one included, from 1 to 100; default 3. */
   maxRetries?: number;
   /** The name under which proxies share their state, and under which it is reported; default the target. */
@@ -55,6 +125,16 @@ export interface AmbassadorOptions {
   notOn?: ErrorTest | readonly ErrorTest[] | null;
   /** Judges how an attempt ended; `undefined` leaves it to `notOn` and `retryOn`. */
   classify?: ((end: AttemptEnd) => Outcome | undefined) | null;
+  /** The retry budget; `null` or `false` for none; on by default. Shared by all proxies of one name: the newest settings hold. */
+  budget?: Budget | boolean | null;
+  /** The circuit breaker; `null` or `false` for none; on by default. Shared by all proxies of one name: the newest settings hold. */
+  breaker?: Breaker | boolean | null;
+  /** How many calls run at once; default `null`, any number. Shared by all proxies of one name: the newest settings hold. */
+  bulkhead?: Bulkhead | false | null;
+  /** How many calls there may be in a time; default `null`, any number. Shared by all proxies of one name: the newest settings hold. */
+  rateLimit?: RateLimit | false | null;
+  /** What answers in place of a call's final error; never of a call that was stopped. Default `null`, nothing. */
+  fallback?: Fallback<F> | null;
 }
 
 /** The settings in force. */
@@ -67,6 +147,11 @@ export interface Policy {
   readonly retryOn: ErrorTest | readonly ErrorTest[] | null;
   readonly notOn: ErrorTest | readonly ErrorTest[] | null;
   readonly classify: ((end: AttemptEnd) => Outcome | undefined) | null;
+  readonly budget: Readonly<Required<Budget>> | null;
+  readonly breaker: Readonly<Required<Breaker>> | null;
+  readonly bulkhead: Readonly<Required<Bulkhead>> | null;
+  readonly rateLimit: Readonly<Required<RateLimit>> | null;
+  readonly fallback: unknown;
 }
 
 /** What a call can be stopped by. */
@@ -96,21 +181,21 @@ export interface Attempt {
   retryAfterMs: number | undefined;
 }
 
-/** What calls functions: a proxy, or one bound to a signal by {@link Caller.with}. */
-export interface Caller {
+/** What calls functions: a proxy, or one bound to a signal by {@link Caller.with}. `F` is what its fallback answers with. */
+export interface Caller<F = never> {
   /**
    * Calls the function until it succeeds, may not be tried again, or no attempt is left.
    *
-   * @returns what the function returns, or what its promise brings
+   * @returns what the function returns, or what its promise brings; or what the fallback answers
    * @throws the function's own error of the last attempt, the same object; or an `AmbassadorError`
    */
-  call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
+  call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R> | F>;
   /** {@link Caller.call}, for a function that wants to know its attempt's number, bound, headers and signal. */
-  execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R>>;
+  execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R> | F>;
   /** The function, called through the proxy each time; `this` and arguments are handed on. */
-  wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R>>;
+  wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R> | F>;
   /** The same, with calls that the signal stops. */
-  with(options: CallOptions): Caller;
+  with(options: CallOptions): Caller<F>;
 }
 
 /** How many ended each way. */
@@ -134,7 +219,93 @@ export interface Health {
   /** Functions that still run though their attempt was given up. */
   readonly abandoned: number;
   readonly internal_errors: number;
+  /** Events that nobody fetched in time. */
+  readonly events_dropped: number;
+  /** Calls, and attempts of the breaker's, that were refused, by who refused them. */
+  readonly rejections: {
+    readonly shutdown: number;
+    readonly rate_limited: number;
+    readonly bulkhead_full: number;
+    readonly circuit_open: number;
+  };
+  /** The breaker; `null` when it is off. */
+  readonly circuit: {
+    readonly state: Circuit;
+    /** How long it still refuses, in nanoseconds; `null` when it does not, or when nobody knows. */
+    readonly open_for_ns: number | null;
+    /** Attempts that ended within the window. */
+    readonly outcomes: number;
+    /** Those of them that failed. */
+    readonly failures: number;
+    /** How often it has entered each state. */
+    readonly transitions: Readonly<Record<Circuit, number>>;
+  } | null;
+  /** The retry budget; `null` when it is off. */
+  readonly budget: { readonly tokens: number } | null;
+  /** The bulkhead; `null` when it is off. */
+  readonly bulkhead: { readonly limit: number; readonly occupied: number; readonly queued: number } | null;
 }
+
+/** The state of the circuit breaker. */
+export type Circuit = "closed" | "open" | "half_open" | "isolated";
+
+interface Told {
+  /** The name that the target's state is shared by. */
+  readonly name: string;
+}
+
+/** An attempt ended. */
+export interface AttemptEvent extends Told {
+  readonly type: "attempt";
+  /** Its number. */
+  readonly attempt: number;
+  readonly outcome: "ok" | "failure" | "timeout" | "cancelled";
+  readonly elapsedMs: number;
+}
+
+/** An attempt failed, and another follows after a wait. */
+export interface RetryEvent extends Told {
+  readonly type: "retry";
+  /** The number of the attempt that failed. */
+  readonly attempt: number;
+  readonly waitMs: number;
+}
+
+/** A call ended. */
+export interface CallEvent extends Told {
+  readonly type: "call";
+  /** How many attempts it made. */
+  readonly attempts: number;
+  readonly outcome: "ok" | "failure" | "timeout" | "rejected" | "cancelled" | "fallback";
+  /** Why it ended, in words. */
+  readonly stop: string;
+  readonly elapsedMs: number;
+}
+
+/** The circuit breaker changed its state. */
+export interface CircuitEvent extends Told {
+  readonly type: "circuit";
+  readonly from: Circuit;
+  readonly to: Circuit;
+  /** How long it stays open, when it opened. */
+  readonly openForMs?: number;
+}
+
+/** A proxy asked for other settings of the shared state than those that held; the newest hold. */
+export interface SettingsEvent extends Told {
+  readonly type: "settings";
+  readonly before: string;
+  readonly now: string;
+}
+
+/** The ambassador itself failed; the call went on without it. */
+export interface InternalEvent extends Told {
+  readonly type: "internal";
+  readonly at: string;
+}
+
+/** Something that happened to a target. New kinds may come. */
+export type AmbassadorEvent = AttemptEvent | RetryEvent | CallEvent | CircuitEvent | SettingsEvent | InternalEvent;
 
 /**
  * The ambassador for one target.
@@ -143,22 +314,33 @@ export interface Health {
  * const payments = new AmbassadorProxy("payment-api.example.com", { maxRetries: 3, timeoutMs: 2000 });
  * const receipt = await payments.call(charge, 99.99);
  */
-export class AmbassadorProxy implements Caller {
+export class AmbassadorProxy<F = never> implements Caller<F> {
   /**
    * @param targetHost a host, with a port if needed, or an http:// or https:// URL of one
    * @throws ConfigError that names the setting, its value and what is allowed
    */
-  constructor(targetHost: string, options?: AmbassadorOptions);
+  constructor(targetHost: string, options?: AmbassadorOptions<F>);
   /** The target, as it was given. */
   readonly target: string;
   /** The settings in force. */
   readonly policy: Policy;
-  call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R>>;
-  execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R>>;
-  wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R>>;
-  with(options: CallOptions): Caller;
+  call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R> | F>;
+  execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R> | F>;
+  wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R> | F>;
+  with(options: CallOptions): Caller<F>;
   /** How the target's calls went; shared by all proxies of one name in the process, in all its threads. */
   health(): Health;
+  /** Opens the circuit by hand: every attempt is refused, until {@link AmbassadorProxy.reset}. */
+  isolate(): void;
+  /** Closes the circuit by hand, with an empty window. */
+  reset(): void;
+  /**
+   * Tells the listener of everything that happens to the target, through whatever proxy of its name: right after it happened, before the
+   * caller knows; and a little later what happens in another thread. A listener that throws changes nothing.
+   *
+   * @returns a function that ends this
+   */
+  onEvent(listener: (event: AmbassadorEvent) => void): () => void;
 }
 
 /** What the channel `ambassador:retry` of `node:diagnostics_channel` publishes. */
@@ -176,7 +358,7 @@ export interface RetryMessage {
 
 /**
  * Refuses new calls from now on, in all threads of the process, and waits for those in flight at most `timeoutMs`
- * milliseconds (default 10000). Nothing needs this for a clean exit.
+ * milliseconds (default 30000). Nothing needs this for a clean exit.
  *
  * @returns whether every call ended in time
  */

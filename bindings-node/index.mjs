@@ -6,10 +6,13 @@ export const {
   shutdown,
   version,
   AmbassadorError,
+  BulkheadFullError,
   CallTimeoutError,
+  CircuitOpenError,
   ConfigError,
   DeadlineExceededError,
   ForkedError,
   InternalError,
+  RateLimitedError,
   ShutdownError,
 } = ambassador;

@@ -28,7 +28,7 @@ test("a function that hangs is given up at the bound, never early, and tried aga
 
 test("the bound is never early, whatever part of a millisecond it is", async () => {
   for (const timeoutMs of [0.1, 0.9, 1, 1.1, 2.5, 7.3]) {
-    const proxy = proxyOf({ timeoutMs, maxRetries: 1 });
+    const proxy = proxyOf({ timeoutMs, maxRetries: 1, breaker: null });
     const ended = await Promise.all(
       Array.from({ length: 20 }, async () => {
         const begun = process.hrtime.bigint();
@@ -233,7 +233,7 @@ test("a hundred thousand calls that end within 100 µs of their bound bring a va
   // A hundred thousand stack traces would take longer than all the rest.
   t.after(((limit) => () => (Error.stackTraceLimit = limit))(Error.stackTraceLimit));
   Error.stackTraceLimit = 0;
-  const proxy = proxyOf({ timeoutMs: 4, maxRetries: 1 });
+  const proxy = proxyOf({ timeoutMs: 4, maxRetries: 1, breaker: null });
   const seen = { value: 0, error: 0, timeout: 0 };
   const batch = 200;
   let random = 1;
@@ -277,7 +277,7 @@ test("a hundred thousand calls that end within 100 µs of their bound bring a va
 });
 
 test("functions that are not asynchronous and end at their bound bring a value or a timeout", async () => {
-  const proxy = proxyOf({ timeoutMs: 0.2, maxRetries: 1 });
+  const proxy = proxyOf({ timeoutMs: 0.2, maxRetries: 1, breaker: null });
   let values = 0;
   let random = 7;
   for (let call = 0; call < 2000; call++) {

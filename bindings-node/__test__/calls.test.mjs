@@ -221,7 +221,7 @@ test("a function may call the same proxy again, at any depth", async () => {
 });
 
 test("calls at the same time do not touch each other", async () => {
-  const proxy = proxyOf();
+  const proxy = proxyOf({ breaker: null, budget: null });
   const values = await Promise.all(
     Array.from({ length: 500 }, (_, number) =>
       proxy.execute(async (ctx) => {
@@ -254,7 +254,7 @@ test("every attempt runs in its caller's async context, also after a wait and af
 });
 
 test("health counts what happened, and adds up", async () => {
-  const proxy = proxyOf({ maxRetries: 2 });
+  const proxy = proxyOf({ maxRetries: 2, budget: null });
   const gate = deferred();
   const hung = proxy.call(() => gate.promise);
   await proxy.call(failing(new Error("once")));
@@ -272,6 +272,11 @@ test("health counts what happened, and adds up", async () => {
     late_results: 0,
     abandoned: 0,
     internal_errors: 0,
+    events_dropped: 0,
+    rejections: { shutdown: 0, rate_limited: 0, bulkhead_full: 0, circuit_open: 0 },
+    circuit: { state: "closed", open_for_ns: null, outcomes: 5, failures: 3, transitions: { closed: 0, open: 0, half_open: 0, isolated: 0 } },
+    budget: null,
+    bulkhead: null,
   });
 });
 

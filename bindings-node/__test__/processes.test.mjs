@@ -170,7 +170,7 @@ test("a forked process works after its parent did, and with a call of the parent
 const WORKER = `
   const { workerData, parentPort } = require("node:worker_threads");
   const { AmbassadorProxy } = require(workerData.index);
-  const proxy = new AmbassadorProxy("payment-api.example.com", { name: "workers", timeoutMs: ${HOUR}, backoff: null });
+  const proxy = new AmbassadorProxy("payment-api.example.com", { name: "workers", timeoutMs: ${HOUR}, backoff: null, breaker: null, budget: null });
   let ran = 0;
   proxy
     .call(async () => {
@@ -191,7 +191,7 @@ function startWorker() {
 }
 
 test("a hundred workers start, call, and are ended with calls in flight, which end cancelled", async () => {
-  const proxy = proxyOf({ name: "workers" });
+  const proxy = proxyOf({ name: "workers", breaker: null, budget: null });
   for (let round = 0; round < 10; round++) {
     const workers = Array.from({ length: 10 }, startWorker);
     const values = await Promise.all(workers.map((worker) => once(worker, "message")));

@@ -34,19 +34,35 @@ const hostile = {
 
 /** What no setting of that kind may be, and how a message shows it. */
 const WRONG = {
-  count: [[0, "0"], [-1, "-1"], [101, "101"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [null, "null"], [3n, "3n"], [[3], "[ 3 ]"]],
+  count: [[-1, "-1"], [1e7, "10000000"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [3n, "3n"], [[3], "[ 3 ]"]],
   duration: [[-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [-Infinity, "-Infinity"], [1e12, "1000000000000"], ["2s", '"2s"'], [true, "true"], [{}, "{}"], [() => 1, "[Function (anonymous)]"]],
-  number: [[0, "0"], [-2, "-2"], [NaN, "NaN"], [1001, "1001"], ["2", '"2"'], [null, "null"], [false, "false"]],
+  count_or_word: [[0, "0"], [-1, "-1"], [1.5, "1.5"], [NaN, "NaN"], ["many", '"many"'], [true, "true"], [[3], "[ 3 ]"]],
+  number: [[-2, "-2"], [NaN, "NaN"], [1e10, "10000000000"], ["2", '"2"'], [null, "null"], [false, "false"]],
   choice: [["some", '"some"'], ["", '""'], [1, "1"], [null, "null"], [["full"], "[ 'full' ]"]],
   text: [["", '""'], [" x", '" x"'], ["a\nb", '"a\\nb"'], ["x".repeat(201), undefined], [7, "7"], [null, "null"]],
   group: [[7, "7"], ["exponential", '"exponential"'], [[1], "[ 1 ]"], [() => 1, "[Function (anonymous)]"]],
   host: [[7, "7"], ["TypeError", '"TypeError"'], [{}, "{}"], [true, "true"], [circular, undefined], [hostile, undefined]],
 };
 
+/** The ends of what is allowed, and what may be nothing at all, differ from one setting to the next. */
+const WRONG_TOO = {
+  maxRetries: [[0, "0"], [101, "101"], [null, "null"]],
+  "backoff.factor": [[0.5, "0.5"], [1001, "1001"]],
+  "breaker.failureRate": [[0, "0"], [1.1, "1.1"]],
+  "breaker.slowRate": [[0, "0"], [1.1, "1.1"]],
+  "breaker.minCalls": [[0, "0"], [null, "null"]],
+  "breaker.consecutiveFailures": [[0, "0"]],
+  "breaker.probes": [[0, "0"], [17, "17"], [null, "null"]],
+  "bulkhead.maxQueue": [[null, "null"]],
+  "rateLimit.rate": [[0, "0"]],
+  "rateLimit.burst": [[0, "0"]],
+};
+
 for (const { name, kind, allowed } of fields) {
   test(`${name} of the wrong kind or range is refused, by its name, the value and what is allowed`, () => {
-    assert.ok(WRONG[kind].length > 0);
-    for (const [value, shown] of WRONG[kind]) {
+    // Anything may answer in place of an error.
+    const wrongs = name === "fallback" ? [] : [...WRONG[kind], ...(WRONG_TOO[name] ?? [])];
+    for (const [value, shown] of wrongs) {
       const error = wrong(() => new AmbassadorProxy(TARGET, options(name, value)));
       assert.equal(error.field, name);
       assert.equal(error.allowed, allowed);
@@ -106,10 +122,52 @@ test("the policy tells the settings in force, and cannot be changed", () => {
     retryOn: null,
     notOn: null,
     classify: null,
+    budget: { ratio: 0.2, minPerSecond: 10, windowMs: 10_000 },
+    breaker: {
+      failureRate: 0.5,
+      minCalls: 20,
+      windowMs: 30_000,
+      consecutiveFailures: null,
+      slowCallMs: null,
+      slowRate: 1,
+      openForMs: 5000,
+      openMaxMs: 60_000,
+      probes: 3,
+    },
+    bulkhead: null,
+    rateLimit: null,
+    fallback: null,
   });
-  assert.ok(Object.isFrozen(policy) && Object.isFrozen(policy.backoff));
-  const mine = { maxRetries: 7, name: "pay", timeoutMs: null, deadlineMs: 0.5, backoff: { baseMs: 0, factor: 1.5, maxMs: 10, jitter: "equal", hintMaxMs: 0 }, retryOn: [TypeError], notOn: RangeError, classify: () => undefined };
+  assert.ok(Object.isFrozen(policy) && [policy.backoff, policy.budget, policy.breaker].every(Object.isFrozen));
+  const mine = { maxRetries: 7, name: "pay", timeoutMs: null, deadlineMs: 0.5, backoff: { baseMs: 0, factor: 1.5, maxMs: 10, jitter: "equal", hintMaxMs: 0 }, retryOn: [TypeError], notOn: RangeError, classify: () => undefined,
+    budget: { ratio: 0, minPerSecond: 1.5, windowMs: 1 },
+    breaker: { failureRate: 0.25, minCalls: 1, windowMs: 5, consecutiveFailures: 4, slowCallMs: 0.5, slowRate: 0.75, openForMs: 6, openMaxMs: 7, probes: 16 },
+    bulkhead: { maxConcurrent: 8, maxQueue: 9, queueTimeoutMs: 10 },
+    rateLimit: { rate: 0.5, perMs: 11, burst: 12, maxWaitMs: 13 },
+    fallback: () => "queued" };
   assert.deepEqual(new AmbassadorProxy(TARGET, mine).policy, mine);
+});
+
+test("a group can be switched off as a whole, and what it cannot do without is asked for", () => {
+  for (const off of [null, false]) {
+    const { policy } = new AmbassadorProxy(TARGET, { budget: off, breaker: off, bulkhead: off, rateLimit: off });
+    assert.deepEqual([policy.budget, policy.breaker, policy.bulkhead, policy.rateLimit], [null, null, null, null]);
+  }
+  for (const on of [true, {}]) {
+    const { policy } = new AmbassadorProxy(TARGET, { budget: on, breaker: on });
+    assert.ok(policy.budget.ratio === 0.2 && policy.breaker.probes === 3);
+  }
+  assert.deepEqual(new AmbassadorProxy(TARGET, { bulkhead: { maxConcurrent: "adaptive" } }).policy.bulkhead, { maxConcurrent: "adaptive", maxQueue: 0, queueTimeoutMs: null });
+  assert.equal(new AmbassadorProxy(TARGET, { bulkhead: { maxConcurrent: null } }).policy.bulkhead, null);
+  assert.deepEqual(new AmbassadorProxy(TARGET, { rateLimit: { rate: 10 } }).policy.rateLimit, { rate: 10, perMs: 1000, burst: null, maxWaitMs: 0 });
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { bulkhead: { maxQueue: 3 } })).field, "bulkhead.maxConcurrent");
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { rateLimit: { burst: 3 } })).field, "rateLimit.rate");
+  for (const name of ["bulkhead", "rateLimit"]) assert.equal(wrong(() => new AmbassadorProxy(TARGET, { [name]: true })).field, name);
+});
+
+test("anything may be a fallback but undefined and null, which are none", () => {
+  for (const fallback of [0, false, "", NaN, [], async () => 1]) assert.ok(Object.is(new AmbassadorProxy(TARGET, { fallback }).policy.fallback, fallback));
+  for (const fallback of [undefined, null]) assert.equal(new AmbassadorProxy(TARGET, { fallback }).policy.fallback, null);
 });
 
 test("backoff can be switched off as a whole, and left on", () => {
@@ -133,10 +191,12 @@ test("a time to shut down that is none is refused", async () => {
 test("the types list every setting of the core, and no other", () => {
   const types = readFileSync(new URL("../index.d.ts", import.meta.url), "utf8");
   const properties = (name) => {
-    const body = new RegExp(`^export interface ${name} \\{\\n([^]*?)^\\}`, "m").exec(types)[1];
+    const body = new RegExp(`^export interface ${name}(?:<[^>]*>)? \\{\\n([^]*?)^\\}`, "m").exec(types)[1];
     return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, property]) => property);
   };
-  const settings = [...properties("AmbassadorOptions"), ...properties("Backoff").map((field) => `backoff.${field}`)];
+  const groups = { backoff: "Backoff", budget: "Budget", breaker: "Breaker", bulkhead: "Bulkhead", rateLimit: "RateLimit" };
+  const grouped = Object.entries(groups).flatMap(([group, name]) => properties(name).map((field) => `${group}.${field}`));
+  const settings = [...properties("AmbassadorOptions"), ...grouped];
   assert.deepEqual(settings.sort(), fields.map(({ name }) => name).sort());
   assert.deepEqual(properties("Policy").sort(), properties("AmbassadorOptions").sort());
   assert.deepEqual(Object.keys(new AmbassadorProxy(TARGET).policy).sort(), properties("Policy").sort());

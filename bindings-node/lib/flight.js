@@ -11,6 +11,7 @@ const {
   native,
   begin,
   cancel,
+  answered,
   release,
   lengths,
   numbers,
@@ -23,10 +24,14 @@ const {
   ANSWER,
   ATTEMPT,
   LATE,
+  ANSWERING,
+  HEARD,
 } = bridge;
-const { RUN, WAIT, VALUE, LAST_ERROR, DIRECT, ERROR, OK, RETRY, FAIL, TIMEOUT } = bridge;
+const { RUN, WAIT, VALUE, LAST_ERROR, DIRECT, QUEUE, ERROR, OK, RETRY, FAIL, TIMEOUT } = bridge;
 const { Attempt } = require("./attempt.js");
 const { BY_CODE } = require("./errors.js");
+const events = require("./events.js");
+const post = require("./post.js");
 const { tell, textOf } = require("./retry-line.js");
 const signals = require("./signals.js");
 const timers = require("./timers.js");
@@ -39,10 +44,16 @@ const NOTE_ABANDONED_ENDED = 2;
 /** The place of `TIMEOUT` among the core's codes. */
 const TIMEOUT_CODE = 0;
 
+/** What `call` is before a call began and after it ended, and while the core knows nothing of it. */
+const NONE = -1;
+const DIRECTLY = -2;
+
 /** What a race brings when the timer or the signal won. */
 const GIVEN_UP = Symbol("given up");
 /** The end of an attempt that brought nothing: it was not over at its bound. */
 const TIMED_OUT = { ok: false, error: undefined };
+/** What a call has that ends before its first attempt. */
+const NOTHING = { ok: false, error: undefined };
 
 class Flight {
   constructor(core, fn, receiver, args, signal, isContextWanted) {
@@ -52,8 +63,8 @@ class Flight {
     this.args = args;
     this.signal = signal;
     this.isContextWanted = isContextWanted;
-    /** The core's number of this call; below zero before it began and after it ended. */
-    this.call = -1;
+    /** The core's number of this call. */
+    this.call = NONE;
     this.attempt = 1;
     /** For `timers`: the bound of the attempt or the end of the wait, and the place among the entries. */
     this.at = Infinity;
@@ -65,6 +76,8 @@ class Flight {
     this.isStopped = false;
     this.lastError = undefined;
     this.callId = undefined;
+    /** What the core said besides its answer, unless that was to run the first attempt, or that the call is over. */
+    this.told = undefined;
   }
 
   /** What marks all attempts as one call's. */
@@ -98,11 +111,31 @@ class Flight {
 
   /** Waits until `at`, or until the signal. No wait is none, not a tick of the timer. */
   sleep(at) {
-    if (at <= timers.now()) return undefined;
+    if (hasPassed(at)) return undefined;
     return new Promise((resolve) => {
       this.at = at;
       this.wake = resolve;
       timers.add(this);
+    });
+  }
+
+  /** Waits for its turn in the bulkhead's queue, at most until `at`, or until the signal. */
+  queue(at) {
+    if (hasPassed(at)) return undefined;
+    return new Promise((resolve) => {
+      const ticket = post.ticketFor(() => this.wake());
+      this.at = at;
+      this.wake = () => {
+        post.giveBack(ticket);
+        timers.remove(this);
+        resolve();
+      };
+      // However long: a wait is pending, and the process does not end (F4).
+      timers.add(this);
+      numbers[PROXY] = this.core.number;
+      numbers[CALL] = this.call;
+      numbers[OUTCOME] = ticket;
+      bridge.queue();
     });
   }
 
@@ -113,9 +146,10 @@ class Flight {
 
   /** For `signals`: the caller does not want the call any more (A3). */
   stop(reason) {
-    if (this.call < 0) return;
+    if (this.call === NONE) return;
     this.isStopped = true;
-    this.end(cancel);
+    if (this.call === DIRECTLY) this.call = NONE;
+    else this.end(cancel);
     timers.remove(this);
     if (this.context !== undefined) Attempt.giveUp(this.context, reason);
     this.wake?.(GIVEN_UP);
@@ -140,7 +174,10 @@ class Flight {
     lengths[HINT] = hint;
     bridge.settle();
     const answer = numbers[ANSWER];
-    if (answer === VALUE) this.call = -1;
+    const isHeard = numbers[HEARD];
+    if (answer === VALUE) this.call = NONE;
+    else this.read();
+    if (isHeard === 1) events.hear(this.core);
     return answer;
   }
 
@@ -149,15 +186,32 @@ class Flight {
     numbers[PROXY] = this.core.number;
     numbers[CALL] = this.call;
     bridge.resume();
-    return numbers[ANSWER];
+    const answer = numbers[ANSWER];
+    const isHeard = numbers[HEARD];
+    this.read();
+    if (isHeard === 1) events.hear(this.core);
+    return answer;
   }
 
-  /** The call is over: `release`, or `cancel`. */
-  end(how) {
+  /** Keeps what the core said, before any code of the user's runs, which may make calls of its own. */
+  read() {
+    this.told = {
+      at: lengths[AT],
+      wait: lengths[WAIT_LENGTH],
+      attempt: numbers[ATTEMPT],
+      isLate: numbers[LATE] === 1,
+      isAnswering: numbers[ANSWERING] === 1,
+    };
+  }
+
+  /** The call is over: `release`, `cancel`, or `answered`. */
+  end(how, isWell) {
     numbers[PROXY] = this.core.number;
     numbers[CALL] = this.call;
-    this.call = -1;
+    numbers[OUTCOME] = isWell === true ? 1 : 0;
+    this.call = NONE;
     how();
+    if (how !== release && numbers[HEARD] === 1) events.hear(this.core);
   }
 
   /** An error of the ambassador's, about this call. */
@@ -173,24 +227,45 @@ class Flight {
  */
 function start(core, fn, receiver, args, signal, isContextWanted) {
   if (signal?.aborted) return Promise.reject(signal.reason);
+  if (events.channel.hasSubscribers) events.listen(core);
   const flight = new Flight(core, fn, receiver, args, signal, isContextWanted);
   numbers[PROXY] = core.number;
   begin();
   const answer = numbers[ANSWER];
-  if (answer !== RUN) return answer === DIRECT ? runDirectly(flight) : Promise.reject(flight.error(answer - ERROR));
-  flight.call = numbers[CALL];
-  flight.at = lengths[AT];
-  if (signal === undefined) return first(flight);
+  const isHeard = numbers[HEARD];
+  if (answer !== DIRECT) flight.call = numbers[CALL];
+  if (answer === RUN) flight.at = lengths[AT];
+  else flight.read();
+  if (signal !== undefined) return watched(flight, answer, isHeard);
+  if (isHeard === 1) events.hear(core);
+  return answer === RUN ? first(flight) : enter(flight, answer);
+}
+
+/** A call that a signal may stop, from its very first event on. */
+function watched(flight, answer, isHeard) {
+  const { core, signal } = flight;
   signals.watch(signal, flight);
-  const ended = first(flight);
+  if (isHeard === 1) events.hear(core);
+  const ended = answer === RUN && !flight.isStopped ? first(flight) : enter(flight, answer);
   const forget = () => signals.forget(signal, flight);
   ended.then(forget, forget);
   return ended;
 }
 
-/** F1: the core failed before the call began. Once, and whatever comes. */
+/** F1: the core failed before the call began. Once, unbounded, and whatever comes; but who stops the call gets control back. */
 async function runDirectly(flight) {
-  return flight.run();
+  flight.call = DIRECTLY;
+  const end = await again(flight);
+  flight.call = NONE;
+  if (flight.isStopped) throw flight.signal.reason;
+  return given(end);
+}
+
+/** A call that does not begin with its first attempt. */
+async function enter(flight, answer) {
+  if (answer === DIRECT) return runDirectly(flight);
+  const next = await waited(flight, answer);
+  return next === RUN ? goOn(flight, await again(flight)) : finish(flight, NOTHING, next);
 }
 
 function first(flight) {
@@ -257,25 +332,40 @@ async function goOn(flight, end, settled) {
   for (;;) {
     if (flight.isStopped) throw flight.signal.reason;
     if (answer === undefined) [answer, end] = settle(flight, end);
-    // Read before any code of the user's runs, which may make calls of its own.
-    let at = lengths[AT];
-    const wait = lengths[WAIT_LENGTH];
-    if (numbers[LATE] === 1) end = timedOut(flight);
+    if (flight.isStopped) throw flight.signal.reason;
+    if (answer === VALUE) return given(end);
+    if (flight.told.isLate) end = timedOut(flight);
     if (!end.ok && end !== TIMED_OUT) flight.lastError = end;
     if (flight.isStopped) throw flight.signal.reason;
-    if (answer === WAIT) tellRetry(flight, end, wait);
-    while (answer === WAIT) {
-      if (!flight.isStopped) await flight.sleep(at);
-      if (flight.isStopped) throw flight.signal.reason;
-      answer = flight.resume();
-      at = lengths[AT];
-    }
+    if (answer === WAIT) tellRetry(flight, end, flight.told.wait);
+    answer = await waited(flight, answer);
     if (answer !== RUN) return finish(flight, end, answer);
-    flight.attempt = numbers[ATTEMPT];
-    flight.at = at;
     end = await again(flight);
     answer = undefined;
   }
+}
+
+/** What the attempt brought, whatever it is. */
+function given({ ok, value, error }) {
+  if (ok) return value;
+  throw error;
+}
+
+/** Waits for as long as the core says; what it says then. */
+async function waited(flight, first) {
+  let answer = first;
+  while (answer === WAIT || answer === QUEUE) {
+    const { at } = flight.told;
+    if (!flight.isStopped) await (answer === WAIT ? flight.sleep(at) : flight.queue(at));
+    if (flight.isStopped) break;
+    answer = flight.resume();
+  }
+  if (flight.isStopped) throw flight.signal.reason;
+  if (answer === RUN) {
+    flight.attempt = flight.told.attempt;
+    flight.at = flight.told.at;
+  }
+  return answer;
 }
 
 /** Settles an attempt: the core's answer, and how the attempt ended. A classifier that throws makes its error the attempt's (A2). */
@@ -331,17 +421,53 @@ function tellRetry(flight, end, wait) {
   tell({ line, target: core.target, attempt, waitMs: wait / 1e6, error });
 }
 
-/** The caller gets what the core says. */
+/** The caller gets what the core says, or what answers in place of an error. */
 function finish(flight, end, answer) {
-  if (answer === VALUE || answer === LAST_ERROR) {
-    flight.end(release);
-    if (end.ok) return end.value;
-    if (end !== TIMED_OUT) throw end.error;
+  const { isAnswering } = flight.told;
+  if (answer === LAST_ERROR && end.ok) {
+    // What was judged a failure, but is a value, is handed back as it is.
+    flight.end(isAnswering ? answered : release);
+    return end.value;
   }
-  const cause = flight.lastError === undefined ? undefined : { cause: flight.lastError.error };
-  const error = flight.error(answer >= ERROR ? answer - ERROR : TIMEOUT_CODE, cause);
+  let failed = end;
+  if (answer >= ERROR || end === TIMED_OUT) {
+    const cause = flight.lastError === undefined ? undefined : { cause: flight.lastError.error };
+    failed = { ok: false, error: flight.error(answer >= ERROR ? answer - ERROR : TIMEOUT_CODE, cause) };
+  }
+  if (isAnswering) return fallBack(flight, failed);
   flight.end(release);
-  throw error;
+  throw failed.error;
+}
+
+/** H2: something else answers in place of the error. When it throws, its error is the call's, and this one the cause. */
+async function fallBack(flight, failed) {
+  const { fallback } = flight.core;
+  let answer = fallback;
+  try {
+    if (typeof fallback === "function") answer = fallback(failed.error);
+    if (isPromiseLike(answer)) {
+      flight.at = Infinity;
+      const promise = Promise.resolve(answer);
+      // Of one that is stopped, nobody hears.
+      promise.catch(() => {});
+      answer = await flight.race(promise);
+    }
+  } catch (error) {
+    if (flight.isStopped) throw flight.signal.reason;
+    chain(error, failed);
+    flight.end(answered, false);
+    throw error;
+  }
+  if (flight.isStopped) throw flight.signal.reason;
+  flight.end(answered, true);
+  return answer;
+}
+
+/** Whether a wait until then is over, or is in virtual time. */
+function hasPassed(at) {
+  lengths[AT] = at;
+  bridge.pass();
+  return numbers[ANSWER] === 1;
 }
 
 function note(proxy, what) {

@@ -2,6 +2,7 @@
 "use strict";
 
 const { native } = require("./bridge.js");
+const events = require("./events.js");
 const { start } = require("./flight.js");
 const { configError, open, policyOf, shown } = require("./settings.js");
 
@@ -64,6 +65,7 @@ class Caller {
 let handleOf;
 
 class AmbassadorProxy extends Caller {
+  #core;
   #handle;
   #functions;
   #policy;
@@ -71,8 +73,11 @@ class AmbassadorProxy extends Caller {
   constructor(targetHost, options = {}) {
     const { core, functions } = open(targetHost, options);
     super(core, undefined);
+    this.#core = core;
     this.#handle = core.handle;
     this.#functions = functions;
+    // C4: it may have changed the settings of a state that somebody listens to.
+    events.hear(core);
   }
 
   get target() {
@@ -85,6 +90,21 @@ class AmbassadorProxy extends Caller {
 
   health() {
     return JSON.parse(native.health(this.#handle));
+  }
+
+  isolate() {
+    native.isolate(this.#handle);
+    events.hear(this.#core);
+  }
+
+  reset() {
+    native.reset(this.#handle);
+    events.hear(this.#core);
+  }
+
+  onEvent(listener) {
+    if (typeof listener !== "function") throw notAFunction("onEvent", listener);
+    return events.add(this.#core, listener);
   }
 
   static {

@@ -5,6 +5,7 @@
 const { inspect } = require("node:util");
 const { native, numbers, PROXY } = require("./bridge.js");
 const { ConfigError } = require("./errors.js");
+const events = require("./events.js");
 const { judgeOf } = require("./judge.js");
 
 /** Every setting as the core lists it: `{ name, kind, default, allowed }`. */
@@ -24,6 +25,8 @@ function open(targetHost, options) {
       if (given === null) continue;
       if (isAllowed(name, given)) functions[name] = given;
       else edits.push(edit(name, given));
+      // H2: that something answers is the core's to know; what answers is not.
+      if (name === "fallback") edits.push(edit(name, true));
     } else if (kind === "group" && typeof given === "object" && given !== null && !Array.isArray(given)) {
       for (const [field, value] of Object.entries(given)) {
         if (value !== undefined) edits.push(edit(`${name}.${field}`, value));
@@ -36,10 +39,19 @@ function open(targetHost, options) {
   // Its number is in the exchange until the next native runs.
   const number = numbers[PROXY];
   if (Array.isArray(opened)) throw configError(opened);
-  return { core: { handle: opened, number, target: native.target(opened), judge: judgeOf(functions) }, functions };
+  const core = {
+    handle: opened,
+    number,
+    target: native.target(opened),
+    judge: judgeOf(functions),
+    fallback: functions.fallback,
+    hub: events.hubOf(native.name(opened)),
+  };
+  return { core, functions };
 }
 
 function isAllowed(name, given) {
+  if (name === "fallback") return true;
   if (name === "classify") return typeof given === "function";
   const tests = Array.isArray(given) ? given : [given];
   return tests.length > 0 && tests.every((test) => typeof test === "function");
@@ -70,20 +82,12 @@ function configError([field, value, allowed, message]) {
 
 /** The settings in force, frozen (C3). */
 function policyOf(handle, functions) {
-  const {
-    name,
-    maxRetries,
-    timeoutMs = null,
-    deadlineMs = null,
-    baseMs,
-    factor,
-    maxMs,
-    jitter,
-    hintMaxMs,
-  } = native.policy(handle);
-  const { retryOn = null, notOn = null, classify = null } = functions;
-  const backoff = Object.freeze({ baseMs, factor, maxMs, jitter, hintMaxMs });
-  return Object.freeze({ maxRetries, name, timeoutMs, deadlineMs, backoff, retryOn, notOn, classify });
+  const policy = native.policy(handle);
+  for (const { name, kind } of fields) {
+    if (kind === "group") Object.freeze(policy[name]);
+    if (kind === "host") policy[name] = functions[name] ?? null;
+  }
+  return Object.freeze(policy);
 }
 
 module.exports = { fields, open, policyOf, configError, shown };

@@ -1,23 +1,24 @@
 // The end: no new calls, and a while for those in flight.
 "use strict";
 
+const { performance } = require("node:perf_hooks");
 const { native } = require("./bridge.js");
 const { configError, shown } = require("./settings.js");
-const timers = require("./timers.js");
+const { pause } = require("./timers.js");
 
-/** How often it is looked whether the last call has ended, in nanoseconds. */
-const STEP = 5e6;
+/** How often it is looked whether the last call has ended, in milliseconds. */
+const STEP = 5;
 
-async function shutdown(timeoutMs = 10_000) {
+async function shutdown(timeoutMs = 30_000) {
   if (!(typeof timeoutMs === "number" && timeoutMs >= 0)) {
     throw configError(native.wrong("timeoutMs", shown(timeoutMs), "a number of milliseconds from 0 on"));
   }
-  const until = timers.now() + timeoutMs * 1e6;
+  const until = performance.now() + timeoutMs;
   // Never waits in the core: the calls in flight are this very thread's, and could not end.
   while (!native.drain(0)) {
-    const left = until - timers.now();
+    const left = until - performance.now();
     if (left <= 0) return false;
-    await new Promise((fire) => timers.add({ at: timers.now() + Math.min(STEP, left), place: -1, fire }));
+    await pause(Math.min(STEP, left));
   }
   return true;
 }

@@ -3,12 +3,14 @@
 //
 // An entry that comes and goes in one turn of the event loop, as that of a call that succeeds at once, never sees the
 // timer: the timer is set once before the loop goes on, if then there is an entry at all.
+//
+// While time is virtual (`testing.js`) no bound is armed; waits pass at once and never come here.
 "use strict";
 
 // As they are now: a test that fakes the timers of its program does not mean these.
 const { setTimeout, clearTimeout } = require("node:timers");
 const { nextTick } = require("node:process");
-const { readClock, lengths, AT } = require("./bridge.js");
+const { readClock, lengths, numbers, AT, VIRTUAL } = require("./bridge.js");
 
 /** The longest that a timer of Node's can wait, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
@@ -19,6 +21,7 @@ let timer;
 let due = Infinity;
 let isTimerHeld = false;
 let isSettingSoon = false;
+let isVirtual = false;
 
 /** The present instant, in nanoseconds of the core's clock. */
 function now() {
@@ -27,6 +30,7 @@ function now() {
 }
 
 function add(entry) {
+  if (isVirtual) return;
   let place = heap.length;
   heap.push(entry);
   while (place > 0) {
@@ -89,9 +93,12 @@ function set() {
     return;
   }
   const first = heap[0].at;
+  const present = now();
+  // Another thread has made time virtual.
+  if (numbers[VIRTUAL] === 1) return;
   if (timer === undefined || first < due) {
     if (timer !== undefined) clearTimeout(timer);
-    timer = setTimeout(fire, Math.min(Math.ceil((first - now()) / 1e6), LONGEST));
+    timer = setTimeout(fire, Math.min(Math.ceil((first - present) / 1e6), LONGEST));
     due = first;
     isTimerHeld = true;
   } else if (!isTimerHeld) {
@@ -105,6 +112,7 @@ function fire() {
   due = Infinity;
   isTimerHeld = false;
   const present = now();
+  if (numbers[VIRTUAL] === 1) return;
   while (heap.length > 0 && heap[0].at <= present) {
     const entry = heap[0];
     remove(entry);
@@ -113,4 +121,15 @@ function fire() {
   set();
 }
 
-module.exports = { add, remove, now };
+/** For tests: time has become virtual, or real again. */
+function turnVirtual(whether) {
+  isVirtual = whether;
+  setSoon();
+}
+
+/** So many milliseconds of real time, whatever tests make of the clock. */
+function pause(ms) {
+  return new Promise((over) => setTimeout(over, ms));
+}
+
+module.exports = { add, remove, now, turnVirtual, pause };

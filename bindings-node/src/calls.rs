@@ -8,40 +8,47 @@ use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::{self, NEVER, Nanos};
 use ambassador_core::proxy::Begin;
-use ambassador_core::{AmbassadorProxy, Code};
+use ambassador_core::{AmbassadorProxy, Code, testing};
 use napi::bindgen_prelude::{External, Object, Result, check_status, sys};
 use napi::{Env, JsValue};
 use napi_derive::napi;
 
 use crate::exchange::Exchange;
 use crate::instance::Instance;
+use crate::post::Post;
 use crate::slab::Slab;
 
-// What `answer` says; `lib/native.js` has the same numbers.
+// What `answer` says; `lib/bridge.js` has the same numbers.
 const RUN: i32 = 0;
 const WAIT: i32 = 1;
 const VALUE: i32 = 2;
 const LAST_ERROR: i32 = 3;
 /// F1: run the function once, and settle nothing.
 const DIRECT: i32 = 4;
+/// As `WAIT`, for a place in the bulkhead: it may come free before the wait is over (L1).
+const QUEUE: i32 = 5;
 /// The error at that place of `Code::ALL`, counted from here.
-const ERROR: i32 = 5;
+const ERROR: i32 = 6;
 
 /// What a call ends with when there is no telling how it stands.
 const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const NATIVES: [(&CStr, Callback); 8] = [
+const NATIVES: [(&CStr, Callback); 11] = [
     (c"begin", begin),
     (c"settle", settle),
     (c"resume", resume),
     (c"cancel", cancel),
+    (c"answered", answered),
     (c"release", release),
+    (c"queue", queue),
+    (c"pass", pass),
     (c"note", note),
     (c"now", now),
     (c"fault", fault),
@@ -51,7 +58,7 @@ const NATIVES: [(&CStr, Callback); 8] = [
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> Result<()> {
     let (exchange, buffer) = Exchange::create(env.raw())?;
-    let instance = Rc::new(Instance { exchange, proxies: Slab::new().into() });
+    let instance = Rc::new(Instance { exchange, proxies: Slab::new().into(), post: Arc::default() });
     for (name, callback) in NATIVES {
         // SAFETY: `env` is loading this addon and `exports` is its object. Each function owns one count of the instance,
         // and gives it back when the function itself is collected, after which nothing calls it.
@@ -84,7 +91,8 @@ unsafe extern "C" fn forget(_: sys::napi_env, data: *mut c_void, _: *mut c_void)
     drop(unsafe { Rc::from_raw(data.cast_const().cast::<Instance>()) });
 }
 
-/// A call begins. In: proxy. Out: answer (`RUN`, `DIRECT` or an error), call, attempt, at.
+/// A call begins. In: proxy. Out: answer (`RUN`, `WAIT`, `QUEUE`, `DIRECT` or an error), call, heard; attempt and at for `RUN`, at for
+/// a wait, answering for an error. The call stays until `release`, also a refused one.
 unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
         let Some(proxy) = instance.proxies.borrow_mut().get_mut(exchange.proxy.get() as usize).map(|p| &raw const **p)
@@ -94,20 +102,33 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
         };
         // SAFETY: JavaScript holds the proxy while it calls this, and nothing here lets it go.
         let proxy = unsafe { &*proxy };
-        match proxy.core.begin(clock::now()) {
+        let call = match proxy.core.begin(clock::now()) {
             Begin::Run(call) => {
                 tell_attempt(exchange, &call);
-                exchange.call.set(proxy.calls.borrow_mut().insert(call) as i32);
                 exchange.answer.set(RUN);
+                call
             }
-            Begin::Refuse(code) => exchange.answer.set(ERROR + code as i32),
-            Begin::Direct => exchange.answer.set(DIRECT),
-        }
+            Begin::Wait(call, at) => {
+                tell_wait(exchange, &proxy.core, &call, at);
+                call
+            }
+            Begin::Refuse(call, code) => {
+                exchange.answering.set(i32::from(call.is_answering()));
+                exchange.answer.set(ERROR + code as i32);
+                call
+            }
+            Begin::Direct => {
+                exchange.heard.set(i32::from(proxy.core.keeps_events()));
+                return exchange.answer.set(DIRECT);
+            }
+        };
+        exchange.heard.set(i32::from(proxy.core.keeps_events()));
+        exchange.call.set(proxy.calls.borrow_mut().insert(call) as i32);
     })
 }
 
-/// The running attempt ended. In: proxy, call, outcome, hint. Out: answer, late; at and wait for `WAIT`. The call is gone when the answer is
-/// `VALUE`; else it stays until `release`.
+/// The running attempt ended. In: proxy, call, outcome, hint. Out: answer, late, answering, heard; at and wait for `WAIT`. The call is
+/// gone when the answer is `VALUE`; else it stays until `release`.
 unsafe extern "C" fn settle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
         decide(instance, exchange, |core, call, now| {
@@ -117,12 +138,12 @@ unsafe extern "C" fn settle(env: sys::napi_env, info: sys::napi_callback_info) -
     })
 }
 
-/// A wait is over, or was cut short. In: proxy, call. Out: answer, attempt, at.
+/// A wait is over, or was cut short. In: proxy, call. Out: answer, attempt, at, answering, heard.
 unsafe extern "C" fn resume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| decide(instance, exchange, |core, call, now| core.resume(call, now)))
 }
 
-/// The caller went away; the call is gone. In: proxy, call.
+/// The caller went away; the call is gone. In: proxy, call. Out: heard.
 unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
         decide(instance, exchange, |core, call, now| {
@@ -130,6 +151,37 @@ unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -
             LOST
         });
         let_go(instance, exchange);
+    })
+}
+
+/// H2: the fallback answered, or failed too; the call is gone. In: proxy, call, outcome: 1 when it answered. Out: heard.
+unsafe extern "C" fn answered(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    native(env, info, |instance, exchange| {
+        let well = exchange.outcome.get() == 1;
+        decide(instance, exchange, |core, call, now| {
+            core.answered(call, now, well);
+            LOST
+        });
+        let_go(instance, exchange);
+    })
+}
+
+/// The call queues: from now on `lib/post.js` is told when its turn has come. In: proxy, call; outcome: its ticket.
+unsafe extern "C" fn queue(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    native(env, info, |instance, exchange| {
+        let mut proxies = instance.proxies.borrow_mut();
+        let Some(proxy) = proxies.get_mut(exchange.proxy.get() as usize) else { return };
+        let Some(call) = proxy.calls.borrow_mut().get_mut(exchange.call.get() as usize).copied() else { return };
+        proxy.core.wake_at_turn(&call, Post::waker(&instance.post, exchange.outcome.get()));
+    })
+}
+
+/// Whether a wait is over: its end has come, or time is virtual and moves there. In: at. Out: answer, 1 or 0.
+unsafe extern "C" fn pass(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    native(env, info, |_, exchange| {
+        // The cast saturates: `Infinity` is `NEVER`.
+        let at = exchange.at.get() as Nanos;
+        exchange.answer.set(i32::from(at <= clock::now() || testing::pass(at)));
     })
 }
 
@@ -151,9 +203,12 @@ unsafe extern "C" fn note(env: sys::napi_env, info: sys::napi_callback_info) -> 
     })
 }
 
-/// The present instant. Out: at.
+/// The present instant. Out: at, is_virtual.
 unsafe extern "C" fn now(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    native(env, info, |_, exchange| exchange.at.set(clock::now() as f64))
+    native(env, info, |_, exchange| {
+        exchange.at.set(clock::now() as f64);
+        exchange.is_virtual.set(i32::from(testing::instant().is_some()));
+    })
 }
 
 /// For tests: a fault of this file's own.
@@ -206,9 +261,8 @@ fn decide(instance: &Instance, exchange: &Exchange, how: impl FnOnce(&Ambassador
         Decision::Finish(Give::LastError, _) => LAST_ERROR,
         Decision::Finish(Give::Error(code), _) => ERROR + code as i32,
         Decision::WaitUntil(at) => {
-            exchange.at.set(at as f64);
             exchange.wait.set(at.saturating_sub(now) as f64);
-            WAIT
+            tell_wait(exchange, &proxy.core, call, at)
         }
         Decision::Run => {
             tell_attempt(exchange, call);
@@ -216,6 +270,8 @@ fn decide(instance: &Instance, exchange: &Exchange, how: impl FnOnce(&Ambassador
         }
     };
     exchange.answer.set(answer);
+    exchange.answering.set(i32::from(call.is_answering()));
+    exchange.heard.set(i32::from(proxy.core.keeps_events()));
     exchange.late.set(i32::from(call.last() == Outcome::Timeout));
     if answer == VALUE {
         calls.remove(number);
@@ -232,6 +288,14 @@ fn let_go(instance: &Instance, exchange: &Exchange) {
 fn tell_attempt(exchange: &Exchange, call: &Call) {
     exchange.attempt.set(call.attempt() as i32);
     exchange.at.set(instant(call.bound()));
+}
+
+/// Until when it waits, and for what; the answer that says so.
+fn tell_wait(exchange: &Exchange, core: &AmbassadorProxy, call: &Call, at: Nanos) -> i32 {
+    let answer = if core.is_queued(call) { QUEUE } else { WAIT };
+    exchange.at.set(instant(at));
+    exchange.answer.set(answer);
+    answer
 }
 
 /// An instant for JavaScript.

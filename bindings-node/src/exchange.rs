@@ -9,10 +9,11 @@ use std::ptr;
 
 use napi::bindgen_prelude::{Result, check_status, sys};
 
-/// The buffer. `lib/native.js` has the same places, as a `Float64Array` and an `Int32Array` over it.
+/// The buffer. `lib/bridge.js` has the same places, as a `Float64Array` and an `Int32Array` over it.
 #[repr(C)]
 pub struct Exchange {
-    /// Out: the bound of the attempt, when a wait is over, or the present instant; nanoseconds, `Infinity` for never.
+    /// Out: the bound of the attempt, when a wait is over, or the present instant; nanoseconds, `Infinity` for never. Into `pass`:
+    /// the end of a wait.
     pub at: Cell<f64>,
     /// In: the wait that was asked for, in milliseconds; NaN for none.
     pub hint: Cell<f64>,
@@ -22,7 +23,8 @@ pub struct Exchange {
     pub proxy: Cell<i32>,
     /// In, and out of `begin`: which of its calls.
     pub call: Cell<i32>,
-    /// In: how the attempt ended, as the core numbers it; or what to note.
+    /// In: how the attempt ended, as the core numbers it; or what to note; or whether a fallback answered; or the ticket of who
+    /// queues.
     pub outcome: Cell<i32>,
     /// Out: what to do next; see `calls.rs`.
     pub answer: Cell<i32>,
@@ -30,6 +32,12 @@ pub struct Exchange {
     pub attempt: Cell<i32>,
     /// Out: 1 when what the attempt brought came after its bound, and is to be dropped.
     pub late: Cell<i32>,
+    /// Out: 1 when the call's error may be answered by a fallback (H2).
+    pub answering: Cell<i32>,
+    /// Out: 1 when somebody listens to the target's events, and there may be some to fetch.
+    pub heard: Cell<i32>,
+    /// Out of `now`: 1 when time is virtual.
+    pub is_virtual: Cell<i32>,
 }
 
 impl Exchange {

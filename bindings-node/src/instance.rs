@@ -3,12 +3,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::Call;
 use ambassador_core::clock;
 
 use crate::exchange::Exchange;
+use crate::post::Post;
 use crate::slab::Slab;
 
 /// The proxies of one environment. Used by its thread alone.
@@ -16,6 +18,8 @@ pub struct Instance {
     /// Valid while functions of this environment can be called.
     pub exchange: *const Exchange,
     pub proxies: RefCell<Slab<Rc<Proxy>>>,
+    /// What other threads may tell this one.
+    pub post: Arc<Post>,
 }
 
 /// A proxy and its calls in flight.
@@ -38,7 +42,7 @@ impl Drop for Proxy {
 pub struct Handle {
     pub proxy: Rc<Proxy>,
     number: usize,
-    instance: Rc<Instance>,
+    pub instance: Rc<Instance>,
 }
 
 impl Handle {

@@ -6,12 +6,18 @@
 //! | `calls` | `begin`, `settle`, `resume`, `cancel` …: the way of a call, plain numbers, no arguments |
 //! | `exchange` | the few numbers that these natives and JavaScript read and write in turn |
 //! | `settings` | `open`, `policy`, `settings`: settings, and the life of a proxy |
+//! | `post` | what one thread tells another: a turn in a queue has come, something has happened |
+//! | `events` | `listen`, `fetchEvents`: who listens to which target, and what has happened to it |
+//! | `testing` | virtual time |
 //! | `texts` | lines, messages, headers, health: what is said of calls |
 //! | `instance` | the proxies of one environment (the main thread, a worker), and their calls in flight |
 
 mod calls;
+mod events;
 mod exchange;
 mod instance;
+mod post;
 mod settings;
 mod slab;
+mod testing;
 mod texts;

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use ambassador_core::clock::{MILLISECOND, Nanos};
 use ambassador_core::settings::{Settings, Spelling, Value};
-use ambassador_core::{AmbassadorProxy, ConfigError};
-use napi::bindgen_prelude::{Either, External};
+use ambassador_core::{AmbassadorProxy, Backoff, Breaker, Budget, Bulkhead, ConfigError, Limit, RateLimit};
+use napi::bindgen_prelude::{Either, External, Null};
 use napi_derive::napi;
 
 use crate::instance::{Handle, Instance};
@@ -38,9 +38,9 @@ type Wrong = Vec<String>;
 /// Makes a proxy for that target; its number goes into the exchange. Or says which setting is wrong.
 #[napi(catch_unwind)]
 pub fn open(instance: &External<Rc<Instance>>, target: Edit, edits: Vec<Edit>) -> Either<External<Handle>, Wrong> {
-    match checked(target, edits) {
-        Ok(settings) => {
-            let (handle, number) = Handle::new(instance, AmbassadorProxy::from_settings(settings));
+    match checked(target, edits).and_then(AmbassadorProxy::from_settings) {
+        Ok(core) => {
+            let (handle, number) = Handle::new(instance, core);
             // SAFETY: see `Exchange::create`; JavaScript does not run while this native does.
             unsafe { &*instance.exchange }.proxy.set(number as i32);
             Either::A(External::new(handle))
@@ -75,11 +75,22 @@ pub fn wrong(field: String, value: String, allowed: String) -> Wrong {
 
 /// The settings in force (C3), but for those that only JavaScript can hold. Lengths of time are milliseconds.
 #[napi(object)]
-pub struct PolicyNumbers {
-    pub name: String,
+pub struct PolicyInForce {
     pub max_retries: u32,
-    pub timeout_ms: Option<f64>,
-    pub deadline_ms: Option<f64>,
+    pub name: String,
+    pub timeout_ms: OrNull<f64>,
+    pub deadline_ms: OrNull<f64>,
+    pub backoff: BackoffInForce,
+    pub budget: OrNull<BudgetInForce>,
+    pub breaker: OrNull<BreakerInForce>,
+    pub bulkhead: OrNull<BulkheadInForce>,
+    pub rate_limit: OrNull<RateLimitInForce>,
+}
+
+type OrNull<T> = Either<T, Null>;
+
+#[napi(object)]
+pub struct BackoffInForce {
     pub base_ms: f64,
     pub factor: f64,
     pub max_ms: f64,
@@ -87,22 +98,123 @@ pub struct PolicyNumbers {
     pub hint_max_ms: f64,
 }
 
-/// See [`PolicyNumbers`].
+#[napi(object)]
+pub struct BudgetInForce {
+    pub ratio: f64,
+    pub min_per_second: f64,
+    pub window_ms: f64,
+}
+
+#[napi(object)]
+pub struct BreakerInForce {
+    pub failure_rate: f64,
+    pub min_calls: u32,
+    pub window_ms: f64,
+    pub consecutive_failures: OrNull<u32>,
+    pub slow_call_ms: OrNull<f64>,
+    pub slow_rate: f64,
+    pub open_for_ms: f64,
+    pub open_max_ms: f64,
+    pub probes: u32,
+}
+
+#[napi(object)]
+pub struct BulkheadInForce {
+    pub max_concurrent: Either<u32, String>,
+    pub max_queue: u32,
+    pub queue_timeout_ms: OrNull<f64>,
+}
+
+#[napi(object)]
+pub struct RateLimitInForce {
+    pub rate: f64,
+    pub per_ms: f64,
+    pub burst: OrNull<u32>,
+    pub max_wait_ms: f64,
+}
+
+/// See [`PolicyInForce`].
 #[napi(catch_unwind)]
-pub fn policy(handle: &External<Handle>) -> PolicyNumbers {
+pub fn policy(handle: &External<Handle>) -> PolicyInForce {
     let core = &handle.proxy.core;
-    let (policy, backoff) = (core.policy(), &core.policy().backoff);
-    PolicyNumbers {
-        name: core.name().into(),
+    let (policy, shared) = (core.policy(), &core.policy().shared);
+    PolicyInForce {
         max_retries: policy.max_retries,
-        timeout_ms: policy.timeout.map(milliseconds),
-        deadline_ms: policy.deadline.map(milliseconds),
-        base_ms: milliseconds(backoff.base),
-        factor: backoff.factor,
-        max_ms: milliseconds(backoff.max),
-        jitter: backoff.jitter.as_str().into(),
-        hint_max_ms: milliseconds(backoff.hint_max),
+        name: core.name().into(),
+        timeout_ms: or_null(policy.timeout.map(milliseconds)),
+        deadline_ms: or_null(policy.deadline.map(milliseconds)),
+        backoff: (&policy.backoff).into(),
+        budget: or_null(shared.budget.as_ref().map(Into::into)),
+        breaker: or_null(shared.breaker.as_ref().map(Into::into)),
+        bulkhead: or_null(shared.bulkhead.as_ref().map(Into::into)),
+        rate_limit: or_null(shared.rate_limit.as_ref().map(Into::into)),
     }
+}
+
+impl From<&Backoff> for BackoffInForce {
+    fn from(backoff: &Backoff) -> BackoffInForce {
+        BackoffInForce {
+            base_ms: milliseconds(backoff.base),
+            factor: backoff.factor,
+            max_ms: milliseconds(backoff.max),
+            jitter: backoff.jitter.as_str().into(),
+            hint_max_ms: milliseconds(backoff.hint_max),
+        }
+    }
+}
+
+impl From<&Budget> for BudgetInForce {
+    fn from(budget: &Budget) -> BudgetInForce {
+        BudgetInForce {
+            ratio: budget.ratio,
+            min_per_second: budget.min_per_second,
+            window_ms: milliseconds(budget.window),
+        }
+    }
+}
+
+impl From<&Breaker> for BreakerInForce {
+    fn from(breaker: &Breaker) -> BreakerInForce {
+        BreakerInForce {
+            failure_rate: breaker.failure_rate,
+            min_calls: breaker.min_calls,
+            window_ms: milliseconds(breaker.window),
+            consecutive_failures: or_null(breaker.consecutive_failures),
+            slow_call_ms: or_null(breaker.slow_call.map(milliseconds)),
+            slow_rate: breaker.slow_rate,
+            open_for_ms: milliseconds(breaker.open_for),
+            open_max_ms: milliseconds(breaker.open_max),
+            probes: breaker.probes,
+        }
+    }
+}
+
+impl From<&Bulkhead> for BulkheadInForce {
+    fn from(bulkhead: &Bulkhead) -> BulkheadInForce {
+        BulkheadInForce {
+            max_concurrent: match bulkhead.limit {
+                Limit::Fixed(most) => Either::A(most),
+                Limit::Adaptive => Either::B("adaptive".into()),
+            },
+            max_queue: bulkhead.max_queue,
+            queue_timeout_ms: or_null(bulkhead.queue_timeout.map(milliseconds)),
+        }
+    }
+}
+
+impl From<&RateLimit> for RateLimitInForce {
+    fn from(limit: &RateLimit) -> RateLimitInForce {
+        RateLimitInForce {
+            rate: limit.rate,
+            per_ms: milliseconds(limit.per),
+            burst: or_null(limit.burst),
+            max_wait_ms: milliseconds(limit.max_wait),
+        }
+    }
+}
+
+fn or_null<T>(value: Option<T>) -> OrNull<T> {
+    value.map_or(Either::B(Null), Either::A)
 }
 
 /// Every setting, as Node spells it; JSON.
@@ -111,6 +223,7 @@ pub fn settings() -> String {
     Settings::fields_json(Spelling::Node)
 }
 
-fn milliseconds(length: Nanos) -> f64 {
+/// A length of time for JavaScript.
+pub fn milliseconds(length: Nanos) -> f64 {
     length as f64 / MILLISECOND as f64
 }

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use ambassador_core::call::Call;
-use ambassador_core::clock::{self, MILLISECOND};
+use ambassador_core::clock;
 use ambassador_core::proxy::CallId;
 use ambassador_core::{Code, fault, runtime};
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
 use crate::instance::Handle;
+use crate::settings::milliseconds;
 
 /// An error of the ambassador's, before it becomes an object.
 #[napi(object)]
@@ -21,6 +22,7 @@ pub struct Told {
     pub target: String,
     pub attempts: u32,
     pub elapsed_ms: f64,
+    pub retry_after_ms: Option<f64>,
 }
 
 /// The error at that place of `Code::ALL`, about that call, or about none when the number is below zero.
@@ -34,7 +36,8 @@ pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> Told {
         message: core.error_message(code, call.as_ref(), now),
         target: core.target().into(),
         attempts: call.map_or(0, |call| call.attempt()),
-        elapsed_ms: call.map_or(0.0, |call| call.elapsed(now) as f64 / MILLISECOND as f64),
+        elapsed_ms: call.map_or(0.0, |call| milliseconds(call.elapsed(now))),
+        retry_after_ms: call.and_then(|call| call.retry_after()).map(milliseconds),
     }
 }
 
@@ -56,7 +59,7 @@ pub fn headers(handle: &External<Handle>, id: String, attempt: u32, bound: f64) 
     let id = CallId::from_bits(u128::from_str_radix(&id, 16).unwrap_or_default());
     let now = clock::now();
     // The cast saturates: `Infinity` is `NEVER`.
-    let call = Call::from_words([now, now, bound as u64, 0, attempt.into()]);
+    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0]);
     handle.proxy.core.headers(&call, id, now).into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
 }
 
@@ -66,10 +69,28 @@ pub fn target(handle: &External<Handle>) -> String {
     handle.proxy.core.target().into()
 }
 
+/// The name that its state is shared by.
+#[napi(catch_unwind)]
+pub fn name(handle: &External<Handle>) -> String {
+    handle.proxy.core.name().into()
+}
+
 /// The health of a proxy's target, as JSON.
 #[napi(catch_unwind)]
 pub fn health(handle: &External<Handle>) -> String {
     handle.proxy.core.health()
+}
+
+/// Opens the circuit by hand.
+#[napi(catch_unwind)]
+pub fn isolate(handle: &External<Handle>) {
+    handle.proxy.core.isolate();
+}
+
+/// Closes the circuit by hand.
+#[napi(catch_unwind)]
+pub fn reset(handle: &External<Handle>) {
+    handle.proxy.core.reset();
 }
 
 /// Refuses new calls from now on, and waits at most `timeout_ms` for those in flight; whether all have ended.
