@@ -1,25 +1,20 @@
 //! The way of a call: plain numbers in, one packed number out. The natives of a first attempt that succeeds touch neither
-//! the JVM nor the heap. The clock is read here, so that Java has none of its own. Faults of the core's are caught in the
+//! the JVM nor the heap, unless there is more to such a call than a permit tells. The clock is read here, so that Java has none of its own. Faults of the core's are caught in the
 //! core (F1); those of this file's own end a call rather than run it again.
 
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::{self, Nanos};
 use ambassador_core::proxy::Begin;
-use ambassador_core::{AmbassadorProxy, Code, fault};
+use ambassador_core::{AmbassadorProxy, fault};
 use jni::errors::{Error, LogErrorAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
-use jni::sys::{jint, jlong};
+use jni::sys::{jboolean, jint, jlong};
 use jni::{EnvUnowned, Outcome as JniOutcome};
 
-use crate::handle::{self, first, permit};
+use crate::handle;
 
 /// `begin`: run the function once and settle nothing (F1).
 const DIRECT: jlong = -1;
-
-/// `begin`: refused, with the code at this place of `Code::ALL`.
-const fn refused(code: Code) -> jlong {
-    -2 - code as jlong
-}
 
 /// What a call ends with when there is no telling how it stands.
 const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
@@ -30,18 +25,56 @@ pub extern "system" fn Java_io_ambassador_Native_now(_: EnvUnowned<'_>, _: JClas
     handle::to_java(clock::now())
 }
 
-/// A call begins. Positive: run the first attempt; the number is its [`permit`]. Negative: [`DIRECT`] or [`refused`].
+/// A call begins. Positive: run the first attempt; the number is its [permit](handle::Lent::permit). [`DIRECT`]; or any other
+/// negative number, which is for [`begun`](Java_io_ambassador_Native_begun) to tell.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) -> jlong {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
-        return refused(Code::Internal);
+        return DIRECT;
     };
-    match proxy.begin(clock::now()) {
-        Begin::Run(call) => permit(&call),
-        Begin::Refuse(code) => refused(code),
-        Begin::Direct => DIRECT,
+    let begun = proxy.begin(clock::now());
+    if let Begin::Run(call) = &begun
+        && let Some(permit) = proxy.permit(call)
+    {
+        return permit;
     }
+    match begun {
+        Begin::Direct => DIRECT,
+        // No pointer is negative or 1.
+        slow => -handle::lend(slow),
+    }
+}
+
+/// How a call began that has no permit: writes its `words` and gives the decision. Without words to write, the call is
+/// cancelled.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_begun<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    answer: jlong,
+    words: JLongArray<'local>,
+) -> jlong {
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+        return LOST.pack();
+    };
+    // SAFETY: Java passes what `begin` answered, once.
+    let begun = unsafe { handle::take_back::<Begin>(-answer) };
+    let (mut call, decision) = match begun.map(|begun| *begun) {
+        Some(Begin::Run(call)) => (call, Decision::Run),
+        Some(Begin::Wait(call, until)) => (call, Decision::WaitUntil(until)),
+        // Why is told by the code.
+        Some(Begin::Refuse(call, code)) => (call, Decision::Finish(Give::Error(code), Stop::NotRetryable)),
+        Some(Begin::Direct) | None => return LOST.pack(),
+    };
+    let written = env.with_env(|env| handle::write(env, &words, proxy, &call, call.entered()));
+    let kept = written.into_outcome();
+    if !matches!(kept, JniOutcome::Ok(())) {
+        proxy.cancel(&mut call, clock::now());
+    }
+    or_lost(kept, decision)
 }
 
 /// The first attempt of a call ended. Writes `words`, which may be null for a success without a bound, unless the caller just
@@ -60,12 +93,12 @@ pub extern "system" fn Java_io_ambassador_Native_settleFirst<'local>(
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return LOST.pack();
     };
-    let (mut call, now) = (first(proxy, permit), clock::now());
+    let (mut call, now) = (proxy.first(permit), clock::now());
     let decision = settle(proxy, &mut call, now, outcome, hint);
     if let Decision::Finish(Give::Value, _) = decision {
         return decision.pack();
     }
-    let written = env.with_env(|env| handle::write(env, &words, &call, now));
+    let written = env.with_env(|env| handle::write(env, &words, proxy, &call, now));
     or_lost(written.into_outcome(), decision)
 }
 
@@ -107,6 +140,35 @@ pub extern "system" fn Java_io_ambassador_Native_cancel<'local>(
     });
 }
 
+/// H2: what was to answer in place of the error has, or has failed too.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_answered<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+    well: jboolean,
+) {
+    decide(env, proxy, &words, |proxy, call, now| {
+        proxy.answered(call, now, well);
+        Decision::Finish(Give::LastError, Stop::Ok)
+    });
+}
+
+/// The circuit by hand (B1): `true` opens it until it is reset, `false` closes it.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_isolate(
+    _: EnvUnowned<'_>,
+    _: JClass<'_>,
+    proxy: jlong,
+    open: jboolean,
+) {
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    if let Some(proxy) = unsafe { handle::proxy(proxy) } {
+        if open { proxy.isolate() } else { proxy.reset() }
+    }
+}
+
 /// T3, O3: 0, a late result was dropped; 1, work outlives its bound; 2, such work has ended.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_note(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong, what: jint) {
@@ -126,11 +188,16 @@ pub extern "system" fn Java_io_ambassador_Native_note(_: EnvUnowned<'_>, _: JCla
 pub extern "system" fn Java_io_ambassador_Native_direct<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
+    proxy: jlong,
     words: JLongArray<'local>,
 ) {
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+        return;
+    };
     env.with_env(|env| {
         let now = clock::now();
-        handle::write(env, &words, &Call::direct(now), now)
+        handle::write(env, &words, proxy, &Call::direct(now), now)
     })
     .resolve::<LogErrorAndDefault>();
 }
@@ -149,8 +216,8 @@ pub extern "system" fn Java_io_ambassador_Native_first<'local>(
         return;
     };
     env.with_env(|env| {
-        let call = first(proxy, permit);
-        handle::write(env, &words, &call, call.entered())
+        let call = proxy.first(permit);
+        handle::write(env, &words, proxy, &call, call.entered())
     })
     .resolve::<LogErrorAndDefault>();
 }
@@ -204,7 +271,7 @@ fn decide(
         let (mut call, _) = handle::read(env, words)?;
         let now = clock::now();
         decision = how(proxy, &mut call, now);
-        handle::write(env, words, &call, now)
+        handle::write(env, words, proxy, &call, now)
     });
     or_lost(driven.into_outcome(), decision)
 }

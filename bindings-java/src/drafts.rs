@@ -3,12 +3,12 @@
 
 use ambassador_core::settings::{Settings, Spelling, Value};
 use ambassador_core::{AmbassadorProxy, ConfigError};
-use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
+use jni::errors::{Result, ThrowRuntimeExAndDefault};
 use jni::objects::{JClass, JObjectArray, JString};
 use jni::sys::{jboolean, jdouble, jint, jlong};
 use jni::{Env, EnvUnowned};
 
-use crate::handle;
+use crate::handle::{self, Lent};
 
 /// A draft of settings for a target; 0, and `wrong` filled, when it is none.
 #[unsafe(no_mangle)]
@@ -71,17 +71,23 @@ pub extern "system" fn Java_io_ambassador_Native_set<'local>(
     .resolve::<ThrowRuntimeExAndDefault>()
 }
 
-/// The proxy of a draft; the draft is gone.
+/// The proxy of a draft, which is gone; 0, and `wrong` filled, when its settings make no whole.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_build<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
     draft: jlong,
+    wrong: JObjectArray<'local, JString<'local>>,
 ) -> jlong {
-    env.with_env(|_| {
+    env.with_env(|env| {
         // SAFETY: Java passes the handle of a draft that it alone holds, and forgets it here.
-        let settings = unsafe { handle::take_back::<Settings>(draft) };
-        Ok::<_, Error>(settings.map_or(0, |settings| handle::lend(AmbassadorProxy::from_settings(*settings))))
+        let Some(settings) = (unsafe { handle::take_back::<Settings>(draft) }) else {
+            return Ok(0);
+        };
+        match AmbassadorProxy::from_settings(*settings) {
+            Ok(proxy) => Ok(handle::lend(Lent::new(proxy))),
+            Err(error) => tell(env, &wrong, &error).map(|()| 0),
+        }
     })
     .resolve::<ThrowRuntimeExAndDefault>()
 }
@@ -97,7 +103,7 @@ pub extern "system" fn Java_io_ambassador_Native_discard(_: EnvUnowned<'_>, _: J
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_free(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) {
     // SAFETY: the cleaner calls this once, when the object that held the handle is gone.
-    drop(unsafe { handle::take_back::<AmbassadorProxy>(proxy) });
+    drop(unsafe { handle::take_back::<Lent>(proxy) });
 }
 
 fn tell<'local>(

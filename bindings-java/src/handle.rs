@@ -1,10 +1,14 @@
 //! What a `long` of Java's stands for: a proxy, or a draft of settings, that lives on the heap until Java frees it. And a
-//! call as the numbers that Java keeps between its attempts.
+//! call as Java keeps it: one number as a rule, the [permit](Lent::permit) of a first attempt, and else all its numbers.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::Call;
 use ambassador_core::clock::{NEVER, Nanos};
 use ambassador_core::settings::Settings;
+use ambassador_core::testing;
 use jni::Env;
 use jni::errors::Result;
 use jni::objects::JLongArray;
@@ -28,12 +32,12 @@ pub unsafe fn take_back<T>(handle: jlong) -> Option<Box<T>> {
 /// The proxy of a handle; `None` for the handle of nothing.
 ///
 /// # Safety
-/// `handle` is 0, or came from `lend::<AmbassadorProxy>` and is not taken back while the answer is used: Java fences the
-/// owner of the handle around each native.
+/// `handle` is 0, or came from `lend::<Lent>` and is not taken back while the answer is used: Java fences the owner of the
+/// handle around each native.
 #[inline]
-pub unsafe fn proxy<'a>(handle: jlong) -> Option<&'a AmbassadorProxy> {
+pub unsafe fn proxy<'a>(handle: jlong) -> Option<&'a Lent> {
     // SAFETY: as this function asks of its caller.
-    unsafe { (handle as *const AmbassadorProxy).as_ref() }
+    unsafe { (handle as *const Lent).as_ref() }
 }
 
 /// The draft of a handle; `None` for the handle of nothing.
@@ -45,29 +49,85 @@ pub unsafe fn draft<'a>(handle: jlong) -> Option<&'a mut Settings> {
     unsafe { (handle as *mut Settings).as_mut() }
 }
 
-/// A call that is in its first attempt, as one number: when the attempt must have ended, or, where nothing bounds it, when it
-/// entered. Always positive.
-#[inline]
-pub fn permit(call: &Call) -> jlong {
-    match call.bound() {
-        NEVER => to_java(call.entered()),
-        bound => to_java(bound),
+/// A proxy as Java holds it.
+pub struct Lent {
+    proxy: AmbassadorProxy,
+    /// The latest generation of the breaker's that a permit was given in.
+    generation: AtomicU32,
+}
+
+impl Deref for Lent {
+    type Target = AmbassadorProxy;
+
+    fn deref(&self) -> &AmbassadorProxy {
+        &self.proxy
     }
 }
 
-/// The call of a [`permit`] that this proxy gave.
-#[inline]
-pub fn first(proxy: &AmbassadorProxy, permit: jlong) -> Call {
-    // Only a fault brings a number below 1.
-    let permit = permit.max(1) as Nanos;
-    let policy = proxy.policy();
-    // As `Call::to_words` tells a call that just entered; a test below holds this to it.
-    match policy.timeout.into_iter().chain(policy.deadline).min() {
-        None => Call::from_words([permit, permit, NEVER, 0, 1]),
-        Some(length) => {
-            let entered = permit.saturating_sub(length).max(1);
-            Call::from_words([entered, entered, permit, 0, 1])
+// A permit, from its lowest bit on: whether the breaker gave leave; the low bits of the generation in which it did; an instant
+// in nanoseconds. The instant's 56 bits last for two years and three months of a process; calls after that go the slow way.
+// Six bits of the generation tell 64 changes of the breaker apart: an attempt during which there were exactly as many, or a
+// multiple, would be counted in the generation that is then.
+const HAS_LEAVE: u64 = 1;
+const GENERATION_BITS: u32 = 6;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+const INSTANT_SHIFT: u32 = GENERATION_BITS + 1;
+
+// Of `Call::to_words`: the state of a call that just entered and runs, with and without the breaker's leave.
+const ENTERED: u64 = 1;
+const ENTERED_BY_LEAVE: u64 = ENTERED | 1 << 58;
+
+impl Lent {
+    pub fn new(proxy: AmbassadorProxy) -> Lent {
+        Lent { proxy, generation: AtomicU32::new(0) }
+    }
+
+    /// A call that is in its first attempt, as one number above 0: when the attempt must have ended, or, where nothing bounds
+    /// it, when it entered; and the breaker's leave. `None` for a call that is more than that: one with a place in the
+    /// bulkhead or among the probes, one that waited, and any in virtual time.
+    #[inline]
+    pub fn permit(&self, call: &Call) -> Option<jlong> {
+        let [entered, started, until, previous_wait, state, leave, number] = call.to_words();
+        let leave = match state {
+            // A probe's place stands above the generation.
+            ENTERED_BY_LEAVE if leave <= u64::from(u32::MAX) => {
+                let generation = leave as u32;
+                if self.generation.load(Relaxed) != generation {
+                    self.generation.fetch_max(generation, Relaxed);
+                }
+                u64::from(generation & GENERATION_MASK) << 1 | HAS_LEAVE
+            }
+            ENTERED => 0,
+            _ => return None,
+        };
+        let instant = if until == NEVER { entered } else { until };
+        let is_plain = entered == started && previous_wait == 0 && number == 0;
+        if !is_plain || instant >> (63 - INSTANT_SHIFT) != 0 || testing::instant().is_some() {
+            return None;
         }
+        Some((instant << INSTANT_SHIFT | leave) as jlong)
+    }
+
+    /// The call of a [`permit`](Lent::permit) that this proxy gave.
+    #[inline]
+    pub fn first(&self, permit: jlong) -> Call {
+        let permit = permit as u64;
+        let instant = permit >> INSTANT_SHIFT;
+        let (state, leave) = if permit & HAS_LEAVE == 0 {
+            (ENTERED, 0)
+        } else {
+            // The latest generation that ends in these bits.
+            let latest = self.generation.load(Relaxed);
+            let back = latest.wrapping_sub((permit >> 1) as u32) & GENERATION_MASK;
+            (ENTERED_BY_LEAVE, u64::from(latest.wrapping_sub(back)))
+        };
+        let policy = self.policy();
+        let (entered, until) = match policy.timeout.into_iter().chain(policy.deadline).min() {
+            None => (instant, NEVER),
+            Some(length) => (instant.saturating_sub(length).max(1), instant),
+        };
+        // A test below holds this to what `Call::to_words` tells.
+        Call::from_words([entered, entered, until, 0, state, leave, 0])
     }
 }
 
@@ -78,8 +138,16 @@ pub fn to_java(instant: Nanos) -> jlong {
 }
 
 /// How many numbers Java keeps of a call: its words, and for Java to read: the instant of the last decision, the attempt,
-/// until when it runs or waits, and the outcome of the attempt that ended last.
-const KEPT: usize = Call::WORDS + 4;
+/// until when it runs or waits, the outcome of the attempt that ended last, when a refused call may come again (-1 if nobody
+/// knows), and these flags.
+const KEPT: usize = Call::WORDS + 6;
+
+/// Something of Java's may still answer (H2).
+const ANSWERING: jlong = 1;
+/// It waits for a place in the bulkhead, which may come free early.
+const QUEUED: jlong = 2;
+/// Time is virtual, and bounds are not armed.
+const VIRTUAL: jlong = 4;
 
 /// The call that Java keeps, and the instant of its last decision.
 pub fn read(env: &Env<'_>, words: &JLongArray<'_>) -> Result<(Call, Nanos)> {
@@ -93,12 +161,22 @@ pub fn read(env: &Env<'_>, words: &JLongArray<'_>) -> Result<(Call, Nanos)> {
 }
 
 /// Gives the call back to Java, as it stands after a decision at `now`.
-pub fn write(env: &Env<'_>, words: &JLongArray<'_>, call: &Call, now: Nanos) -> Result<()> {
+pub fn write(env: &Env<'_>, words: &JLongArray<'_>, proxy: &AmbassadorProxy, call: &Call, now: Nanos) -> Result<()> {
     let mut kept = [0; KEPT];
     for (kept, number) in kept.iter_mut().zip(call.to_words()) {
         *kept = number as jlong;
     }
-    let read = [to_java(now), call.attempt().into(), to_java(call.bound()), call.last() as jlong];
+    let flag = |holds: bool, flag: jlong| if holds { flag } else { 0 };
+    let read = [
+        to_java(now),
+        call.attempt().into(),
+        to_java(call.bound()),
+        call.last() as jlong,
+        call.retry_after().map_or(-1, to_java),
+        flag(call.is_answering(), ANSWERING)
+            | flag(proxy.is_queued(call), QUEUED)
+            | flag(testing::instant().is_some(), VIRTUAL),
+    ];
     kept[Call::WORDS..].copy_from_slice(&read);
     words.set_region(env, 0, &kept)
 }
@@ -106,30 +184,81 @@ pub fn write(env: &Env<'_>, words: &JLongArray<'_>, call: &Call, now: Nanos) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ambassador_core::call::Outcome;
     use ambassador_core::clock::SECOND;
     use ambassador_core::proxy::Begin;
     use ambassador_core::settings::{Spelling, Value};
 
-    fn proxy_of(timeout: Value, deadline: Value) -> AmbassadorProxy {
-        let mut settings = Settings::new("first-call.example.com", Spelling::Java).expect("a host");
-        settings.set("timeoutMs", timeout).expect("a timeout");
-        settings.set("deadlineMs", deadline).expect("a deadline");
-        AmbassadorProxy::from_settings(settings)
+    fn proxy_of(settings: &[(&str, Value)]) -> Lent {
+        let mut draft = Settings::new("first-call.example.com", Spelling::Java).expect("a host");
+        for (field, value) in settings {
+            draft.set(field, value.clone()).expect("a setting");
+        }
+        Lent::new(AmbassadorProxy::from_settings(draft).expect("settings").alone())
+    }
+
+    fn begun(proxy: &Lent, now: Nanos) -> Call {
+        match proxy.begin(now) {
+            Begin::Run(call) => call,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn a_first_attempt_is_told_by_its_permit() {
-        for (timeout, deadline) in [
-            (Value::Int(250), Value::Null),
-            (Value::Null, Value::Null),
-            (Value::Null, Value::Int(1000)),
-            (Value::Int(250), Value::Int(1000)),
-            (Value::Int(250), Value::Int(10)),
-        ] {
-            let proxy = proxy_of(timeout, deadline);
-            let Begin::Run(call) = proxy.begin(7 * SECOND) else { panic!("it runs") };
-            assert_eq!(first(&proxy, permit(&call)), call);
+        for breaker in [Value::Bool(true), Value::Null] {
+            for (timeout, deadline) in [
+                (Value::Int(250), Value::Null),
+                (Value::Null, Value::Null),
+                (Value::Null, Value::Int(1000)),
+                (Value::Int(250), Value::Int(1000)),
+                (Value::Int(250), Value::Int(10)),
+            ] {
+                let settings = [("timeoutMs", timeout), ("deadlineMs", deadline), ("breaker", breaker.clone())];
+                let proxy = proxy_of(&settings);
+                let call = begun(&proxy, 7 * SECOND + 1);
+                let permit = proxy.permit(&call).expect("a plain call");
+                assert!(permit > 0);
+                assert_eq!(proxy.first(permit), call);
+            }
         }
+    }
+
+    #[test]
+    fn a_permit_tells_its_generation_also_when_the_breaker_has_moved_on() {
+        let proxy = proxy_of(&[]);
+        let mut permits = Vec::new();
+        // A reset is a generation of its own, as is what it follows.
+        for _ in 0..50 {
+            let call = begun(&proxy, 7 * SECOND);
+            permits.push((proxy.permit(&call).expect("a plain call"), call));
+            proxy.isolate();
+            proxy.reset();
+            if permits.len() > 30 {
+                permits.remove(0);
+            }
+            for (permit, call) in &permits {
+                assert_eq!(proxy.first(*permit), *call);
+            }
+        }
+    }
+
+    #[test]
+    fn probes_and_calls_with_a_place_have_no_permit() {
+        let probed = proxy_of(&[("breaker.consecutiveFailures", Value::Int(1)), ("maxRetries", Value::Int(1))]);
+        let mut call = begun(&probed, 7 * SECOND);
+        let _ = probed.settle(&mut call, 7 * SECOND, Outcome::Retry, None);
+        assert_eq!(probed.permit(&begun(&probed, 12 * SECOND)), None);
+        let placed = proxy_of(&[("bulkhead.maxConcurrent", Value::Int(1))]);
+        assert_eq!(placed.permit(&begun(&placed, 7 * SECOND)), None);
+    }
+
+    #[test]
+    fn an_instant_beyond_its_bits_has_no_permit() {
+        let proxy = proxy_of(&[]);
+        assert_eq!(proxy.permit(&begun(&proxy, 1 << 56)), None);
+        let last = begun(&proxy, (1 << 56) - 2 * SECOND - 1);
+        assert_eq!(proxy.first(proxy.permit(&last).expect("it just fits")), last);
     }
 
     #[test]

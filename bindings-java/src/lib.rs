@@ -4,11 +4,15 @@
 //!
 //! | file | natives |
 //! | --- | --- |
-//! | `calls` | `begin`, `settleFirst`, `settle`, `resume`, `cancel`, `note`, `now`: the way of a call |
+//! | `calls` | `begin`, `settleFirst`, `settle`, `resume`, `cancel`, `answered`, `isolate`, `note`, `now`: the way of a call |
 //! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
+//! | `told` | `woken`, `events`: whose turn has come, and what has happened |
+//! | `testing` | virtual time |
 //! | `texts` | lines, messages, headers, health, policy: what is said of calls |
 
 mod calls;
 mod drafts;
 mod handle;
+mod testing;
 mod texts;
+mod told;

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use ambassador_core::call::{Decision, Stop};
-use ambassador_core::clock;
-use ambassador_core::policy::RunIn;
+use ambassador_core::clock::{self, Nanos};
+use ambassador_core::policy::{Policy, RunIn};
 use ambassador_core::proxy::CallId;
 use ambassador_core::settings::{Settings, Spelling};
-use ambassador_core::{AmbassadorProxy, Code, Jitter, runtime};
+use ambassador_core::{AmbassadorProxy, Bulkhead, Code, Jitter, Limit, RateLimit, runtime};
 use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
@@ -31,7 +31,7 @@ pub extern "system" fn Java_io_ambassador_Native_retryLine<'local>(
     })
 }
 
-/// The message of an error of the ambassador's; `words` may be null when there was no call.
+/// The message of an error of the ambassador's.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_errorMessage<'local>(
     env: EnvUnowned<'local>,
@@ -41,11 +41,10 @@ pub extern "system" fn Java_io_ambassador_Native_errorMessage<'local>(
     words: JLongArray<'local>,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
-        if words.is_null() {
-            return Ok(proxy.error_message(code_at(code), None, clock::now()));
-        }
         let (call, decided) = handle::read(env, &words)?;
-        Ok(proxy.error_message(code_at(code), Some(&call), decided))
+        // A call that was turned away is no call that was in flight at the shutdown.
+        let call = (code_at(code) != Code::Shutdown || call.attempt() > 0).then_some(&call);
+        Ok(proxy.error_message(code_at(code), call, decided))
     })
 }
 
@@ -127,9 +126,11 @@ pub extern "system" fn Java_io_ambassador_Native_version<'local>(
     env.with_env(|env| JString::from_str(env, ambassador_core::version())).resolve::<ThrowRuntimeExAndDefault>()
 }
 
-/// C3: the settings in force: attempts, timeout, deadline, base, factor (bits of a double), max, jitter (its place in
-/// `Jitter::ALL`), largest hint, and where functions run: 0 is not said, 1 a worker, 2 the caller's thread. Lengths are
-/// nanoseconds, and -1 is none.
+/// C3: the settings in force. Lengths are nanoseconds, and -1 is none; shares are bits of a double. Attempts, timeout,
+/// deadline, base, factor (bits of a double), max, jitter (its place in `Jitter::ALL`), largest hint; where functions run: 0
+/// is not said, 1 a worker, 2 the caller's thread; whether something answers in place of an error; then each group, after
+/// whether it is on: the budget's three, the breaker's nine, the bulkhead's three (0 at once is adaptive), the rate limit's
+/// four.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
     mut env: EnvUnowned<'local>,
@@ -139,31 +140,69 @@ pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
 ) {
     env.with_env(|env| {
         // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
-        let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
-            return Ok(());
-        };
-        let policy = proxy.policy();
-        let backoff = &policy.backoff;
-        let length = |length: Option<u64>| length.map_or(-1, to_java);
-        let jitter = Jitter::ALL.iter().position(|jitter| *jitter == backoff.jitter).unwrap_or(0);
-        let numbers = [
-            policy.max_retries.into(),
-            length(policy.timeout),
-            length(policy.deadline),
-            to_java(backoff.base),
-            backoff.factor.to_bits() as jlong,
-            to_java(backoff.max),
-            jitter as jlong,
-            to_java(backoff.hint_max),
-            match policy.run_in {
-                None => 0,
-                Some(RunIn::Worker) => 1,
-                Some(RunIn::Caller) => 2,
-            },
-        ];
-        into.set_region(env, 0, &numbers)
+        match unsafe { handle::proxy(proxy) } {
+            Some(proxy) => into.set_region(env, 0, &numbers(proxy.policy())),
+            None => Ok(()),
+        }
     })
     .resolve::<ThrowRuntimeExAndDefault>();
+}
+
+fn numbers(policy: &Policy) -> Vec<jlong> {
+    let length = |length: Option<Nanos>| length.map_or(-1, to_java);
+    let count = |count: Option<u32>| count.map_or(-1, jlong::from);
+    let bits = |number: f64| number.to_bits() as jlong;
+    let Policy { backoff, shared, .. } = policy;
+    let jitter = Jitter::ALL.iter().position(|jitter| *jitter == backoff.jitter).unwrap_or(0);
+    let mut numbers = vec![
+        policy.max_retries.into(),
+        length(policy.timeout),
+        length(policy.deadline),
+        to_java(backoff.base),
+        bits(backoff.factor),
+        to_java(backoff.max),
+        jitter as jlong,
+        to_java(backoff.hint_max),
+        match policy.run_in {
+            None => 0,
+            Some(RunIn::Worker) => 1,
+            Some(RunIn::Caller) => 2,
+        },
+        policy.fallback.into(),
+    ];
+    let mut group = |is_on: bool, fields: &[jlong]| {
+        numbers.push(is_on.into());
+        numbers.extend_from_slice(fields);
+    };
+    let budget = shared.budget.clone().unwrap_or_default();
+    group(shared.budget.is_some(), &[bits(budget.ratio), bits(budget.min_per_second), to_java(budget.window)]);
+    let breaker = shared.breaker.clone().unwrap_or_default();
+    group(
+        shared.breaker.is_some(),
+        &[
+            bits(breaker.failure_rate),
+            breaker.min_calls.into(),
+            to_java(breaker.window),
+            count(breaker.consecutive_failures),
+            length(breaker.slow_call),
+            bits(breaker.slow_rate),
+            to_java(breaker.open_for),
+            to_java(breaker.open_max),
+            breaker.probes.into(),
+        ],
+    );
+    let bulkhead = shared.bulkhead.clone().unwrap_or_else(Bulkhead::adaptive);
+    let most = match bulkhead.limit {
+        Limit::Fixed(most) => most.into(),
+        Limit::Adaptive => 0,
+    };
+    group(shared.bulkhead.is_some(), &[most, bulkhead.max_queue.into(), length(bulkhead.queue_timeout)]);
+    let limit = shared.rate_limit.clone().unwrap_or_else(|| RateLimit::new(1.0));
+    group(
+        shared.rate_limit.is_some(),
+        &[bits(limit.rate), to_java(limit.per), count(limit.burst), to_java(limit.max_wait)],
+    );
+    numbers
 }
 
 /// A4: why the call of `words` ended, as a note: `[Ambassador] payment-api.example.com: 3 attempts in 6.01s, …`.

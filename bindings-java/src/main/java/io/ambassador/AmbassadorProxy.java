@@ -6,6 +6,7 @@ import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -18,7 +19,8 @@ import java.util.function.Supplier;
  * String receipt = payments.call(v -> "charged");
  * }</pre>
  *
- * <p>A proxy is immutable and for any number of threads. Nothing needs to be closed. Proxies of one name share counters.
+ * <p>A proxy is immutable and for any number of threads. Nothing needs to be closed. Proxies of one name share the circuit breaker,
+ * the retry budget, the limits, the listeners and the counters.
  *
  * <p>What calls throw:
  * <ul>
@@ -26,6 +28,8 @@ import java.util.function.Supplier;
  *       or not. Suppressed in it are the exceptions of earlier attempts, and last a note that tells why the call ended.
  *   <li>{@link CallTimeoutException} when the last attempt outran its bound, {@link DeadlineExceededException} when the call
  *       outran its deadline, {@link ShutdownException} after {@link #shutdown}.
+ *   <li>{@link CircuitOpenException}, {@link BulkheadFullException} or {@link RateLimitedException} when the call was refused and the
+ *       function did not run.
  *   <li>{@code RuntimeException("Interrupted during retry")} when the thread was interrupted, in an attempt or between two. The
  *       thread's interrupt flag is set again.
  *   <li>An {@link Error} of the function, the same object, at once.
@@ -41,6 +45,10 @@ public final class AmbassadorProxy {
     final Rules rules;
     /** Whether no value is a success before a classifier was asked. */
     final boolean seesValues;
+    /** Null for none. */
+    final Function<? super Throwable, ?> fallback;
+
+    final Listeners listeners;
 
     private final String target;
     private final Policy policy;
@@ -65,9 +73,13 @@ public final class AmbassadorProxy {
         target = builder.target();
         rules = builder.rules();
         seesValues = rules != null && rules.classifier() != null;
+        fallback = builder.fallback();
         policy = Policy.of(handle);
         isBounded = policy.timeout().isPresent() || policy.deadline().isPresent();
         isOnWorker = policy.runIn() == RunIn.WORKER;
+        listeners = Listeners.of(name());
+        // That this proxy wants other settings than those that held (C4).
+        Aftermath.attend(this);
     }
 
     /**
@@ -231,7 +243,8 @@ public final class AmbassadorProxy {
     }
 
     /**
-     * How the target fares: calls and attempts by outcome, retries, calls in flight, late results, abandoned functions.
+     * How the target fares: the state of its circuit, its budget and its bulkhead; calls and attempts by outcome, retries, refusals by
+     * reason, calls in flight, late results, abandoned functions.
      *
      * @return a JSON object, the same as in every language
      */
@@ -239,6 +252,43 @@ public final class AmbassadorProxy {
         String health = Native.health(handle);
         Reference.reachabilityFence(this);
         return health;
+    }
+
+    /** Opens the circuit by hand: every attempt is refused until {@link #reset}. */
+    public void isolate() {
+        Native.isolate(handle, true);
+        Aftermath.attend(this);
+        Reference.reachabilityFence(this);
+    }
+
+    /** Closes the circuit by hand, with an empty window. */
+    public void reset() {
+        Native.isolate(handle, false);
+        Aftermath.attend(this);
+        Reference.reachabilityFence(this);
+    }
+
+    /**
+     * Tells a listener of everything that happens to this target from now on, through whatever proxy of its name: after a decision, on
+     * the thread that asked for it as a rule, with nothing locked; by two threads at once when two calls end at once. A listener that
+     * throws changes nothing for the call. It stays for as long as there is a proxy of the name.
+     *
+     * @param listener is told of each event
+     */
+    public void onEvent(Consumer<? super Event> listener) {
+        Objects.requireNonNull(listener, "listener");
+        listeners.add(this, listener);
+        Reference.reachabilityFence(this);
+    }
+
+    /**
+     * For tests: from now on the jitter of this target is that of the seed. The same seed gives the same waits in every language.
+     *
+     * @param seed any number
+     */
+    public void seedJitter(long seed) {
+        Native.seedJitter(handle, seed);
+        Reference.reachabilityFence(this);
     }
 
     /**
@@ -250,9 +300,11 @@ public final class AmbassadorProxy {
      */
     public static boolean shutdown(Duration timeout) {
         NativeLibrary.load();
-        long until = Native.now() + Math.min(Math.max(0, nanos(timeout)), Long.MAX_VALUE / 2);
+        long most = Math.min(Math.max(0, nanos(timeout)), Long.MAX_VALUE / 2);
+        // Real time, whatever tests make of the ambassador's.
+        long begun = System.nanoTime();
         for (;;) {
-            long left = Math.max(0, until - Native.now());
+            long left = Math.max(0, most - (System.nanoTime() - begun));
             // In slices, for an interrupt does not reach into a native.
             if (Native.shutdown(Math.min(left, 50_000_000))) {
                 return true;
@@ -283,6 +335,10 @@ public final class AmbassadorProxy {
 
     void note(int what) {
         Native.note(handle, what);
+        if (what == Native.ABANDONED_ENDED) {
+            // It had kept its place in the bulkhead. On a worker, so listeners are left to the next decision.
+            Turn.callIn();
+        }
         Reference.reachabilityFence(this);
     }
 

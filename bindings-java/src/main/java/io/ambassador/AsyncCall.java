@@ -27,21 +27,28 @@ final class AsyncCall<T> {
     private final Call<T> call;
 
     private int turn;
-    private boolean isRunning = true;
+    private boolean isRunning;
     private boolean isOver;
     /** Of the turn that is. */
     private Attempt ctx;
 
-    private CompletionStage<? extends T> stage;
+    /** What runs: the attempt, or what answers in place of its error. */
+    private CompletionStage<?> stage;
+
     private Future<?> timer;
+    /** In the bulkhead's queue. */
+    private Turn place;
 
     private AsyncCall(
-            AmbassadorProxy proxy, AttemptFunction<? extends CompletionStage<? extends T>> function, long permit) {
+            AmbassadorProxy proxy,
+            AttemptFunction<? extends CompletionStage<? extends T>> function,
+            Attempt first,
+            long[] words) {
         this.proxy = proxy;
         this.function = function;
-        ctx = Attempt.first(proxy, permit);
-        call = new Call<>(proxy, null, ctx, new long[Native.WORDS]);
-        Native.first(proxy.handle, permit, call.words);
+        ctx = first;
+        isRunning = first != null;
+        call = new Call<>(proxy, null, first, words);
     }
 
     private static ScheduledThreadPoolExecutor timer() {
@@ -57,22 +64,50 @@ final class AsyncCall<T> {
 
     static <T> CompletableFuture<T> start(
             AmbassadorProxy proxy, AttemptFunction<? extends CompletionStage<? extends T>> function) {
-        long permit = Native.begin(proxy.handle);
-        if (permit == Native.DIRECT) {
-            return direct(proxy, function);
+        try {
+            long permit = Native.begin(proxy.handle);
+            if (permit == Native.DIRECT) {
+                return direct(proxy, function);
+            }
+            long[] words;
+            long decision = Native.RUN;
+            Attempt first = null;
+            if (permit > 0) {
+                words = new long[Native.WORDS];
+                Native.first(proxy.handle, permit, words);
+                first = Attempt.first(proxy, permit);
+            } else {
+                words = Call.wordsOf(proxy, permit);
+                decision = Native.begun(proxy.handle, permit, words);
+                if (decision == Native.RUN) {
+                    first = Attempt.next(proxy, null, words);
+                }
+            }
+            return new AsyncCall<T>(proxy, function, first, words).begin(decision);
+        } finally {
+            Reference.reachabilityFence(proxy);
         }
-        if (permit <= 0) {
-            return CompletableFuture.failedFuture(Call.refusal(proxy, permit));
+    }
+
+    private CompletableFuture<T> begin(long decision) {
+        if (decision == Native.RUN) {
+            attempt(0, ctx);
+            if (!result.isDone()) {
+                // Not before: a call that succeeds at once needs no timer.
+                boundBy();
+            }
+        } else {
+            Next next;
+            synchronized (this) {
+                next = turnTo(decision);
+            }
+            proceed(next);
         }
-        var async = new AsyncCall<T>(proxy, function, permit);
-        async.attempt(0, async.ctx);
-        if (!async.result.isDone()) {
-            // Not before: a call that succeeds at once needs no timer.
-            async.boundBy(async.call.words[Native.UNTIL]);
+        if (!result.isDone()) {
             // Whoever completes the future from outside, by cancel(true) or else, wants the call no more.
-            async.result.whenComplete((value, error) -> async.stop());
+            result.whenComplete((value, error) -> stop());
         }
-        return async.result;
+        return result;
     }
 
     /** F1: once, directly. */
@@ -83,6 +118,8 @@ final class AsyncCall<T> {
             function.apply(Attempt.direct(proxy)).whenComplete((value, error) -> {
                 if (error == null) {
                     result.complete(value);
+                } else if (cause(error) instanceof CancellationException cancelled) {
+                    result.completeExceptionally(cancelled);
                 } else {
                     fail(result, () -> Call.direct(cause(error)));
                 }
@@ -160,7 +197,7 @@ final class AsyncCall<T> {
     }
 
     private void boundPassed(int mine, long bound) {
-        CompletionStage<? extends T> hung;
+        CompletionStage<?> hung;
         Next next;
         synchronized (this) {
             if (mine != turn) {
@@ -181,7 +218,7 @@ final class AsyncCall<T> {
     }
 
     /** The attempt that runs, if one does, is left to itself. */
-    private CompletionStage<? extends T> giveUp() {
+    private CompletionStage<?> giveUp() {
         if (isRunning) {
             // Counted before its turn is over, so that its end never finds it uncounted.
             proxy.note(Native.ABANDONED);
@@ -204,24 +241,56 @@ final class AsyncCall<T> {
     }
 
     private Next turnTo(long decision) {
+        leave();
+        stage = null;
+        isRunning = decision == Native.RUN;
+        isOver = decision < Native.RUN && !call.isAnswering();
+        return new Next(++turn, decision);
+    }
+
+    /** Stops watching for what would end the turn. */
+    private void leave() {
         if (timer != null) {
             timer.cancel(false);
             timer = null;
         }
-        stage = null;
-        isRunning = decision == Native.RUN;
-        isOver = decision < Native.RUN;
-        return new Next(++turn, decision);
+        if (place != null) {
+            place.leave();
+            place = null;
+        }
     }
 
     private void proceed(Next next) {
+        Aftermath.attend(proxy);
         if (next.decision() > Native.RUN) {
             call.tell();
-            schedule(next.turn(), next.decision(), () -> waitOver(next.turn()));
+            await(next.turn(), next.decision());
         } else {
             finish(next.decision());
         }
         Reference.reachabilityFence(proxy);
+    }
+
+    /** Has the wait looked at when it is over, and in a queue also when its turn has come. */
+    private void await(int mine, long until) {
+        if (Call.isPassed(until)) {
+            Workers.execute(() -> waitOver(mine));
+            return;
+        }
+        synchronized (this) {
+            if (mine != turn) {
+                return;
+            }
+            leave();
+            long look = until;
+            if (call.isQueued()) {
+                place = Turn.enter(proxy, call.words, () -> Workers.execute(() -> waitOver(mine)));
+                look = Math.min(until, Native.now() + Turn.LOOK);
+            }
+            if (look != Native.NEVER) {
+                schedule(mine, look, () -> waitOver(mine));
+            }
+        }
     }
 
     private void waitOver(int mine) {
@@ -233,28 +302,30 @@ final class AsyncCall<T> {
             }
             long decision = Native.resume(proxy.handle, call.words);
             if (decision > Native.RUN) {
-                schedule(mine, decision, () -> waitOver(mine));
+                await(mine, decision);
                 return;
             }
             next = turnTo(decision);
-            if (isOver) {
-                attempt = null;
-            } else {
+            if (isRunning) {
                 ctx = attempt = call.next();
-                boundBy(call.words[Native.UNTIL]);
+                boundBy();
+            } else {
+                attempt = null;
             }
         }
         Workers.execute(() -> {
             if (attempt == null) {
-                finish(next.decision());
+                proceed(next);
             } else {
+                Aftermath.attend(proxy);
                 attempt(next.turn(), attempt);
             }
         });
     }
 
-    private synchronized void boundBy(long bound) {
+    private synchronized void boundBy() {
         int mine = turn;
+        long bound = call.bound();
         if (isRunning && bound != Native.NEVER) {
             schedule(mine, bound, () -> boundPassed(mine, bound));
         }
@@ -265,15 +336,83 @@ final class AsyncCall<T> {
         try {
             value = call.give(decision);
         } catch (Throwable error) {
-            result.completeExceptionally(error);
+            if (call.isAnswering()) {
+                answer(error);
+            } else {
+                result.completeExceptionally(error);
+            }
             return;
         }
-        result.complete(value);
+        // A value that was to be tried again is handed back; there is no error to be answered.
+        if (!call.isAnswering() || answered(false)) {
+            result.complete(value);
+        }
+    }
+
+    /** H2: a stage that answers is waited for. */
+    private void answer(Throwable error) {
+        Object answer;
+        try {
+            answer = proxy.fallback.apply(error);
+        } catch (Throwable thrown) {
+            unanswered(error, thrown);
+            return;
+        }
+        if (!(answer instanceof CompletionStage<?> begun)) {
+            give(answer);
+            return;
+        }
+        boolean isWanted;
+        synchronized (this) {
+            isWanted = !isOver;
+            stage = isWanted ? begun : null;
+        }
+        begun.whenComplete((value, thrown) -> {
+            if (thrown == null) {
+                give(value);
+            } else {
+                unanswered(error, cause(thrown));
+            }
+        });
+        if (!isWanted) {
+            cancel(begun);
+        }
+    }
+
+    private void give(Object answer) {
+        if (answered(true)) {
+            result.complete(call.unchecked(answer));
+        }
+    }
+
+    private void unanswered(Throwable error, Throwable thrown) {
+        boolean isControlFlow =
+                thrown instanceof Error || thrown instanceof CancellationException || Ended.interrupt(thrown) != null;
+        if (isControlFlow) {
+            stop();
+            result.completeExceptionally(thrown);
+        } else if (answered(false)) {
+            result.completeExceptionally(Call.chained(thrown, error));
+        }
+    }
+
+    /** Whether the call was still to be answered. */
+    private boolean answered(boolean well) {
+        synchronized (this) {
+            if (isOver) {
+                return false;
+            }
+            Native.answered(proxy.handle, call.words, well);
+            isOver = true;
+            stage = null;
+        }
+        Aftermath.attend(proxy);
+        return true;
     }
 
     /** Nobody wants the result any more. */
     private void stop() {
-        CompletionStage<? extends T> running;
+        CompletionStage<?> running;
         synchronized (this) {
             if (isOver) {
                 return;
@@ -282,7 +421,9 @@ final class AsyncCall<T> {
             Native.cancel(proxy.handle, call.words);
             turnTo(Native.STOPPED);
         }
+        Aftermath.attend(proxy);
         cancel(running);
+        Reference.reachabilityFence(proxy);
     }
 
     private static void cancel(CompletionStage<?> stage) {

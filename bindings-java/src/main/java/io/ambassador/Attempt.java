@@ -33,13 +33,18 @@ public final class Attempt {
 
     /** The first attempt of a call that began. */
     static Attempt first(AmbassadorProxy proxy, long permit) {
-        return new Attempt(proxy, 1, proxy.isBounded ? permit : Native.NEVER, new long[2], permit, null);
+        return new Attempt(proxy, 1, bound(proxy, permit), new long[2], permit, null);
+    }
+
+    /** When the first attempt of a call must have ended. */
+    static long bound(AmbassadorProxy proxy, long permit) {
+        return proxy.isBounded ? permit >>> Native.INSTANT_SHIFT : Native.NEVER;
     }
 
     /** The one attempt of a call that the core does not drive (F1). */
     static Attempt direct(AmbassadorProxy proxy) {
         long[] words = new long[Native.WORDS];
-        Native.direct(words);
+        Native.direct(proxy.handle, words);
         return new Attempt(proxy, 1, Native.NEVER, new long[2], 0, words);
     }
 

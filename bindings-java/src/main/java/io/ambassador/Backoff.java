@@ -1,9 +1,6 @@
 package io.ambassador;
 
 import java.time.Duration;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /**
  * The waits between attempts: after failed attempt n, min(max, base·factor^(n-1)), spread by {@link Jitter}. The default is 2 s,
@@ -14,11 +11,11 @@ import java.util.Map;
  * }</pre>
  */
 public final class Backoff {
-    private static final Backoff DEFAULT = new Backoff(Map.of());
+    private static final Backoff DEFAULT = new Backoff(Fields.NONE);
 
-    private final Map<String, Object> fields;
+    private final Fields fields;
 
-    private Backoff(Map<String, Object> fields) {
+    private Backoff(Fields fields) {
         this.fields = fields;
     }
 
@@ -132,13 +129,11 @@ public final class Backoff {
     }
 
     private Backoff with(String field, Object value) {
-        var changed = new LinkedHashMap<>(fields);
-        changed.put(field, value);
-        return new Backoff(Collections.unmodifiableMap(changed));
+        return new Backoff(fields.with(field, value));
     }
 
-    /** The fields that were set; the core checks them. */
-    Map<String, Object> fields() {
-        return fields;
+    /** The settings as the builder takes them. */
+    Fields.Group group() {
+        return new Fields.Group("backoff", true, fields);
     }
 }

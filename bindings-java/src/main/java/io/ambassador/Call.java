@@ -36,7 +36,7 @@ final class Call<T> {
         try {
             long permit = Native.begin(proxy.handle);
             if (permit <= 0) {
-                return notBegun(proxy, function, permit);
+                return slowly(proxy, function, permit);
             }
             if (proxy.isOnWorker) {
                 return onWorker(proxy, function, permit);
@@ -50,22 +50,24 @@ final class Call<T> {
     private static <T> T onCaller(
             AmbassadorProxy proxy, AttemptFunction<? extends T> function, boolean takesContext, long permit) {
         Attempt ctx = takesContext ? Attempt.first(proxy, permit) : null;
+        long bound = Attempt.bound(proxy, permit);
         Watchdog.Slot slot = null;
         T value = null;
         Throwable error = null;
         try {
             if (proxy.isBounded) {
-                slot = Watchdog.arm(permit);
+                slot = Watchdog.arm(bound);
             }
             value = function.apply(ctx);
         } catch (Throwable thrown) {
             error = thrown;
         }
-        int how = slot == null ? Watchdog.IN_TIME : Watchdog.disarm(slot, permit);
+        int how = slot == null ? Watchdog.IN_TIME : Watchdog.disarm(slot, bound);
         if (error == null && !proxy.seesValues) {
             long[] words = slot == null ? null : slot.words;
             long decision = Native.settleFirst(proxy.handle, permit, Native.OK, Native.NO_HINT, words);
             if (Native.isValue(decision)) {
+                Aftermath.attend(proxy);
                 return value;
             }
             // Too late, so there was a bound.
@@ -77,7 +79,7 @@ final class Call<T> {
 
     private static <T> T onWorker(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long permit) {
         Attempt ctx = Attempt.first(proxy, permit);
-        Ended<T> ended = work(proxy, function, ctx, proxy.isBounded ? permit : Native.NEVER);
+        Ended<T> ended = work(proxy, function, ctx, Attempt.bound(proxy, permit));
         return settleFirst(proxy, function, ctx, permit, ended);
     }
 
@@ -87,21 +89,11 @@ final class Call<T> {
         return call.settled(ended, call.settleFirst(permit, ended));
     }
 
-    /** The first attempt ended so; what the core decides. */
-    long settleFirst(long permit, Ended<T> ended) {
-        long hint = Attempt.hint(ctx, ended.error());
-        return Native.settleFirst(proxy.handle, permit, ended.outcome(), hint, words);
-    }
-
-    /** A later one did. */
-    long settle(Ended<T> ended) {
-        return Native.settle(proxy.handle, words, ended.outcome(), Attempt.hint(ctx, ended.error()));
-    }
-
-    /** A call that the core does not drive. */
-    private static <T> T notBegun(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long answer) {
+    /** A call without a permit: it waits, was refused, or took more than a permit tells; or the core does not drive it. */
+    private static <T> T slowly(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long answer) {
         if (answer != Native.DIRECT) {
-            throw refusal(proxy, answer);
+            long[] words = wordsOf(proxy, answer);
+            return new Call<T>(proxy, function, null, words).goOn(Native.begun(proxy.handle, answer, words));
         }
         // F1: once, directly.
         try {
@@ -111,8 +103,17 @@ final class Call<T> {
         }
     }
 
-    static AmbassadorException refusal(AmbassadorProxy proxy, long answer) {
-        return error(proxy, (int) (-2 - answer), null, null);
+    /** Room for the words of a call that began without a permit; without room, the call is over. */
+    static long[] wordsOf(AmbassadorProxy proxy, long answer) {
+        long[] words = null;
+        try {
+            words = new long[Native.WORDS];
+            return words;
+        } finally {
+            if (words == null) {
+                Native.begun(proxy.handle, answer, null);
+            }
+        }
     }
 
     /** What the caller gets when the function threw in a call that the core does not drive. */
@@ -128,48 +129,103 @@ final class Call<T> {
         return new RuntimeException("All retries failed", thrown);
     }
 
-    /** An attempt ended, and the core decided; goes on until the call is over. */
+    /** The first attempt ended so; what the core decides. */
+    long settleFirst(long permit, Ended<T> ended) {
+        long hint = Attempt.hint(ctx, ended.error());
+        return Native.settleFirst(proxy.handle, permit, ended.outcome(), hint, words);
+    }
+
+    /** A later one did. */
+    long settle(Ended<T> ended) {
+        return Native.settle(proxy.handle, words, ended.outcome(), Attempt.hint(ctx, ended.error()));
+    }
+
+    /** An attempt ended, and the core decided. */
     private T settled(Ended<T> ended, long decision) {
         record(ended);
+        return goOn(decision);
+    }
+
+    /** Does what the core decided, and goes on until the call is over. */
+    private T goOn(long first) {
+        long decision = first;
         try {
+            Aftermath.attend(proxy);
             while (decision >= Native.RUN) {
                 if (decision > Native.RUN) {
                     tell();
-                    decision = sleep(decision);
+                    decision = await(decision);
                 } else {
                     ctx = Attempt.next(proxy, ctx, words);
-                    ended = attempt();
+                    Ended<T> ended = attempt();
                     decision = settle(ended);
                     record(ended);
                 }
+                Aftermath.attend(proxy);
             }
         } catch (InterruptedException interrupt) {
             // During the wait, so no attempt of the call is left to be ended.
-            Native.cancel(proxy.handle, words);
+            cancel();
             Thread.currentThread().interrupt();
             throw described(new RuntimeException("Interrupted during retry", interrupt), Native.STOPPED);
         } catch (Throwable broken) {
             // Does nothing to a call that has ended.
-            Native.cancel(proxy.handle, words);
+            cancel();
             throw broken;
         }
-        return give(decision);
+        return finish(decision);
     }
 
-    private long sleep(long until) throws InterruptedException {
+    void cancel() {
+        Native.cancel(proxy.handle, words);
+        Aftermath.attend(proxy);
+    }
+
+    /** Waits until the core says something else: between two attempts, for a turn, or in a queue. */
+    private long await(long until) throws InterruptedException {
         long decision = until;
         while (decision > Native.RUN) {
-            long left = decision - Native.now();
-            // No wait is none, but an interrupt is heard.
-            long millis = Math.max(0, left / 1_000_000);
-            Thread.sleep(millis, (int) Math.max(0, left % 1_000_000));
+            if (isPassed(decision)) {
+                if (Thread.interrupted()) {
+                    throw new InterruptedException();
+                }
+            } else if (isQueued()) {
+                Turn.await(proxy, words, decision);
+            } else {
+                sleep(decision);
+            }
             decision = Native.resume(proxy.handle, words);
         }
         return decision;
     }
 
+    /** Whether time is virtual, and the wait over; one that never ends by itself is not passed. */
+    static boolean isPassed(long until) {
+        return until != Native.NEVER && until > Native.now() && Native.pass(until);
+    }
+
+    private static void sleep(long until) throws InterruptedException {
+        long left = until - Native.now();
+        // No wait is none, but an interrupt is heard.
+        long millis = Math.max(0, left / 1_000_000);
+        Thread.sleep(millis, (int) Math.max(0, left % 1_000_000));
+    }
+
+    boolean isQueued() {
+        return (words[Native.FLAGS] & Native.QUEUED) != 0;
+    }
+
+    boolean isAnswering() {
+        return (words[Native.FLAGS] & Native.ANSWERING) != 0;
+    }
+
+    /** When the running attempt must have ended. In virtual time the core tells, when it has ended. */
+    long bound() {
+        return (words[Native.FLAGS] & Native.VIRTUAL) != 0 ? Native.NEVER : words[Native.UNTIL];
+    }
+
     private Ended<T> attempt() {
-        long bound = words[Native.UNTIL];
+        long bound = bound();
         if (proxy.isOnWorker) {
             return work(proxy, function, ctx, bound);
         }
@@ -219,9 +275,11 @@ final class Call<T> {
         }
     }
 
-    /** R7 */
+    /** R7; a wait before the first attempt is no retry's. */
     void tell() {
-        Log.retry(proxy, words, last.error());
+        if (last != null) {
+            Log.retry(proxy, words, last.error());
+        }
     }
 
     Attempt next() {
@@ -229,11 +287,94 @@ final class Call<T> {
         return ctx;
     }
 
+    /** The call is over: its value or its error, or what answers in place of the error (H2). */
+    private T finish(long decision) {
+        if (!isAnswering()) {
+            return give(decision);
+        }
+        T value;
+        try {
+            value = give(decision);
+        } catch (Throwable error) {
+            return answer(error);
+        }
+        // A value that was to be tried again is handed back; there is no error to be answered.
+        answered(false);
+        return value;
+    }
+
+    private T answer(Throwable error) {
+        Object answer;
+        try {
+            answer = proxy.fallback.apply(error);
+        } catch (Throwable thrown) {
+            throw Call.<RuntimeException>asItIs(unanswered(error, thrown));
+        }
+        answered(true);
+        return unchecked(answer);
+    }
+
+    /** The fallback's answer is whatever the user gave for calls of this proxy; see {@link ProxyBuilder#fallback(Object)}. */
+    @SuppressWarnings("unchecked")
+    T unchecked(Object answer) {
+        return (T) answer;
+    }
+
+    private void answered(boolean well) {
+        Native.answered(proxy.handle, words, well);
+        Aftermath.attend(proxy);
+    }
+
+    /** What the call throws whose fallback has thrown. */
+    private Throwable unanswered(Throwable error, Throwable thrown) {
+        if (thrown instanceof Error) {
+            cancel();
+            return thrown;
+        }
+        Exception interrupt = Ended.interrupt(thrown);
+        if (interrupt != null) {
+            cancel();
+            Thread.currentThread().interrupt();
+            return described(new RuntimeException("Interrupted during retry", interrupt), Native.STOPPED);
+        }
+        answered(false);
+        return chained(thrown, error);
+    }
+
+    /** What the fallback threw, from which the error is to be reached that it did not answer. */
+    static Throwable chained(Throwable thrown, Throwable error) {
+        if (leadsTo(thrown, error) || leadsTo(error, thrown)) {
+            return thrown;
+        }
+        try {
+            thrown.initCause(error);
+        } catch (IllegalStateException hasCause) {
+            thrown.addSuppressed(error);
+        }
+        return thrown;
+    }
+
+    private static boolean leadsTo(Throwable from, Throwable to) {
+        Throwable at = from;
+        // Causes may go in circles; no chain is as long as this.
+        for (int steps = 0; at != null && steps < 100; steps++) {
+            if (at == to) {
+                return true;
+            }
+            at = at.getCause();
+        }
+        return false;
+    }
+
     /** The call is over: its value, or its error. */
     T give(long decision) {
         int give = Native.give(decision);
         if (give > Native.LAST_ERROR) {
             throw described(error(proxy, Native.code(give), words, lastFailure), decision);
+        }
+        if (last == null) {
+            // No attempt ran, and there is no telling why.
+            throw described(error(proxy, Native.INTERNAL_CODE, words, null), decision);
         }
         Throwable error = last.error();
         if (last.outcome() == Native.CANCELLED) {
@@ -283,12 +424,17 @@ final class Call<T> {
         return error;
     }
 
-    /** An error of the ambassador's; {@code words} are null when there was no call. */
+    /** An error of the ambassador's. */
     private static AmbassadorException error(AmbassadorProxy proxy, int code, long[] words, Throwable cause) {
-        int attempts = words == null ? 0 : (int) words[Native.ATTEMPT];
-        long elapsed = words == null ? 0 : words[Native.DECIDED] - words[Native.ENTERED];
         String message = Native.errorMessage(proxy.handle, code, words);
-        return AmbassadorException.of(Native.codeName(code), message, proxy.target(), attempts, elapsed, cause);
+        return AmbassadorException.of(
+                Native.codeName(code),
+                message,
+                proxy.target(),
+                (int) words[Native.ATTEMPT],
+                words[Native.DECIDED] - words[Native.ENTERED],
+                words[Native.RETRY_AFTER],
+                cause);
     }
 
     /** Throws what the compiler would have declared. */

@@ -3,7 +3,7 @@ package io.ambassador;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 
-/** R7: the lines of retries, through {@link System.Logger}, by the name {@code ambassador}. */
+/** The lines of retries (R7) and of listeners that throw (F5), through {@link System.Logger}, by the name {@code ambassador}. */
 final class Log {
     private Log() {}
 
@@ -29,5 +29,14 @@ final class Log {
         }
         String message = error.getMessage();
         return message == null || message.isBlank() ? error.toString() : message;
+    }
+
+    /** F5: a listener threw; said, and that is all. */
+    static void broken(Throwable thrown) {
+        try {
+            Lazy.LOGGER.log(Level.ERROR, "a listener of the ambassador's events threw", thrown);
+        } catch (Throwable broken) {
+            // A broken logger has nobody to be told to.
+        }
     }
 }

@@ -21,6 +21,9 @@ final class Native {
     /** A decision: run the next attempt. A positive one: wait until that instant. A negative one: the call is over. */
     static final long RUN = 0;
 
+    /** How far above its lowest bit the instant of a positive answer of {@link #begin} starts; below it is the core's. */
+    static final int INSTANT_SHIFT = 7;
+
     /** No hint (R3). */
     static final long NO_HINT = -1;
 
@@ -28,13 +31,24 @@ final class Native {
     static final long NEVER = Long.MAX_VALUE;
 
     /** How many numbers are kept of a call, and the places of those that Java reads. */
-    static final int WORDS = 9;
+    static final int WORDS = 13;
 
     static final int ENTERED = 0;
-    static final int DECIDED = 5;
-    static final int ATTEMPT = 6;
-    static final int UNTIL = 7;
-    static final int LAST = 8;
+    static final int DECIDED = 7;
+    static final int ATTEMPT = 8;
+    static final int UNTIL = 9;
+    static final int LAST = 10;
+    static final int RETRY_AFTER = 11;
+    static final int FLAGS = 12;
+
+    /** A flag: something may still answer in place of the call's error (H2). */
+    static final long ANSWERING = 1;
+
+    /** A flag: it waits for a place in the bulkhead, which may come free early. */
+    static final long QUEUED = 2;
+
+    /** A flag: time is virtual, and bounds are not armed. */
+    static final long VIRTUAL = 4;
 
     /** {@link #note}: what is noted. */
     static final int LATE = 0;
@@ -49,6 +63,9 @@ final class Native {
 
     /** The place of {@code TIMEOUT} among the codes. */
     static final int TIMEOUT_CODE = 0;
+
+    /** The place of {@code INTERNAL} among the codes. */
+    static final int INTERNAL_CODE = 5;
 
     /** A decision: over, because control flow ended the call. */
     static final long STOPPED = -(1 + 5 + 16);
@@ -77,6 +94,9 @@ final class Native {
 
     static native long begin(long proxy);
 
+    /** Once for each negative answer of {@link #begin} but {@link #DIRECT}: how the call stands, and what to do. */
+    static native long begun(long proxy, long answer, long[] words);
+
     static native long settleFirst(long proxy, long permit, int outcome, long hint, long[] words);
 
     static native long settle(long proxy, long[] words, int outcome, long hint);
@@ -85,9 +105,23 @@ final class Native {
 
     static native void cancel(long proxy, long[] words);
 
+    static native void answered(long proxy, long[] words, boolean well);
+
+    static native void isolate(long proxy, boolean open);
+
     static native void note(long proxy, int what);
 
-    static native void direct(long[] words);
+    static native void wakeAtTurn(long proxy, long[] words, long number);
+
+    static native int woken(long[] into);
+
+    static native boolean pass(long until);
+
+    static native void keepEvents(long proxy);
+
+    static native String events(long proxy);
+
+    static native void direct(long proxy, long[] words);
 
     static native void first(long proxy, long permit, long[] words);
 
@@ -96,7 +130,7 @@ final class Native {
     static native boolean set(
             long draft, String field, int kind, long number, double real, String text, String[] wrong);
 
-    static native long build(long draft);
+    static native long build(long draft, String[] wrong);
 
     static native void discard(long draft);
 
@@ -127,6 +161,5 @@ final class Native {
     /** For tests. */
     static native void injectPanic(String at);
 
-    /** For tests. */
     static native void seedJitter(long proxy, long seed);
 }

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.Predicate;
 
 /**
@@ -30,6 +31,7 @@ public final class ProxyBuilder {
     private Predicate<? super Throwable> retryOn;
     private Predicate<? super Throwable> notOn;
     private Classifier classifier;
+    private Function<? super Throwable, ?> fallback;
 
     ProxyBuilder(String target) {
         this.target = target;
@@ -38,13 +40,16 @@ public final class ProxyBuilder {
     /**
      * Sets any setting by its name, for settings that come as data. Names are as in this class, with {@code Ms} for lengths of time,
      * and {@code backoff.baseMs} for a field of a group; a length may be a number of milliseconds or a {@link Duration}; a choice is
-     * its lower-case name.
+     * its lower-case name; null or {@code false} switches a group off.
      *
      * @param setting the name
      * @param value the value
      * @return this
      */
     public ProxyBuilder set(String setting, Object value) {
+        if ("fallback".equals(setting)) {
+            return fallback(value);
+        }
         edits.add(new Edit(String.valueOf(setting), value));
         return this;
     }
@@ -62,7 +67,8 @@ public final class ProxyBuilder {
     /**
      * Sets the name that state is shared by.
      *
-     * @param name 1 to 200 printable characters; default the target
+     * @param name 1 to 200 printable characters; default the target. Where two proxies of a name ask for different settings of what
+     *     they share, the newest hold
      * @return this
      */
     public ProxyBuilder name(String name) {
@@ -188,6 +194,81 @@ public final class ProxyBuilder {
     }
 
     /**
+     * Sets the retry budget: how many retries there may be for each call, so that a target in trouble gets no storm of them.
+     *
+     * @param budget the budget, or null for none; default {@link Budget#defaults}
+     * @return this
+     */
+    public ProxyBuilder budget(Budget budget) {
+        return set("budget", budget);
+    }
+
+    /**
+     * Sets the circuit breaker: when to stop sending attempts to a target that fails, and for how long.
+     *
+     * @param breaker the breaker, or null for none; default {@link Breaker#defaults}
+     * @return this
+     */
+    public ProxyBuilder breaker(Breaker breaker) {
+        return set("breaker", breaker);
+    }
+
+    /**
+     * Sets the bulkhead: how many calls run at once, and how many may wait for a place.
+     *
+     * @param bulkhead the bulkhead, or null for none; default none
+     * @return this
+     */
+    public ProxyBuilder bulkhead(Bulkhead bulkhead) {
+        return set("bulkhead", bulkhead);
+    }
+
+    /**
+     * Sets the rate limit: how many calls there may be in a time.
+     *
+     * @param limit the limit, or null for none; default none
+     * @return this
+     */
+    public ProxyBuilder rateLimit(RateLimit limit) {
+        return set("rateLimit", limit);
+    }
+
+    /**
+     * Sets a value that answers in place of the final error. A call that is cancelled is not answered.
+     *
+     * <p>A proxy is not tied to one type of value, so the compiler cannot compare this with what the functions return: where calls of
+     * this proxy return something else, their caller sees a {@link ClassCastException}. Give such calls a proxy of their own; it
+     * shares its state with this one by its name.
+     *
+     * @param value the value; a {@link Function} is asked for it, see {@link #fallback(Function)}; null for no fallback; default none
+     * @return this
+     */
+    public ProxyBuilder fallback(Object value) {
+        if (value instanceof Function<?, ?> function) {
+            @SuppressWarnings("unchecked")
+            var answer = (Function<? super Throwable, ?>) function;
+            return fallback(answer);
+        }
+        return fallback(value == null ? null : error -> value);
+    }
+
+    /**
+     * Sets a function that answers in place of the final error: of what the call would have thrown. It runs on the thread on which the
+     * call ends, and nothing bounds it. What it throws, the call throws, with the error as its cause, or suppressed where it has
+     * a cause already. For {@link AmbassadorProxy#callAsync} it may give a {@link java.util.concurrent.CompletionStage}, which is
+     * waited for. As for types, see {@link #fallback(Object)}.
+     *
+     * @param answer gives the value that the call returns; null for no fallback; default none
+     * @return this
+     */
+    public ProxyBuilder fallback(Function<? super Throwable, ?> answer) {
+        fallback = answer;
+        edits.removeIf(edit -> edit.setting().equals("fallback"));
+        edits.add(new Edit("fallback", answer != null));
+        return this;
+    }
+
+    /**
      * The proxy.
      *
      * @return a proxy with these settings
@@ -199,6 +280,10 @@ public final class ProxyBuilder {
 
     String target() {
         return target;
+    }
+
+    Function<? super Throwable, ?> fallback() {
+        return fallback;
     }
 
     Rules rules() {
@@ -225,14 +310,19 @@ public final class ProxyBuilder {
                 Native.discard(draft);
             }
         }
-        return Native.build(draft);
+        long proxy = Native.build(draft, wrong);
+        if (proxy == 0) {
+            throw refused(wrong);
+        }
+        return proxy;
     }
 
     private static void apply(long draft, String setting, Object value, String[] wrong) {
-        if (value instanceof Backoff backoff && setting.equals("backoff")) {
+        Fields.Group group = group(value);
+        if (group != null && setting.equals(group.setting())) {
             // The group as a whole: what is not set is at its default.
-            apply(draft, setting, true, wrong);
-            for (Map.Entry<String, Object> field : backoff.fields().entrySet()) {
+            apply(draft, setting, group.whole(), wrong);
+            for (Map.Entry<String, Object> field : group.fields().values().entrySet()) {
                 apply(draft, setting + "." + field.getKey(), field.getValue(), wrong);
             }
             return;
@@ -264,6 +354,22 @@ public final class ProxyBuilder {
         if (!Native.set(draft, setting, kind, number, real, text, wrong)) {
             throw refused(wrong);
         }
+    }
+
+    private static Fields.Group group(Object value) {
+        if (value instanceof Backoff backoff) {
+            return backoff.group();
+        }
+        if (value instanceof Budget budget) {
+            return budget.group();
+        }
+        if (value instanceof Breaker breaker) {
+            return breaker.group();
+        }
+        if (value instanceof Bulkhead bulkhead) {
+            return bulkhead.group();
+        }
+        return value instanceof RateLimit limit ? limit.group() : null;
     }
 
     private static long nanos(Duration length) {

@@ -24,8 +24,13 @@ final class Fixtures {
 
     private Fixtures() {}
 
-    /** Three attempts of at most 2 s, without waits, and counters that no other test touches. */
+    /** Three attempts of at most 2 s, without waits, and counters that no other test touches; nothing but them ends a call. */
     static ProxyBuilder quick() {
+        return guarded().breaker(null).budget(null);
+    }
+
+    /** The same, with the circuit breaker and the retry budget that are on by default. */
+    static ProxyBuilder guarded() {
         return AmbassadorProxy.builder("payment-api.example.com")
                 .name("test-" + NAMES.incrementAndGet())
                 .backoff(Backoff.none());

@@ -34,7 +34,7 @@ final class Programs {
     }
 
     private static ProxyBuilder quick() {
-        return AmbassadorProxy.builder("payment-api.example.com").backoff(Backoff.none());
+        return AmbassadorProxy.builder("payment-api.example.com").backoff(Backoff.none()).breaker(null).budget(null);
     }
 
     private static void check(boolean holds, Object what) {

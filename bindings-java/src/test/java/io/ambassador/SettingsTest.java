@@ -1,7 +1,7 @@
 package io.ambassador;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -51,9 +52,10 @@ class SettingsTest {
     }
 
     private static final Map<String, List<Object>> WRONG = Map.of(
-            "count", Arrays.asList(0, -1, 101, 2.5, Double.NaN, "3", true, null, Duration.ofSeconds(3), List.of(1)),
+            "count", List.of(-1, 1_000_001, 2.5, Double.NaN, "3", true, Duration.ofSeconds(3), List.of(1)),
+            "count_or_word", List.of(0, -1, 2.5, "adaptively", true, List.of(1)),
             "duration", List.of(-1, -0.5, Double.NaN, Double.POSITIVE_INFINITY, "2s", true, Duration.ofSeconds(-1), Duration.ofDays(400), BigInteger.TEN),
-            "number", Arrays.asList(0.5, -1, 1001, Double.NaN, "2", null),
+            "number", Arrays.asList(-1, 1e10, Double.NaN, "2", null),
             "choice", Arrays.asList("elsewhere", "FULL", 1, true, null),
             "text", Arrays.asList("", " padded ", "line\nline", "x".repeat(201), 5, null),
             "group", List.of("exponential", 5, Map.of("base", 1)),
@@ -61,9 +63,13 @@ class SettingsTest {
 
     @TestFactory
     Stream<DynamicTest> a_value_of_the_wrong_kind_or_range_is_refused_by_name() {
-        return fields().stream().map(field -> DynamicTest.dynamicTest(field.name(), () -> {
-            var wrong = WRONG.get(field.kind());
-            assertNotNull(wrong, "no wrong values for " + field.kind());
+        // What answers may be any value.
+        return fields().stream().filter(field -> !field.name().equals("fallback")).map(field -> DynamicTest.dynamicTest(field.name(), () -> {
+            var wrong = new ArrayList<>(WRONG.getOrDefault(field.kind(), List.of()));
+            assertFalse(wrong.isEmpty(), "no wrong values for " + field.kind());
+            if (!field.allowed().contains("null")) {
+                wrong.add(null);
+            }
             for (Object value : wrong) {
                 var error = refused(builder().set(field.name(), value));
                 assertEquals(field.name(), error.getField(), () -> value + ": " + error.getMessage());
@@ -76,10 +82,20 @@ class SettingsTest {
     }
 
     @Test
+    void a_group_without_the_setting_that_it_cannot_do_without_is_refused() {
+        assertEquals("bulkhead.maxConcurrent", refused(builder().set("bulkhead.maxQueue", 5)).getField());
+        assertEquals("rateLimit.rate", refused(builder().set("rateLimit.burst", 5)).getField());
+    }
+
+    @Test
     void every_setting_of_the_cores_has_a_method_and_no_method_is_none() {
         Set<String> expected = fields().stream().map(Field::name).collect(Collectors.toCollection(TreeSet::new));
         Set<String> present = new TreeSet<>(settersOf(ProxyBuilder.class, ""));
         present.addAll(settersOf(Backoff.class, "backoff."));
+        present.addAll(settersOf(Budget.class, "budget."));
+        present.addAll(settersOf(Breaker.class, "breaker."));
+        present.addAll(settersOf(Bulkhead.class, "bulkhead."));
+        present.addAll(settersOf(RateLimit.class, "rateLimit."));
         // Lengths have two methods; one takes a Duration and has no unit in its name.
         expected.stream().filter(name -> name.endsWith("Ms")).toList().forEach(name -> {
             String twin = name.substring(0, name.length() - 2);
@@ -108,6 +124,13 @@ class SettingsTest {
         assertEquals(RunIn.CALLER, policy.runIn());
         var waits = new Policy.Waits(Duration.ofSeconds(2), 2, Duration.ofSeconds(30), Jitter.FULL, Duration.ofSeconds(60));
         assertEquals(waits, policy.backoff());
+        assertEquals(Optional.of(new Policy.Retries(0.2, 10, Duration.ofSeconds(10))), policy.budget());
+        var circuit = new Policy.Circuit(
+                0.5, 20, Duration.ofSeconds(30), OptionalInt.empty(), Optional.empty(), 1, Duration.ofSeconds(5), Duration.ofSeconds(60), 3);
+        assertEquals(Optional.of(circuit), policy.breaker());
+        assertEquals(Optional.empty(), policy.bulkhead());
+        assertEquals(Optional.empty(), policy.rateLimit());
+        assertFalse(policy.hasFallback());
     }
 
     @Test
@@ -119,10 +142,42 @@ class SettingsTest {
                 .deadline(Duration.ofSeconds(9))
                 .runIn(RunIn.WORKER)
                 .backoff(Backoff.exponential(Duration.ofMillis(50)).factor(3).maxMs(1500).jitter(Jitter.DECORRELATED).hintMaxMs(100))
+                .budget(Budget.defaults().ratio(0.5).minPerSecond(2.5).window(Duration.ofSeconds(7)))
+                .breaker(Breaker.defaults()
+                        .failureRate(0.25)
+                        .minCalls(7)
+                        .windowMs(1000)
+                        .consecutiveFailures(4)
+                        .slowCallMs(300)
+                        .slowRate(0.75)
+                        .openForMs(250)
+                        .openMax(Duration.ofSeconds(2))
+                        .probes(5))
+                .bulkhead(Bulkhead.of(8).maxQueue(9).queueTimeoutMs(20))
+                .rateLimit(RateLimit.of(100.5).perMs(2000).burst(6).maxWait(Duration.ofMillis(30)))
+                .fallback("later")
                 .build();
         var waits = new Policy.Waits(Duration.ofMillis(50), 3, Duration.ofMillis(1500), Jitter.DECORRELATED, Duration.ofMillis(100));
         var expected = new Policy(
-                7, Optional.of(Duration.ofNanos(500_000)), Optional.of(Duration.ofSeconds(9)), RunIn.WORKER, waits);
+                7,
+                Optional.of(Duration.ofNanos(500_000)),
+                Optional.of(Duration.ofSeconds(9)),
+                RunIn.WORKER,
+                waits,
+                Optional.of(new Policy.Retries(0.5, 2.5, Duration.ofSeconds(7))),
+                Optional.of(new Policy.Circuit(
+                        0.25,
+                        7,
+                        Duration.ofSeconds(1),
+                        OptionalInt.of(4),
+                        Optional.of(Duration.ofMillis(300)),
+                        0.75,
+                        Duration.ofMillis(250),
+                        Duration.ofSeconds(2),
+                        5)),
+                Optional.of(new Policy.Places(OptionalInt.of(8), 9, Optional.of(Duration.ofMillis(20)))),
+                Optional.of(new Policy.Rate(100.5, Duration.ofSeconds(2), OptionalInt.of(6), Duration.ofMillis(30))),
+                true);
         assertEquals(expected, proxy.policy());
         assertEquals("payments", proxy.name());
         assertEquals("payment-api.example.com", proxy.target());
@@ -151,6 +206,41 @@ class SettingsTest {
         var proxy = builder().set("backoff.factor", 9).backoff(Backoff.exponential(Duration.ofMillis(1))).build();
         assertEquals(2, proxy.policy().backoff().factor());
         assertEquals(Duration.ZERO, builder().backoff(null).build().policy().backoff().max());
+    }
+
+    @Test
+    void a_group_is_switched_off_by_null_or_false_and_set_whole() {
+        for (Object off : new Object[] {null, false}) {
+            var policy = builder()
+                    .bulkhead(Bulkhead.of(3))
+                    .rateLimit(RateLimit.of(3))
+                    .set("budget", off)
+                    .set("breaker", off)
+                    .set("bulkhead", off)
+                    .set("rateLimit", off)
+                    .build()
+                    .policy();
+            assertEquals(Optional.empty(), policy.budget());
+            assertEquals(Optional.empty(), policy.breaker());
+            assertEquals(Optional.empty(), policy.bulkhead());
+            assertEquals(Optional.empty(), policy.rateLimit());
+        }
+        var policy = builder()
+                .set("breaker.probes", 9)
+                .breaker(Breaker.defaults().minCalls(5))
+                .bulkhead(Bulkhead.of(3).maxQueue(5))
+                .bulkhead(Bulkhead.adaptive())
+                .build()
+                .policy();
+        assertEquals(3, policy.breaker().orElseThrow().probes());
+        assertEquals(new Policy.Places(OptionalInt.empty(), 0, Optional.empty()), policy.bulkhead().orElseThrow());
+    }
+
+    @Test
+    void the_last_fallback_counts_and_null_is_none() {
+        assertTrue(builder().set("fallback", "later").build().policy().hasFallback());
+        assertFalse(builder().fallback("later").fallback((Object) null).build().policy().hasFallback());
+        assertFalse(builder().fallback("later").set("fallback", null).build().policy().hasFallback());
     }
 
     @Test

@@ -1,0 +1,81 @@
+package io.ambassador;
+
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * Something that happened to a target; for {@link AmbassadorProxy#onEvent}.
+ *
+ * <pre>{@code
+ * payments.onEvent(event -> {
+ *     if (event instanceof Event.Circuit circuit) {
+ *         System.out.println(circuit.name() + " is " + circuit.to());
+ *     }
+ * });
+ * }</pre>
+ */
+public sealed interface Event {
+    /**
+     * The name of the state that it happened to.
+     *
+     * @return the target, unless its proxies have a name
+     */
+    String name();
+
+    /**
+     * An attempt ended.
+     *
+     * @param name see {@link Event#name}
+     * @param attempt its number
+     * @param outcome {@code ok}, {@code failure}, {@code timeout} or {@code cancelled}
+     * @param elapsed how long it took
+     */
+    record Attempt(String name, int attempt, String outcome, Duration elapsed) implements Event {}
+
+    /**
+     * An attempt failed, and another follows after a wait.
+     *
+     * @param name see {@link Event#name}
+     * @param attempt the number of the attempt that failed
+     * @param delay how long that wait is
+     */
+    record Retry(String name, int attempt, Duration delay) implements Event {}
+
+    /**
+     * A call ended.
+     *
+     * @param name see {@link Event#name}
+     * @param attempts how many attempts it made
+     * @param outcome {@code ok}, {@code failure}, {@code timeout}, {@code rejected}, {@code cancelled} or {@code fallback}
+     * @param stop why it ended, in words
+     * @param elapsed how long it took
+     */
+    record Call(String name, int attempts, String outcome, String stop, Duration elapsed) implements Event {}
+
+    /**
+     * The circuit breaker changed its state: {@code closed}, {@code open}, {@code half_open}, {@code isolated}.
+     *
+     * @param name see {@link Event#name}
+     * @param from from this state …
+     * @param to … to this
+     * @param openFor how long it stays open, when it opened
+     */
+    record Circuit(String name, String from, String to, Optional<Duration> openFor) implements Event {}
+
+    /**
+     * A proxy asked for other settings of what all proxies of the name share than those that held; the newest hold.
+     *
+     * @param name see {@link Event#name}
+     * @param before what held
+     * @param now what holds now
+     */
+    record Settings(String name, String before, String now) implements Event {}
+
+    /**
+     * The ambassador itself failed; the call went on without it.
+     *
+     * @param name see {@link Event#name}
+     * @param at where
+     */
+    record Internal(String name, String at) implements Event {}
+}
