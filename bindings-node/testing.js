@@ -85,7 +85,7 @@ function scripted() {
     if (step === undefined) return undefined;
     const { takesMs } = step;
     if (takesMs > 0) {
-      if (native.virtualTime() === undefined) throw new Error("scripted: takesMs needs virtual time");
+      if (native.virtualTime() === null) throw new Error("scripted: takesMs needs virtual time");
       native.advanceVirtualTime(takesMs);
     }
     return step.end();

@@ -1,7 +1,8 @@
 // What TypeScript says of the package, from an ECMAScript module; checked by `npm run lint`, never run. An error that is
 // expected and does not come is an error.
 import { AmbassadorProxy, CallTimeoutError, ConfigError, shutdown, version } from "ambassador-proxy";
-import type { AmbassadorOptions, Attempt, Caller, Health, RetryMessage } from "ambassador-proxy";
+import type { AmbassadorEvent, AmbassadorOptions, Attempt, Caller, Circuit, Health, RetryMessage } from "ambassador-proxy";
+import { scripted, seedJitter, virtualTime } from "ambassador-proxy/testing";
 
 function is<T>(_value: T): void {}
 
@@ -76,10 +77,65 @@ new AmbassadorProxy("payment-api.example.com", { maxRetrys: 3 });
 // @ts-expect-error no such jitter
 new AmbassadorProxy("payment-api.example.com", { backoff: { jitter: "some" } });
 
+// policies
+new AmbassadorProxy("payment-api.example.com", {
+  budget: { ratio: 0.1, minPerSecond: 1, windowMs: 5000 },
+  breaker: { failureRate: 0.2, consecutiveFailures: null, slowCallMs: 250, probes: 1 },
+  bulkhead: { maxConcurrent: "adaptive", maxQueue: 100, queueTimeoutMs: null },
+  rateLimit: { rate: 100, perMs: 1000, burst: null, maxWaitMs: 50 },
+});
+new AmbassadorProxy("payment-api.example.com", { budget: null, breaker: false, bulkhead: null, rateLimit: false, fallback: null });
+// @ts-expect-error there is nothing to be switched on without a number
+new AmbassadorProxy("payment-api.example.com", { bulkhead: true });
+// @ts-expect-error no such limit
+new AmbassadorProxy("payment-api.example.com", { bulkhead: { maxConcurrent: "many" } });
+is<number | undefined>(proxy.policy.breaker?.openForMs);
+is<number | "adaptive" | null | undefined>(proxy.policy.bulkhead?.maxConcurrent);
+is<Circuit | undefined>(proxy.health().circuit?.state);
+
+// fallback: what it answers with is part of the result.
+const answering = new AmbassadorProxy("payment-api.example.com", { fallback: async (error) => (error instanceof CallTimeoutError ? "late" : "later") });
+is<AmbassadorProxy<string>>(answering);
+is<Promise<number | string>>(answering.call(() => 1));
+is<Promise<number | string>>(answering.with({ signal: null }).call(() => 1));
+is<() => Promise<number | string>>(answering.wrap(() => 1));
+is<Promise<number | boolean>>(new AmbassadorProxy("payment-api.example.com", { fallback: false as boolean }).execute((ctx) => ctx.attempt));
+// @ts-expect-error it may be a string
+is<Promise<number>>(answering.call(() => 1));
+is<Promise<number>>(new AmbassadorProxy("payment-api.example.com", { fallback: (error) => { throw error; } }).call(() => 1));
+is<AmbassadorOptions<string>>({ fallback: "later" });
+
+// events
+const stopListening = answering.onEvent((event) => {
+  is<AmbassadorEvent>(event);
+  is<string>(event.name);
+  if (event.type === "circuit") is<number | undefined>(event.openForMs);
+  if (event.type === "attempt" || event.type === "call") is<number>(event.elapsedMs);
+  // @ts-expect-error not every event has it
+  event.elapsedMs;
+});
+is<() => void>(stopListening);
+proxy.isolate();
+proxy.reset();
+
+// testing
+{
+  const time = virtualTime({ after: () => {} });
+  time.advance(5);
+  is<number[]>(time.waitsMs);
+  is<Disposable>(time);
+  seedJitter(proxy, 7);
+  seedJitter(answering, 7);
+  const charge = scripted().fails(new Error("unreachable"), { times: 2 }).returns({ status: "charged" }).hangs();
+  is<Promise<{ status: string }>>(proxy.call(charge, 99.99));
+  is<Promise<{ status: string }>>(proxy.execute(charge));
+}
+
 // errors, and the rest
 const error = new CallTimeoutError("late");
 is<string>(error.code);
 is<number>(error.elapsedMs);
+is<number | undefined>(error.retryAfterMs);
 is<Health>(proxy.health());
 is<number>(proxy.health().calls.rejected);
 is<number | null>(proxy.policy.timeoutMs);
