@@ -1,6 +1,6 @@
 /**
  * @file ambassador.h
- * Ambassador for C: retries, timeouts and deadlines around calls to other services.
+ * Ambassador for C: retries, timeouts, circuit breakers and limits around calls to other services.
  *
  * @code
  * static int32_t charge(const amb_attempt *attempt, void *user_data)
@@ -31,8 +31,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** "None": no bound, for the durations that may be unbounded. */
+/** "None", of a length of time: no bound, or none that is known. A count that may be none is 0 then. */
 #define AMB_NONE INFINITY
+
+/**
+ * For `max_concurrent` of an #amb_bulkhead: as many calls at once as the target takes without growing slower.
+ */
+#define AMB_ADAPTIVE -1
 
 /**
  * The longest message of an `amb_result`, its terminating zero included.
@@ -81,6 +86,18 @@ typedef enum amb_status {
      * INTERNAL: a fault of the ambassador itself; report it with this message.
      */
     AMB_ERR_INTERNAL = -15,
+    /**
+     * CIRCUIT_OPEN: the circuit breaker refused the first attempt; the function was not run; call again when the target has recovered, or look at why it failed.
+     */
+    AMB_ERR_CIRCUIT_OPEN = -16,
+    /**
+     * BULKHEAD_FULL: `max_concurrent` calls are running, and no place came free within the queue's wait; call less at once, or raise `max_concurrent` or `max_queue`.
+     */
+    AMB_ERR_BULKHEAD_FULL = -17,
+    /**
+     * RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
+     */
+    AMB_ERR_RATE_LIMITED = -18,
 } amb_status;
 
 /**
@@ -144,6 +161,10 @@ typedef struct amb_result {
      */
     double elapsed_ms;
     /**
+     * How long to wait before calling again, when the call was refused and that is known; else #AMB_NONE.
+     */
+    double retry_after_ms;
+    /**
      * What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
      */
     char message[AMB_MESSAGE_SIZE];
@@ -187,6 +208,122 @@ typedef struct amb_backoff {
 typedef int32_t (*amb_classify)(int32_t status, void *classify_data);
 
 /**
+ * The retry budget: retries may be so many for each call, so that a target in trouble gets no storm of them.
+ */
+typedef struct amb_budget {
+    /**
+     * Whether it is on; default true. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * What each call deposits: retries a call, 0 to 1000, default 0.2.
+     */
+    double ratio;
+    /**
+     * Retries a second that there may be whatever the calls; default 10.
+     */
+    double min_per_second;
+    /**
+     * The time over which deposits and retries are counted; default 10,000 ms.
+     */
+    double window_ms;
+} amb_budget;
+
+/**
+ * The circuit breaker: stops sending attempts to a target that fails, and finds out by a few probes when it has recovered.
+ */
+typedef struct amb_breaker {
+    /**
+     * Whether it is on; default true. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * The share of failed attempts in the window from which on it opens: 0.001 to 1, default 0.5.
+     */
+    double failure_rate;
+    /**
+     * How many attempts the window must hold before rates count; default 20.
+     */
+    int64_t min_calls;
+    /**
+     * The time over which attempts are counted; default 30,000 ms.
+     */
+    double window_ms;
+    /**
+     * Opens also after so many failures in a row; 0 (the default) for never.
+     */
+    int64_t consecutive_failures;
+    /**
+     * An attempt that takes at least so long is slow; #AMB_NONE (the default): none is.
+     */
+    double slow_call_ms;
+    /**
+     * The share of slow attempts in the window from which on it opens: 0.001 to 1, default 1.
+     */
+    double slow_rate;
+    /**
+     * How long it stays open the first time; doubles with each reopening. Default 5000 ms.
+     */
+    double open_for_ms;
+    /**
+     * How long it stays open at most; default 60,000 ms.
+     */
+    double open_max_ms;
+    /**
+     * How many attempts it then lets through to see; as many successes close it. 1 to 16, default 3.
+     */
+    int64_t probes;
+} amb_breaker;
+
+/**
+ * The bulkhead: how many calls of the target run at once, and how many more may wait.
+ */
+typedef struct amb_bulkhead {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * How many calls run at once, or #AMB_ADAPTIVE. There is no default: it has to be set when this group is on.
+     */
+    int64_t max_concurrent;
+    /**
+     * How many more may wait, first come, first served; default 0.
+     */
+    int64_t max_queue;
+    /**
+     * How long one waits at most; #AMB_NONE (the default): as long as `timeout_ms`.
+     */
+    double queue_timeout_ms;
+} amb_bulkhead;
+
+/**
+ * The rate limit: how many calls of the target there may be in a time, evenly, with a burst.
+ */
+typedef struct amb_rate_limit {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * Calls in each `per_ms`. There is no default: it has to be set when this group is on.
+     */
+    double rate;
+    /**
+     * The time that `rate` is meant for; default 1000 ms.
+     */
+    double per_ms;
+    /**
+     * How many calls may come at once after a quiet time; 0 (the default): `rate`, rounded up.
+     */
+    int64_t burst;
+    /**
+     * How long a call may wait for its turn; 0 (the default) refuses it at once.
+     */
+    double max_wait_ms;
+} amb_rate_limit;
+
+/**
  * Settings of a proxy. Always start from amb_options_init().
  */
 typedef struct amb_options {
@@ -222,7 +359,29 @@ typedef struct amb_options {
      * Passed to `classify`; has to live as long as the proxy.
      */
     void *classify_data;
+    /**
+     * How many retries there may be; on by default.
+     */
+    struct amb_budget budget;
+    /**
+     * When to stop calling a target that fails; on by default.
+     */
+    struct amb_breaker breaker;
+    /**
+     * How many calls run at once; off by default.
+     */
+    struct amb_bulkhead bulkhead;
+    /**
+     * How many calls there may be in a time; off by default.
+     */
+    struct amb_rate_limit rate_limit;
 } amb_options;
+
+/**
+ * Is told what happens to a target: JSON text such as `{"type":"circuit","name":"…","from":"closed","to":"open",…}`, valid
+ * until it returns.
+ */
+typedef void (*amb_listener)(const char *event, void *listener_data);
 
 /**
  * Releases `user_data`; called once, when nothing uses it any more.
@@ -233,6 +392,32 @@ typedef void (*amb_destroy)(void *user_data);
  * Is told how a spawned call ended; called once, on a thread of the ambassador's. `result` is valid until it returns.
  */
 typedef void (*amb_on_done)(const struct amb_result *result, void *user_data);
+
+/**
+ * For tests: what amb_test_play() does, attempt by attempt. Zero it, then say what it needs.
+ */
+typedef struct amb_test_script {
+    /**
+     * What it returns, one an attempt; what comes after the last repeats it.
+     */
+    const int32_t *statuses;
+    /**
+     * How many they are; 0 makes a function that succeeds.
+     */
+    size_t count;
+    /**
+     * What each failure says went wrong, as amb_attempt_set_error() does; may be null.
+     */
+    const char *error;
+    /**
+     * The wait that each failure asks for, as amb_attempt_set_retry_after_ms() does; 0 for none.
+     */
+    double retry_after_ms;
+    /**
+     * How many attempts were made; counted up by amb_test_play().
+     */
+    size_t played;
+} amb_test_script;
 
 #ifdef __cplusplus
 extern "C" {
@@ -367,15 +552,42 @@ enum amb_status amb_proxy_new(const char *target,
 enum amb_status amb_proxy_free(struct amb_proxy *proxy);
 
 /**
- * The health of a proxy's target as JSON: calls, attempts, retries and what is in flight. Free it with amb_string_free().
+ * Opens the circuit of the proxy's target by hand: every attempt is refused until amb_proxy_reset(). Does nothing where the
+ * breaker is off.
+ */
+enum amb_status amb_proxy_isolate(const struct amb_proxy *proxy);
+
+/**
+ * Closes the circuit of the proxy's target by hand, whatever it has seen.
+ */
+enum amb_status amb_proxy_reset(const struct amb_proxy *proxy);
+
+/**
+ * Tells `listener` of every event of the proxy's target from now on, through whatever proxy of the same name: attempts,
+ * retries, calls, and changes of the circuit. It is called when the event has happened, on the thread that caused it as a rule,
+ * also on two at once, with nothing locked; keep it short. Listeners stay as long as the process, and so has their data to.
+ *
+ * @param proxy         the proxy
+ * @param listener      is told of each event
+ * @param listener_data passed to it
+ */
+enum amb_status amb_proxy_on_event(const struct amb_proxy *proxy,
+                                   amb_listener listener,
+                                   void *listener_data);
+
+/**
+ * The health of a proxy's target as JSON: calls, attempts and retries, what is in flight and what was refused, the circuit, the
+ * budget and the bulkhead, each of them null where it is off. Free it with amb_string_free().
  * Null when the handle is none; amb_last_error() says so.
  */
 char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
- * The settings in force. The name in it lives as long as the proxy; `classify` is left null.
+ * The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` is left
+ * null.
  */
-enum amb_status amb_proxy_policy(const struct amb_proxy *proxy, struct amb_options *options);
+enum amb_status amb_proxy_policy(const struct amb_proxy *proxy,
+                                 struct amb_options *options);
 
 /**
  * What the last function of this library that failed in this thread had to say. Never null; valid until the next one
@@ -432,6 +644,56 @@ enum amb_status amb_proxy_spawn(const struct amb_proxy *proxy,
  * of time
  */
 enum amb_status amb_shutdown(double timeout_ms);
+
+/**
+ * For tests: from now on the ambassador's time is virtual, for the whole process, so that tests which use it do not run beside
+ * others. Waits pass at once, and the clock moves only by them and by amb_test_virtual_time_advance_ms().
+ *
+ * Bounds hold in virtual time too: a function that moves the clock beyond its bound has timed out when it returns. A function
+ * that really hangs is not given up.
+ *
+ * @return #AMB_ERR_ARGUMENT when time is virtual already
+ */
+enum amb_status amb_test_virtual_time_start(void);
+
+/**
+ * For tests: time is real again. Does nothing when it is.
+ */
+void amb_test_virtual_time_stop(void);
+
+/**
+ * For tests: moves virtual time on.
+ *
+ * @return #AMB_ERR_ARGUMENT when time is not virtual, or `length_ms` is no length of time
+ */
+enum amb_status amb_test_virtual_time_advance_ms(double length_ms);
+
+/**
+ * For tests: how long time has been virtual, in virtual milliseconds; 0 when it is real.
+ */
+double amb_test_virtual_time_elapsed_ms(void);
+
+/**
+ * For tests: the waits since time became virtual, in their order: between attempts, for a turn, in a queue.
+ *
+ * @param waits_ms receives them; may be null when `capacity` is 0
+ * @param capacity how many there is room for
+ * @return how many there were
+ */
+size_t amb_test_virtual_time_waits(double *waits_ms, size_t capacity);
+
+/**
+ * For tests: a function by script, for amb_proxy_call() and amb_proxy_spawn(); `script` is an #amb_test_script, of one call at
+ * a time.
+ *
+ * @code
+ * const int32_t statuses[] = {503, 503, AMB_OK};
+ * amb_test_script script = {.statuses = statuses, .count = 3, .error = "503 Service Unavailable"};
+ * amb_proxy_call(payments, amb_test_play, &script, NULL);
+ * @endcode
+ */
+int32_t amb_test_play(const struct amb_attempt *attempt,
+                      void *script);
 
 /**
  * For tests: from now on the waits of this proxy's target are those of the seed, the same in every language.

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ struct ErrorFacts {
     std::uint32_t attempts = 0;                           ///< how many attempts were made
     std::chrono::duration<double, std::milli> elapsed{0}; ///< how long the call took
     std::exception_ptr cause{};                           ///< the function's own last exception, if there was one
+    /** How long to wait before calling again, where that is known. */
+    std::optional<std::chrono::duration<double, std::milli>> retry_after{};
 };
 
 /** An error of the ambassador's own, rather than of the function that it called. */
@@ -42,6 +45,8 @@ public:
     std::chrono::duration<double, std::milli> elapsed() const noexcept { return facts_.elapsed; }
     /** The function's own last exception that came in time; null when there was none. */
     std::exception_ptr cause() const noexcept { return facts_.cause; }
+    /** How long to wait before calling again, when the call was refused and that is known; else nullopt. */
+    std::optional<std::chrono::duration<double, std::milli>> retry_after() const noexcept { return facts_.retry_after; }
 
 private:
     ErrorFacts facts_;
@@ -99,18 +104,21 @@ public:
 /** CIRCUIT_OPEN: the circuit breaker refused the first attempt; the function was not run; call again when the target has recovered, or look at why it failed. */
 class CircuitOpenError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
 /** BULKHEAD_FULL: `max_concurrent` calls are running, and no place came free within the queue's wait; call less at once, or raise `max_concurrent` or `max_queue`. */
 class BulkheadFullError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 
 /** RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`. */
 class RateLimitedError : public AmbassadorError {
 public:
+    /** The error of these facts. */
     using AmbassadorError::AmbassadorError;
 };
 

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn amb_attempt_remaining_ms(attempt: *const amb_attempt) -
     raise::shield(0.0, || {
         // SAFETY: by the contract.
         let Some(attempt) = (unsafe { of(attempt) }) else { return 0.0 };
-        attempt.attempt.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64() * 1e3)
+        attempt.attempt.remaining().map_or(f64::INFINITY, |left| left.as_nanos() as f64 / 1e6)
     })
 }
 
@@ -152,12 +152,19 @@ pub unsafe extern "C" fn amb_attempt_set_retry_after_ms(attempt: *const amb_atte
     raise::shield((), || {
         // SAFETY: by the contract.
         let attempt = unsafe { of(attempt) };
-        // R3: garbage is ignored. Rounded up, so never early.
+        // R3: garbage is ignored.
         if let (Some(attempt), true) = (attempt, wait_ms >= 0.0) {
-            let nanos = (wait_ms * 1e6).ceil();
-            attempt.attempt.set_retry_after(Duration::from_nanos(nanos as u64));
+            attempt.attempt.set_retry_after(Duration::from_nanos(whole_nanos(wait_ms)));
         }
     });
+}
+
+/// Rounded up, so never early (R3); but not for what is a whole number, and only its spelling in binary is not.
+fn whole_nanos(ms: f64) -> u64 {
+    let nanos = ms * 1e6;
+    let nearest = nanos.round();
+    let noise = nanos * 2.0 * f64::EPSILON;
+    (if (nanos - nearest).abs() <= noise { nearest } else { nanos.ceil() }) as u64
 }
 
 /// Says what went wrong, for the line of the retry and the message of the result. Without it they say `status 7`.

@@ -8,10 +8,11 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::Duration;
 
 use ambassador_core::call::Outcome;
-use ambassador_core::{Attempt, Code, clock};
+use ambassador_core::clock::{self, Nanos};
+use ambassador_core::{Attempt, Code};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
@@ -29,7 +30,7 @@ pub struct amb_call {
 /// What the attempts of one call share, and whoever stops it.
 pub(crate) struct Flight {
     pub entry: Arc<Entry>,
-    entered: Instant,
+    entered: Nanos,
     generation: u32,
     /// The attempt that runs, or ran last.
     attempt: AtomicU32,
@@ -48,7 +49,7 @@ impl Flight {
     pub fn new(entry: Arc<Entry>) -> Arc<Flight> {
         Arc::new(Flight {
             entry,
-            entered: Instant::now(),
+            entered: clock::now(),
             generation: fork::generation(),
             attempt: AtomicU32::new(0),
             last_status: AtomicI32::new(0),
@@ -97,7 +98,7 @@ impl Flight {
             return self.cut_short(amb_status::AMB_ERR_FORKED, &message);
         }
         match ended {
-            Some(ended) => amb_result::of(ended, self.entered.elapsed()),
+            Some(ended) => amb_result::of(ended, self.elapsed()),
             None => self.cut_short(amb_status::AMB_CANCELLED, "the call was cancelled"),
         }
     }
@@ -133,7 +134,11 @@ impl Flight {
     /// How a call ended that was not waited for to its own end.
     pub fn cut_short(&self, status: amb_status, message: &str) -> amb_result {
         let (last_status, attempts) = (self.last_status.load(SeqCst), self.attempt.load(SeqCst));
-        amb_result::new(status as i32, last_status, attempts, self.entered.elapsed(), message)
+        amb_result::new(status as i32, last_status, attempts, self.elapsed(), message)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(clock::now().saturating_sub(self.entered))
     }
 
     pub fn is_cancelled(&self) -> bool {

@@ -1,10 +1,11 @@
-//! Proxies: made, looked up, freed, and asked for their health.
+//! Proxies: made, looked up, freed, asked for their health, listened to, and steered by hand.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
 
 use ambassador_core::call::Outcome;
+use ambassador_core::event::Event;
 use ambassador_core::settings::Settings;
 use ambassador_core::{AmbassadorProxy, ConfigError};
 use once_cell::sync::Lazy;
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn amb_proxy_new(
         let target = unsafe { CStr::from_ptr(target) }.to_string_lossy();
         // SAFETY: by the contract.
         let (settings, options) = unsafe { check(&target, options) }.map_err(|error| raise::config(&error))?;
-        let made = AmbassadorProxy::from_settings(settings);
+        let made = AmbassadorProxy::from_settings(settings).map_err(|error| raise::config(&error))?;
         let entry = Entry {
             target: c_text(made.target()),
             name: c_text(made.name()),
@@ -137,7 +138,76 @@ pub extern "C" fn amb_proxy_free(proxy: *mut amb_proxy) -> amb_status {
     })
 }
 
-/// The health of a proxy's target as JSON: calls, attempts, retries and what is in flight. Free it with amb_string_free().
+/// Opens the circuit of the proxy's target by hand: every attempt is refused until amb_proxy_reset(). Does nothing where the
+/// breaker is off.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_isolate(proxy: *const amb_proxy) -> amb_status {
+    raise::guard(|| {
+        find(proxy, "amb_proxy_isolate")?.proxy.isolate();
+        Ok(())
+    })
+}
+
+/// Closes the circuit of the proxy's target by hand, whatever it has seen.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_reset(proxy: *const amb_proxy) -> amb_status {
+    raise::guard(|| {
+        find(proxy, "amb_proxy_reset")?.proxy.reset();
+        Ok(())
+    })
+}
+
+/// Is told what happens to a target: JSON text such as `{"type":"circuit","name":"…","from":"closed","to":"open",…}`, valid
+/// until it returns.
+pub type amb_listener = Option<unsafe extern "C" fn(event: *const c_char, listener_data: *mut c_void)>;
+
+struct Listener {
+    listener: unsafe extern "C" fn(event: *const c_char, listener_data: *mut c_void),
+    data: *mut c_void,
+}
+
+// SAFETY: the program gives function and data together, to be called from any thread.
+unsafe impl Send for Listener {}
+// SAFETY: as above.
+unsafe impl Sync for Listener {}
+
+impl Listener {
+    fn hear(&self, name: &str, event: &Event) {
+        let text = c_text(&event.to_json(name));
+        // SAFETY: by the contract of `amb_proxy_on_event`; the text lives until this returns.
+        unsafe { (self.listener)(text.as_ptr(), self.data) };
+    }
+}
+
+/// Tells `listener` of every event of the proxy's target from now on, through whatever proxy of the same name: attempts,
+/// retries, calls, and changes of the circuit. It is called when the event has happened, on the thread that caused it as a rule,
+/// also on two at once, with nothing locked; keep it short. Listeners stay as long as the process, and so has their data to.
+///
+/// @param proxy         the proxy
+/// @param listener      is told of each event
+/// @param listener_data passed to it
+///
+/// # Safety
+/// `listener` may be called with `listener_data` on any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_on_event(
+    proxy: *const amb_proxy,
+    listener: amb_listener,
+    listener_data: *mut c_void,
+) -> amb_status {
+    raise::guard(|| {
+        let entry = find(proxy, "amb_proxy_on_event")?;
+        let Some(listener) = listener else {
+            return Err(raise::argument("amb_proxy_on_event: listener is null"));
+        };
+        let listener = Listener { listener, data: listener_data };
+        entry.proxy.on_event(move |name, event| listener.hear(name, event));
+        Ok(())
+    })
+}
+
+/// The health of a proxy's target as JSON: calls, attempts and retries, what is in flight and what was refused, the circuit, the
+/// budget and the bulkhead, each of them null where it is off. Free it with amb_string_free().
 /// Null when the handle is none; amb_last_error() says so.
 #[unsafe(no_mangle)]
 pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
@@ -147,7 +217,8 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
     })
 }
 
-/// The settings in force. The name in it lives as long as the proxy; `classify` is left null.
+/// The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` is left
+/// null.
 ///
 /// # Safety
 /// `options` is null or may be written.

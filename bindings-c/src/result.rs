@@ -24,6 +24,8 @@ pub struct amb_result {
     pub attempts: u32,
     /// How long the call took, waits included.
     pub elapsed_ms: f64,
+    /// How long to wait before calling again, when the call was refused and that is known; else #AMB_NONE.
+    pub retry_after_ms: f64,
     /// What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
     pub message: [c_char; AMB_MESSAGE_SIZE],
 }
@@ -50,8 +52,8 @@ impl std::fmt::Display for Returned {
 
 impl amb_result {
     pub fn new(status: i32, last_status: i32, attempts: u32, elapsed: Duration, message: &str) -> amb_result {
-        let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-        amb_result { status, last_status, attempts, elapsed_ms, message: fixed(message) }
+        let (elapsed_ms, retry_after_ms) = (ms(elapsed), f64::INFINITY);
+        amb_result { status, last_status, attempts, elapsed_ms, retry_after_ms, message: fixed(message) }
     }
 
     /// What the core's front door ended with.
@@ -63,7 +65,8 @@ impl amb_result {
             }
             CallError::Ambassador(error, cause) => {
                 let (status, cause) = (status::of(error.code()), cause.map_or(0, |last| last.status));
-                amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string())
+                let result = amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string());
+                amb_result { retry_after_ms: error.retry_after().map_or(f64::INFINITY, ms), ..result }
             }
         }
     }
@@ -72,6 +75,11 @@ impl amb_result {
     pub fn refused(status: amb_status, message: &str) -> amb_result {
         amb_result::new(status as i32, 0, 0, Duration::ZERO, message)
     }
+}
+
+fn ms(length: Duration) -> f64 {
+    // Not by way of seconds, which would cost the last digit.
+    length.as_nanos() as f64 / 1e6
 }
 
 fn fixed(text: &str) -> [c_char; AMB_MESSAGE_SIZE] {

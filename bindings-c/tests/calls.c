@@ -265,7 +265,7 @@ static int32_t around_the_bound(const amb_attempt *attempt, void *user_data)
 
 TEST(a_hundred_thousand_calls_that_end_at_their_bound_bring_a_value_or_a_timeout)
 {
-    amb_options options = short_options(0);
+    amb_options options = untiring_options(0);
     options.timeout_ms = 0.1;
     options.max_retries = 1;
     amb_proxy *proxy = proxy_of(options);
@@ -608,7 +608,7 @@ static void *many_calls(void *user_data)
 TEST(sixty_four_threads_share_a_proxy)
 {
     amb_set_log(NULL, NULL);
-    amb_proxy *proxy = proxy_of(short_options(0));
+    amb_proxy *proxy = proxy_of(untiring_options(0));
     pthread_t threads[64];
     for (int at = 0; at < 64; at++)
         CHECK_INT(pthread_create(&threads[at], NULL, many_calls, proxy), 0);

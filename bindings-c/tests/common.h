@@ -44,6 +44,15 @@ static inline amb_options short_options(double base_ms)
     return options;
 }
 
+/* The same, for tests that fail again and again: no breaker, and any number of retries. */
+static inline amb_options untiring_options(double base_ms)
+{
+    amb_options options = short_options(base_ms);
+    options.breaker.enabled = false;
+    options.budget.enabled = false;
+    return options;
+}
+
 static inline amb_proxy *proxy_of(amb_options options)
 {
     amb_proxy *proxy = NULL;
@@ -54,18 +63,18 @@ static inline amb_proxy *proxy_of(amb_options options)
     return proxy;
 }
 
-/* The lines that were said. */
+/* The lines that were said, or the events that were told. */
 struct lines {
     pthread_mutex_t lock;
     int count;
-    char text[8][160];
+    char text[16][200];
 };
 
 static inline void keep_line(const char *line, void *log_data)
 {
     struct lines *lines = log_data;
     pthread_mutex_lock(&lines->lock);
-    if (lines->count < 8)
+    if (lines->count < 16)
         snprintf(lines->text[lines->count++], sizeof lines->text[0], "%s", line);
     pthread_mutex_unlock(&lines->lock);
 }

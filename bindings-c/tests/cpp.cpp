@@ -1,5 +1,5 @@
-// ambassador.hpp: values, exceptions, spawned calls.
-#include "ambassador.hpp"
+// ambassador.hpp: values, exceptions, spawned calls, limits; and ambassador_testing.hpp.
+#include "ambassador_testing.hpp"
 #include "check.h"
 
 #include <atomic>
@@ -17,11 +17,21 @@ using ambassador::Backoff;
 using ambassador::Jitter;
 using ambassador::Options;
 using ambassador::Outcome;
+using ambassador::testing::VirtualTime;
 
 static Options quick()
 {
     Options options;
     options.backoff = {1ms, 2, 1s, Jitter::None, 60s};
+    return options;
+}
+
+// For tests that fail again and again.
+static Options untiring()
+{
+    Options options = quick();
+    options.breaker.reset();
+    options.budget.reset();
     return options;
 }
 
@@ -317,7 +327,7 @@ TEST(the_cause_is_the_last_exception_that_came_in_time)
 
 TEST(what_is_thrown_at_the_bound_is_the_calls_exception_or_no_cause)
 {
-    Options options = quick();
+    Options options = untiring();
     options.timeout = 100us;
     options.max_retries = 1;
     const AmbassadorProxy proxy{"payment-api.example.com", options};
@@ -522,7 +532,7 @@ TEST(a_proxy_moves)
 TEST(many_threads_throw_and_none_crosses_the_library)
 {
     ambassador::set_log(nullptr);
-    Options options = quick();
+    Options options = untiring();
     options.backoff = Backoff::none();
     const AmbassadorProxy proxy{"payment-api.example.com", options};
     std::atomic<int> caught{0};
@@ -541,4 +551,209 @@ TEST(many_threads_throw_and_none_crosses_the_library)
     for (auto &thread : threads)
         thread.join();
     CHECK_INT(caught, 8000);
+}
+
+// ---------------------------------------------------------------- breaker, budget, limits, events
+
+TEST(settings_come_back_as_they_were_given)
+{
+    Options options = quick();
+    options.max_retries = 7;
+    options.name = "all settings";
+    options.timeout = std::nullopt;
+    options.deadline = 90s;
+    options.backoff.jitter = Jitter::Decorrelated;
+    options.classify = [](const std::exception_ptr &) { return Outcome::Fail; };
+    options.budget = {0.5, 1, 20s};
+    options.breaker = {0.25, 7, 1s, 5, 300ms, 0.75, 250ms, 2s, 2};
+    options.bulkhead = {10, 20, 30ms};
+    options.rate_limit = {0.5, 1min, 3, 40ms};
+    const Options given = AmbassadorProxy("payment-api.example.com", options).policy();
+    CHECK_INT(given.max_retries, 7);
+    CHECK(given.name == "all settings" && !given.timeout && given.deadline == 90s);
+    CHECK(given.backoff.jitter == Jitter::Decorrelated && given.backoff.base == 1ms && given.backoff.hint_max == 60s);
+    CHECK(given.classify(nullptr) == Outcome::Fail);
+    CHECK(given.budget->ratio == 0.5 && given.budget->min_per_second == 1 && given.budget->window == 20s);
+    CHECK(given.breaker->failure_rate == 0.25 && given.breaker->min_calls == 7 && given.breaker->window == 1s);
+    CHECK(given.breaker->consecutive_failures == 5 && given.breaker->slow_call == 300ms && given.breaker->slow_rate == 0.75);
+    CHECK(given.breaker->open_for == 250ms && given.breaker->open_max == 2s && given.breaker->probes == 2);
+    CHECK(given.bulkhead->max_concurrent == 10 && given.bulkhead->max_queue == 20 && given.bulkhead->queue_timeout == 30ms);
+    CHECK(given.rate_limit->rate == 0.5 && given.rate_limit->per == 1min && given.rate_limit->burst == 3);
+    CHECK(given.rate_limit->max_wait == 40ms);
+}
+
+TEST(the_defaults_are_those_of_c)
+{
+    const Options given = AmbassadorProxy("payment-api.example.com").policy(), ours;
+    CHECK(given.name == "payment-api.example.com" && given.timeout == ours.timeout && given.deadline == ours.deadline);
+    CHECK(given.max_retries == ours.max_retries && given.backoff.base == ours.backoff.base);
+    CHECK(given.backoff.factor == ours.backoff.factor && given.backoff.max == ours.backoff.max);
+    CHECK(given.backoff.jitter == ours.backoff.jitter && given.backoff.hint_max == ours.backoff.hint_max);
+    CHECK(given.budget->ratio == ours.budget->ratio && given.budget->min_per_second == ours.budget->min_per_second);
+    CHECK(given.budget->window == ours.budget->window);
+    CHECK(given.breaker->failure_rate == ours.breaker->failure_rate && given.breaker->min_calls == ours.breaker->min_calls);
+    CHECK(given.breaker->window == ours.breaker->window && given.breaker->probes == ours.breaker->probes);
+    CHECK(given.breaker->consecutive_failures == ours.breaker->consecutive_failures);
+    CHECK(given.breaker->slow_call == ours.breaker->slow_call && given.breaker->slow_rate == ours.breaker->slow_rate);
+    CHECK(given.breaker->open_for == ours.breaker->open_for && given.breaker->open_max == ours.breaker->open_max);
+    CHECK(!given.bulkhead && !given.rate_limit);
+}
+
+TEST(a_group_that_is_nothing_is_off_and_a_limit_without_its_number_is_wrong)
+{
+    const Options given = AmbassadorProxy("payment-api.example.com", untiring()).policy();
+    CHECK(!given.budget && !given.breaker);
+    Options options = quick();
+    options.bulkhead = ambassador::Bulkhead::adaptive();
+    CHECK_INT(AmbassadorProxy("payment-api.example.com", options).policy().bulkhead->max_concurrent, AMB_ADAPTIVE);
+    options.bulkhead = ambassador::Bulkhead{};
+    try {
+        const AmbassadorProxy proxy{"payment-api.example.com", options};
+        CHECK(!"it throws");
+    } catch (const ambassador::ConfigError &error) {
+        CHECK_TEXT(error.field().c_str(), "bulkhead.max_concurrent");
+    }
+    options.bulkhead.reset();
+    options.rate_limit = ambassador::RateLimit{};
+    try {
+        const AmbassadorProxy proxy{"payment-api.example.com", options};
+        CHECK(!"it throws");
+    } catch (const ambassador::ConfigError &error) {
+        CHECK_TEXT(error.field().c_str(), "rate_limit.rate");
+    }
+}
+
+TEST(a_call_that_is_refused_says_by_whom_and_when_to_come_again)
+{
+    const VirtualTime time;
+    Options options = quick();
+    options.max_retries = 1;
+    options.breaker->min_calls = 1;
+    options.rate_limit = {10, 1s, 2, ambassador::Duration(0)};
+    options.bulkhead = {1, 0, std::nullopt};
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    // One place, and this call has it.
+    proxy.call([&proxy] {
+        try {
+            proxy.call([] {});
+            CHECK(!"it throws");
+        } catch (const ambassador::BulkheadFullError &error) {
+            CHECK_INT(error.status(), AMB_ERR_BULKHEAD_FULL);
+            CHECK(!error.retry_after());
+        }
+    });
+    try {
+        proxy.call([] {});
+        CHECK(!"it throws");
+    } catch (const ambassador::RateLimitedError &error) {
+        CHECK(error.retry_after() == 100ms && error.attempts() == 0 && !error.cause());
+        time.advance(*error.retry_after());
+    }
+    try {
+        proxy.call([] { throw Unreachable("it trips the breaker"); });
+        CHECK(!"it throws");
+    } catch (const Unreachable &) {
+    }
+    time.advance(1s);
+    for (bool spawned : {false, true})
+        try {
+            time.advance(1s);
+            spawned ? proxy.spawn([](const Attempt &) {}).get() : proxy.call([] {});
+            CHECK(!"it throws");
+        } catch (const ambassador::CircuitOpenError &error) {
+            CHECK(error.retry_after() == (spawned ? 2s : 3s));
+            CHECK_TEXT(error.target().c_str(), "payment-api.example.com");
+        }
+}
+
+TEST(a_circuit_is_steered_by_hand_and_listeners_are_told)
+{
+    const AmbassadorProxy proxy{"payment-api.example.com", quick()};
+    static std::string events;
+    proxy.on_event([](std::string_view) { throw 1; });
+    proxy.on_event([](std::string_view event) { events += std::string(event) + "\n"; });
+    proxy.isolate();
+    try {
+        proxy.call(add, 1, 2);
+        CHECK(!"it throws");
+    } catch (const ambassador::CircuitOpenError &error) {
+        CHECK(!error.retry_after());
+    }
+    proxy.reset();
+    CHECK_INT(proxy.call(add, 1, 2), 3);
+    CHECK(events.find(R"("from":"closed","to":"isolated")") != std::string::npos);
+    CHECK(events.find(R"("outcome":"rejected")") != std::string::npos);
+    CHECK(events.find(R"("from":"isolated","to":"closed")") != std::string::npos);
+    CHECK(events.find(R"("outcome":"ok")") != std::string::npos);
+}
+
+TEST(a_proxy_that_was_moved_from_says_so_whatever_it_is_asked)
+{
+    AmbassadorProxy one{"payment-api.example.com", quick()};
+    const AmbassadorProxy two = std::move(one);
+    int refused = 0;
+    const auto refuses = [&refused](auto &&asked) {
+        try {
+            asked();
+            CHECK(!"it throws");
+        } catch (const ambassador::AmbassadorError &error) {
+            CHECK_INT(error.status(), AMB_ERR_ARGUMENT);
+            ++refused;
+        }
+    };
+    refuses([&] { one.isolate(); });
+    refuses([&] { one.reset(); });
+    refuses([&] { one.policy(); });
+    refuses([&] { one.on_event([](std::string_view) {}); });
+    CHECK_INT(refused, 4);
+}
+
+// ---------------------------------------------------------------- ambassador_testing.hpp
+
+TEST(virtual_time_ends_with_its_scope_however_that_ends)
+{
+    Options options;
+    options.backoff.jitter = Jitter::None;
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    try {
+        const VirtualTime time;
+        ambassador::testing::Script<std::string, double> charge{"charged"};
+        charge.fails(Unreachable("Payment API unreachable"), 2);
+        CHECK(proxy.call(charge, 99.99) == "charged");
+        CHECK((time.waits() == std::vector<ambassador::Duration>{2s, 4s}));
+        CHECK(time.elapsed() == 6s);
+        CHECK_INT(charge.calls().size(), 3);
+        CHECK(std::get<0>(charge.calls()[2]) == 99.99);
+        time.advance(250ms);
+        CHECK(time.elapsed() == 6250ms);
+        try {
+            const VirtualTime twice;
+            CHECK(!"it throws");
+        } catch (const std::logic_error &) {
+        }
+        CHECK(time.elapsed() == 6250ms);
+        try {
+            time.advance(-1ms);
+            CHECK(!"it throws");
+        } catch (const std::invalid_argument &) {
+        }
+        throw Unreachable("a test that fails");
+    } catch (const Unreachable &) {
+    }
+    CHECK_INT(amb_test_virtual_time_advance_ms(1), AMB_ERR_ARGUMENT);
+    const VirtualTime again;
+    CHECK(again.waits().empty());
+}
+
+TEST(seeded_jitter_repeats)
+{
+    const VirtualTime time;
+    Options options = untiring();
+    options.backoff = {};
+    const AmbassadorProxy proxy{"payment-api.example.com", options};
+    for (int round = 0; round < 2; ++round) {
+        ambassador::testing::seed_jitter(proxy, 1234567);
+        proxy.call(ambassador::testing::Script<int>{1}.fails(Unreachable("once")));
+    }
+    CHECK(time.waits().size() == 2 && time.waits()[0] == time.waits()[1]);
 }

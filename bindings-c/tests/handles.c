@@ -11,6 +11,13 @@ static int32_t never(const amb_attempt *attempt, void *user_data)
     return 0;
 }
 
+static void no_event(const char *event, void *listener_data)
+{
+    (void)event;
+    (void)listener_data;
+    CHECK(!"nothing is to be told");
+}
+
 /* Every function that takes a proxy, with one that is none. */
 static void all_refuse(amb_proxy *none, const char *why)
 {
@@ -24,6 +31,9 @@ static void all_refuse(amb_proxy *none, const char *why)
     CHECK(amb_proxy_health(none) == NULL);
     amb_options options;
     CHECK_INT(amb_proxy_policy(none, &options), AMB_ERR_ARGUMENT);
+    CHECK_INT(amb_proxy_isolate(none), AMB_ERR_ARGUMENT);
+    CHECK_INT(amb_proxy_reset(none), AMB_ERR_ARGUMENT);
+    CHECK_INT(amb_proxy_on_event(none, no_event, NULL), AMB_ERR_ARGUMENT);
     CHECK_INT(amb_test_seed_jitter(none, 1), AMB_ERR_ARGUMENT);
 }
 
@@ -65,6 +75,8 @@ TEST(arguments_that_are_null_are_named)
     CHECK_INT(amb_proxy_spawn(proxy, NULL, NULL, NULL, NULL, NULL), AMB_ERR_ARGUMENT);
     CHECK_TEXT(amb_last_error(), "amb_proxy_spawn: function is null");
     CHECK_INT(amb_proxy_policy(proxy, NULL), AMB_ERR_ARGUMENT);
+    CHECK_INT(amb_proxy_on_event(proxy, NULL, NULL), AMB_ERR_ARGUMENT);
+    CHECK_TEXT(amb_last_error(), "amb_proxy_on_event: listener is null");
     CHECK_INT(amb_proxy_new("localhost", NULL, NULL), AMB_ERR_ARGUMENT);
     amb_proxy *none = proxy;
     CHECK_INT(amb_proxy_new(NULL, NULL, &none), AMB_ERR_ARGUMENT);
@@ -143,12 +155,28 @@ static void told(const amb_result *result, void *user_data)
     CHECK_INT(result->status, AMB_OK);
 }
 
+static void count_event(const char *event, void *listener_data)
+{
+    CHECK(event[0] == '{' && event[strlen(event) - 1] == '}');
+    ++*(long *)listener_data;
+}
+
 /* Run by valgrind as well. */
 TEST(ten_thousand_calls_leave_nothing_behind)
 {
     amb_set_log(NULL, NULL);
+    amb_options options = untiring_options(0);
+    options.bulkhead.enabled = true;
+    options.bulkhead.max_concurrent = 2;
+    options.bulkhead.max_queue = 2;
+    options.rate_limit.enabled = true;
+    options.rate_limit.rate = 1e9;
+    amb_proxy *told_of = proxy_of(options);
+    long events = 0;
+    CHECK_INT(amb_proxy_on_event(told_of, count_event, &events), AMB_OK);
+    amb_proxy_free(told_of);
     for (int round = 0; round < 100; round++) {
-        amb_proxy *proxy = proxy_of(short_options(0));
+        amb_proxy *proxy = proxy_of(options);
         for (int call = 0; call < 98; call++)
             CHECK_INT(amb_proxy_call(proxy, use_everything, NULL, NULL), AMB_OK);
         for (int call = 0; call < 2; call++) {

@@ -18,6 +18,20 @@ TEST(the_defaults_are_the_seeds)
     CHECK_TEXT(options.backoff.jitter, "full");
     CHECK(options.backoff.hint_max_ms == 60000);
     CHECK(options.classify == NULL);
+    CHECK(options.budget.enabled && options.budget.ratio == 0.2 && options.budget.min_per_second == 10);
+    CHECK(options.budget.window_ms == 10000);
+    CHECK(options.breaker.enabled && options.breaker.failure_rate == 0.5 && options.breaker.slow_rate == 1);
+    CHECK(options.breaker.window_ms == 30000 && options.breaker.open_for_ms == 5000 && options.breaker.open_max_ms == 60000);
+    CHECK_INT(options.breaker.min_calls, 20);
+    CHECK_INT(options.breaker.probes, 3);
+    CHECK_INT(options.breaker.consecutive_failures, 0);
+    CHECK(options.breaker.slow_call_ms == AMB_NONE);
+    CHECK(!options.bulkhead.enabled && options.bulkhead.queue_timeout_ms == AMB_NONE);
+    CHECK_INT(options.bulkhead.max_concurrent, 0);
+    CHECK_INT(options.bulkhead.max_queue, 0);
+    CHECK(!options.rate_limit.enabled && options.rate_limit.rate == 0 && options.rate_limit.per_ms == 1000);
+    CHECK_INT(options.rate_limit.burst, 0);
+    CHECK(options.rate_limit.max_wait_ms == 0);
 }
 
 TEST(no_options_are_the_defaults)
@@ -36,7 +50,13 @@ TEST(no_options_are_the_defaults)
 
 TEST(a_policy_is_what_was_set)
 {
-    amb_options options = {sizeof options, 7,    "seven", 0.5, 90000, {12.5, 3, 100, "decorrelated", 0}, NULL, NULL};
+    amb_options options = {
+        sizeof options, 7, "seven", 0.5, 90000, {12.5, 3, 100, "decorrelated", 0}, NULL, NULL,
+        {true, 0.5, 1, 20000},
+        {true, 0.25, 7, 1000, 5, 300, 0.75, 250, 2000, 2},
+        {true, 10, 20, 30},
+        {true, 0.5, 60000, 3, 40},
+    };
     amb_proxy *proxy = proxy_of(options);
     amb_options given;
     CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
@@ -46,6 +66,49 @@ TEST(a_policy_is_what_was_set)
     CHECK(given.backoff.base_ms == 12.5 && given.backoff.factor == 3 && given.backoff.max_ms == 100);
     CHECK_TEXT(given.backoff.jitter, "decorrelated");
     CHECK(given.backoff.hint_max_ms == 0);
+    CHECK(given.budget.enabled && given.budget.ratio == 0.5 && given.budget.min_per_second == 1);
+    CHECK(given.budget.window_ms == 20000);
+    CHECK(given.breaker.enabled && given.breaker.failure_rate == 0.25 && given.breaker.slow_rate == 0.75);
+    CHECK(given.breaker.window_ms == 1000 && given.breaker.slow_call_ms == 300);
+    CHECK(given.breaker.open_for_ms == 250 && given.breaker.open_max_ms == 2000);
+    CHECK_INT(given.breaker.min_calls, 7);
+    CHECK_INT(given.breaker.consecutive_failures, 5);
+    CHECK_INT(given.breaker.probes, 2);
+    CHECK(given.bulkhead.enabled && given.bulkhead.queue_timeout_ms == 30);
+    CHECK_INT(given.bulkhead.max_concurrent, 10);
+    CHECK_INT(given.bulkhead.max_queue, 20);
+    CHECK(given.rate_limit.enabled && given.rate_limit.rate == 0.5 && given.rate_limit.per_ms == 60000);
+    CHECK_INT(given.rate_limit.burst, 3);
+    CHECK(given.rate_limit.max_wait_ms == 40);
+    amb_proxy_free(proxy);
+}
+
+TEST(a_group_is_on_or_off_as_a_whole)
+{
+    amb_options options = short_options(1);
+    options.budget.enabled = options.breaker.enabled = false;
+    /* Not looked at. */
+    options.budget.ratio = -1;
+    options.breaker.min_calls = -1;
+    options.bulkhead.max_concurrent = -7;
+    options.rate_limit.rate = NAN;
+    amb_proxy *proxy = proxy_of(options);
+    amb_options given, defaults;
+    CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
+    amb_options_init(&defaults);
+    CHECK(!given.budget.enabled && !given.breaker.enabled && !given.bulkhead.enabled && !given.rate_limit.enabled);
+    CHECK(given.budget.ratio == defaults.budget.ratio && given.breaker.min_calls == defaults.breaker.min_calls);
+    CHECK_INT(health_number(proxy, "\"circuit\":null,\"budget\":null,\"bulkhead\":nul"), 0);
+    amb_proxy_free(proxy);
+
+    options = short_options(1);
+    options.bulkhead.enabled = true;
+    options.bulkhead.max_concurrent = AMB_ADAPTIVE;
+    options.name = "adaptive";
+    proxy = proxy_of(options);
+    CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
+    CHECK_INT(given.bulkhead.max_concurrent, AMB_ADAPTIVE);
+    CHECK(given.bulkhead.enabled && given.bulkhead.queue_timeout_ms == AMB_NONE);
     amb_proxy_free(proxy);
 }
 
@@ -91,8 +154,46 @@ TEST(each_wrong_setting_is_named_with_its_value_and_what_is_allowed)
     CHECK_TEXT(amb_last_error_allowed(), "one of full, equal, decorrelated, none");
     REFUSED(backoff.jitter, NULL, "backoff.jitter", "NULL");
     CHECK_TEXT(amb_last_error(), "backoff.jitter: NULL is not allowed; expected one of full, equal, decorrelated, none");
+    REFUSED(budget.ratio, -1, "budget.ratio", "-1");
+    REFUSED(budget.min_per_second, NAN, "budget.min_per_second", "NaN");
+    REFUSED(budget.window_ms, 0, "budget.window_ms", "0");
+    REFUSED(breaker.failure_rate, 0, "breaker.failure_rate", "0");
+    REFUSED(breaker.min_calls, 0, "breaker.min_calls", "0");
+    REFUSED(breaker.window_ms, AMB_NONE, "breaker.window_ms", "inf");
+    REFUSED(breaker.consecutive_failures, -1, "breaker.consecutive_failures", "-1");
+    CHECK_TEXT(amb_last_error_allowed(), "a whole number from 1 to 1000000, or 0 for none");
+    REFUSED(breaker.slow_call_ms, 0, "breaker.slow_call_ms", "0");
+    CHECK_TEXT(amb_last_error_allowed(), "a number of milliseconds above 0 and at most 31536000000, or AMB_NONE");
+    REFUSED(breaker.slow_rate, 1.5, "breaker.slow_rate", "1.5");
+    REFUSED(breaker.open_for_ms, 0, "breaker.open_for_ms", "0");
+    REFUSED(breaker.open_max_ms, -1, "breaker.open_max_ms", "-1");
+    REFUSED(breaker.probes, 17, "breaker.probes", "17");
     REFUSED(name, "", "name", "\"\"");
     REFUSED(name, "a\nb", "name", "\"a\\nb\"");
+}
+
+#define REFUSED_OF(GROUP, NEEDED, VALUE, MEMBER, WRONG, SHOWN) \
+    do {                                                       \
+        amb_options options = short_options(1);                \
+        options.GROUP.enabled = true;                          \
+        options.GROUP.NEEDED = VALUE;                          \
+        options.GROUP.MEMBER = WRONG;                          \
+        refused(&options, #GROUP "." #MEMBER, SHOWN);          \
+    } while (0)
+
+TEST(a_limit_has_to_be_told_its_number)
+{
+    REFUSED(bulkhead.enabled, true, "bulkhead.max_concurrent", "0");
+    CHECK_TEXT(amb_last_error_allowed(), "a whole number from 1 to 1000000, or AMB_ADAPTIVE");
+    REFUSED(rate_limit.enabled, true, "rate_limit.rate", "0");
+    CHECK_TEXT(amb_last_error_allowed(), "a number from 0.000001 to 1000000000");
+    REFUSED_OF(bulkhead, max_concurrent, 1, max_concurrent, -2, "-2");
+    REFUSED_OF(bulkhead, max_concurrent, 1, max_queue, -1, "-1");
+    REFUSED_OF(bulkhead, max_concurrent, 1, queue_timeout_ms, 0, "0");
+    REFUSED_OF(rate_limit, rate, 1, rate, NAN, "NaN");
+    REFUSED_OF(rate_limit, rate, 1, per_ms, 0, "0");
+    REFUSED_OF(rate_limit, rate, 1, burst, -1, "-1");
+    REFUSED_OF(rate_limit, rate, 1, max_wait_ms, -1, "-1");
 }
 
 TEST(options_of_another_size_are_refused)
@@ -100,8 +201,11 @@ TEST(options_of_another_size_are_refused)
     amb_options zeroed;
     memset(&zeroed, 0, sizeof zeroed);
     refused(&zeroed, "size", "0");
-    REFUSED(size, sizeof(amb_options) - 1, "size", "95");
-    REFUSED(size, sizeof(amb_options) + 8, "size", "104");
+    char shown[32];
+    snprintf(shown, sizeof shown, "%zu", sizeof(amb_options) - 1);
+    REFUSED(size, sizeof(amb_options) - 1, "size", shown);
+    snprintf(shown, sizeof shown, "%zu", sizeof(amb_options) + 8);
+    REFUSED(size, sizeof(amb_options) + 8, "size", shown);
     REFUSED(size, (size_t)-1, "size", "18446744073709551615");
 }
 
@@ -131,9 +235,15 @@ TEST(targets_that_are_no_hosts_are_refused)
 /* The list of settings comes from the core; every one of them is a member of amb_options. */
 TEST(every_setting_of_the_core_can_be_set)
 {
-    const char *const members[] = {"max_retries",    "name",           "timeout_ms",     "deadline_ms",         "backoff",
-                                   "backoff.base_ms", "backoff.factor", "backoff.max_ms", "backoff.jitter", "backoff.hint_max_ms",
-                                   "classify"};
+    const char *const members[] = {
+        "max_retries", "name", "timeout_ms", "deadline_ms", "backoff", "backoff.base_ms", "backoff.factor",
+        "backoff.max_ms", "backoff.jitter", "backoff.hint_max_ms", "classify", "budget", "budget.ratio",
+        "budget.min_per_second", "budget.window_ms", "breaker", "breaker.failure_rate", "breaker.min_calls",
+        "breaker.window_ms", "breaker.consecutive_failures", "breaker.slow_call_ms", "breaker.slow_rate",
+        "breaker.open_for_ms", "breaker.open_max_ms", "breaker.probes", "bulkhead", "bulkhead.max_concurrent",
+        "bulkhead.max_queue", "bulkhead.queue_timeout_ms", "rate_limit", "rate_limit.rate", "rate_limit.per_ms",
+        "rate_limit.burst", "rate_limit.max_wait_ms",
+    };
     char *settings = amb_settings();
     size_t count = 0;
     for (const char *at = settings; (at = strstr(at, "{\"name\":\"")) != NULL; count++) {

@@ -187,7 +187,7 @@ static void count_destroyed(void *user_data)
 
 TEST(twenty_thousand_spawned_calls_that_end_at_their_bound_are_each_told_once)
 {
-    amb_options options = short_options(0);
+    amb_options options = untiring_options(0);
     options.timeout_ms = 2;
     options.max_retries = 1;
     amb_proxy *proxy = proxy_of(options);

@@ -25,6 +25,7 @@ pub fn errors(entries: &[Entry]) -> Generated {
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -39,6 +40,8 @@ struct ErrorFacts {{
     std::uint32_t attempts = 0;                           ///< how many attempts were made
     std::chrono::duration<double, std::milli> elapsed{{0}}; ///< how long the call took
     std::exception_ptr cause{{}};                           ///< the function's own last exception, if there was one
+    /** How long to wait before calling again, where that is known. */
+    std::optional<std::chrono::duration<double, std::milli>> retry_after{{}};
 }};
 
 /** An error of the ambassador's own, rather than of the function that it called. */
@@ -57,6 +60,8 @@ public:
     std::chrono::duration<double, std::milli> elapsed() const noexcept {{ return facts_.elapsed; }}
     /** The function's own last exception that came in time; null when there was none. */
     std::exception_ptr cause() const noexcept {{ return facts_.cause; }}
+    /** How long to wait before calling again, when the call was refused and that is known; else nullopt. */
+    std::optional<std::chrono::duration<double, std::milli>> retry_after() const noexcept {{ return facts_.retry_after; }}
 
 private:
     ErrorFacts facts_;
