@@ -4,5 +4,9 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`demo`] | `ambassador demo`: a payment API that misbehaves on purpose, and the clients that charge it |
+//! | [`simulate`] | `ambassador simulate`: the core's own policies against a modelled server, in virtual time |
+//! | [`dice`] | random numbers from a seed, for both |
 
 pub mod demo;
+pub mod dice;
+pub mod simulate;

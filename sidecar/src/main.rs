@@ -10,12 +10,15 @@ use ambassador_sidecar::demo::clients::Clients;
 use ambassador_sidecar::demo::plan::{Mix, Plan};
 use ambassador_sidecar::demo::server::Server;
 use ambassador_sidecar::demo::table::Table;
-use clap::{Args, Parser, Subcommand};
+use ambassador_sidecar::simulate::args::Simulate;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The ambassador: outbound networking, decided the same for every app.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+// The program is named after what it is, not after its crate.
+#[command(name = "ambassador", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -24,6 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(Demo),
+    Simulate(Box<Simulate>),
 }
 
 /// A payment API on 127.0.0.1 that misbehaves on purpose, to charge through an ambassador.
@@ -54,10 +58,30 @@ struct Demo {
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Demo(demo) } = Cli::parse();
+    match Cli::parse().command {
+        Command::Demo(demo) => run_demo(demo),
+        Command::Simulate(simulate) => run_simulation(&simulate),
+    }
+}
+
+fn run_simulation(simulate: &Simulate) -> ExitCode {
+    let plan = match simulate.plan() {
+        Ok(plan) => plan,
+        Err(wrong) => Cli::command().error(ErrorKind::ValueValidation, wrong).exit(),
+    };
+    match simulate.run(&plan) {
+        Ok(told) => {
+            say(&told);
+            ExitCode::SUCCESS
+        }
+        Err(why) => complain("simulate", &why),
+    }
+}
+
+fn run_demo(demo: Demo) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&format!("cannot start: {error}")),
+        Err(error) => return complain("demo", &format!("cannot start: {error}")),
     };
     let ended = runtime.block_on(demo.run());
     // Drops what is under way, hung requests and clients alike; a client that is dropped is killed.
@@ -70,16 +94,16 @@ impl Demo {
         // Before anybody can know of the process by its URL, and so send it a signal.
         let interrupted = match interruption() {
             Ok(interrupted) => interrupted,
-            Err(error) => return complain(&format!("cannot listen for signals: {error}")),
+            Err(error) => return complain("demo", &format!("cannot listen for signals: {error}")),
         };
         let mix = if self.calm { Mix::CALM } else { self.misbehave };
         let server = match Server::start(self.port, Plan::new(self.seed, mix)) {
             Ok(server) => server,
             Err(error) => {
-                return complain(&format!(
-                    "cannot listen on 127.0.0.1:{}: {error}; --port 0 takes any port that is free",
-                    self.port
-                ));
+                return complain(
+                    "demo",
+                    &format!("cannot listen on 127.0.0.1:{}: {error}; --port 0 takes any port that is free", self.port),
+                );
             }
         };
         say(&format!(
@@ -117,12 +141,12 @@ fn interruption() -> io::Result<impl Future<Output = ()>> {
 async fn charge(file: &Path, logs: &Path, server: &Server) -> ExitCode {
     let clients = match Clients::read(file) {
         Ok(clients) => clients,
-        Err(error) => return complain(&error),
+        Err(error) => return complain("demo", &error),
     };
     let runs = match clients.run(server, logs).await {
         Ok(runs) => runs,
         Err(error) => {
-            return complain(&format!("cannot run the clients: {error}; their logs go to {}", logs.display()));
+            return complain("demo", &format!("cannot run the clients: {error}; their logs go to {}", logs.display()));
         }
     };
     let table = Table::new(runs, server.payments().ledger());
@@ -163,7 +187,7 @@ fn say(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn complain(why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "ambassador demo: {why}");
+fn complain(command: &str, why: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "ambassador {command}: {why}");
     ExitCode::FAILURE
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::dice::Dice;
+
 /// What becomes of one request for a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -135,31 +137,6 @@ impl Plan {
             Some(4) => Act::Refuse(Duration::from_millis(80 + dice.below(121))),
             _ => Act::Answer,
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), started anew for each request.
-struct Dice(u64);
-
-const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-
-impl Dice {
-    fn of(seed: u64, number: u64) -> Dice {
-        // The seed goes through the mixer first: neighbouring seeds must not give the same plan shifted by one request.
-        let mut seeded = Dice(seed);
-        Dice(seeded.next() ^ number.wrapping_mul(GAMMA))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GAMMA);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 
