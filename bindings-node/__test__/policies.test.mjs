@@ -240,10 +240,14 @@ test("the channel ambassador:event hears of every target, only while somebody su
   const other = proxyOf();
   await proxy.call(() => 1);
   await other.call(() => 1);
+  proxyOf({ name: proxy.policy.name, budget: null });
+  other.isolate();
   unsubscribe("ambassador:event", listener);
+  other.reset();
   await proxy.call(() => 1);
   const told = ({ policy }) => ["attempt", "call"].map((type) => ["ambassador:event", type, policy.name]);
-  assert.deepEqual(seen, [...told(proxy), ...told(other)]);
+  const alone = [["ambassador:event", "settings", proxy.policy.name], ["ambassador:event", "circuit", other.policy.name]];
+  assert.deepEqual(seen, [...told(proxy), ...told(other), ...alone]);
 });
 
 test("what happens in another thread is told by and by, and a listener keeps no process and no thread alive", async () => {

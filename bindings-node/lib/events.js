@@ -54,6 +54,11 @@ function listen({ handle, hub }) {
   hub.listening = native.listen(handle);
 }
 
+/** Who subscribes to the channel hears of this target from now on. */
+function attend(core) {
+  if (events.hasSubscribers) listen(core);
+}
+
 /** Something may have happened: tells those who listen. */
 function hear(core) {
   const json = native.fetchEvents(core.handle);
@@ -99,4 +104,4 @@ function eventOf(told) {
   return Object.freeze(event);
 }
 
-module.exports = { channel: events, hubOf, add, listen, hear };
+module.exports = { hubOf, add, attend, hear };

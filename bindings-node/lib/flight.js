@@ -227,7 +227,7 @@ class Flight {
  */
 function start(core, fn, receiver, args, signal, isContextWanted) {
   if (signal?.aborted) return Promise.reject(signal.reason);
-  if (events.channel.hasSubscribers) events.listen(core);
+  events.attend(core);
   const flight = new Flight(core, fn, receiver, args, signal, isContextWanted);
   numbers[PROXY] = core.number;
   begin();

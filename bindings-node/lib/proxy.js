@@ -76,6 +76,7 @@ class AmbassadorProxy extends Caller {
     this.#core = core;
     this.#handle = core.handle;
     this.#functions = functions;
+    events.attend(core);
     // C4: it may have changed the settings of a state that somebody listens to.
     events.hear(core);
   }
@@ -93,11 +94,13 @@ class AmbassadorProxy extends Caller {
   }
 
   isolate() {
+    events.attend(this.#core);
     native.isolate(this.#handle);
     events.hear(this.#core);
   }
 
   reset() {
+    events.attend(this.#core);
     native.reset(this.#handle);
     events.hear(this.#core);
   }
