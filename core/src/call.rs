@@ -489,8 +489,14 @@ impl Call {
             Outcome::Ok => self.finish(rules, now, Give::Value, Stop::Ok),
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
-            Outcome::Retry | Outcome::Timeout => self.after_failure(rules, now, hint),
+            // T3: what it asked for came too late as well.
+            Outcome::Retry | Outcome::Timeout => self.after_failure(rules, now, hint.filter(|_| !late)),
         }
+    }
+
+    /// T3: whether what the running attempt brings now comes too late, so that nobody needs to judge it.
+    pub const fn is_late(&self, now: Nanos) -> bool {
+        now > self.until
     }
 
     /// O2: the attempt is recorded, whatever is decided then.
@@ -589,6 +595,15 @@ impl Call {
         rules.state.bulkhead.leave_queue(Limit::of(rules.shared.bulkhead.as_ref()), self.number);
     }
 
+    /// The call waits no longer for its turn or its place.
+    fn leave_wait(&self, rules: Rules<'_>) {
+        if self.phase == Phase::Queued {
+            self.leave_queue(rules);
+        } else if let Some(limit) = &rules.shared.rate_limit {
+            rules.state.rate_limit.give_back(limit, self.number);
+        }
+    }
+
     fn resume_after_wait(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
         // O2: the deadline comes first. Woken too late for another attempt, the call ends as R4 says.
         if now >= self.deadline(rules.policy) {
@@ -619,12 +634,7 @@ impl Call {
                 self.attempt_ended(rules, now);
             }
             Phase::Waiting => self.give_token_back(rules),
-            Phase::InTurn => {
-                if let Some(limit) = &rules.shared.rate_limit {
-                    rules.state.rate_limit.give_back(limit, self.number);
-                }
-            }
-            Phase::Queued => self.leave_queue(rules),
+            Phase::InTurn | Phase::Queued => self.leave_wait(rules),
             Phase::Answering => {}
         }
         self.last = Outcome::Cancelled;
@@ -636,11 +646,20 @@ impl Call {
     /// F1: the core failed while it decided; whatever the attempt brought is handed back.
     #[cold]
     pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome) -> Decision {
+        if let Some(permit) = self.permit.take() {
+            rules.state.breaker.let_go(permit);
+        }
+        match self.phase {
+            Phase::Waiting => self.give_token_back(rules),
+            // The function has not run yet: it runs now, as if nothing had to be asked.
+            Phase::InTurn | Phase::Queued => {
+                self.leave_wait(rules);
+                return self.run(rules.policy, now);
+            }
+            Phase::Running | Phase::Answering | Phase::Ended => {}
+        }
         if self.phase != Phase::Ended {
             self.last = outcome;
-            if let Some(permit) = self.permit.take() {
-                rules.state.breaker.let_go(permit);
-            }
             self.release(rules);
             self.end(rules, now, Stop::Internal);
         }

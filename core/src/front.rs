@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -219,13 +219,16 @@ impl AmbassadorProxy {
     /// assert_eq!(answer?, "to be charged later");
     /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn fallback<A, T, E>(&self, answer: A) -> Classified<'_, fn(&Result<T, E>) -> Outcome, fn(&str), Fallback<A>>
+    pub fn fallback<A, T, E>(&self, answer: A) -> Classified<'_, ByResult<T, E>, fn(&str), Fallback<A>>
     where
         A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
     {
-        self.classify(by_result as fn(&Result<T, E>) -> Outcome).fallback(answer)
+        self.classify(by_result as ByResult<T, E>).fallback(answer)
     }
 }
+
+/// The classifier of a proxy that has none of its own: any error may be tried again.
+pub type ByResult<T, E> = fn(&Result<T, E>) -> Outcome;
 
 /// A1: a value is `ok`, any error is `retry`.
 fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
@@ -359,8 +362,19 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
             };
             // O2: the bound is the attempt's; what its classifier takes is not counted.
             let at = now();
-            // Before the result can be seen by anyone: a classifier that panics drops the flight, which ends the call.
-            let outcome = ended.as_ref().map_or(Outcome::Timeout, &self.classifier);
+            let outcome = match &ended {
+                None => Outcome::Timeout,
+                // T3: dropped, whatever a classifier would say of it.
+                Some(_) if flight.call.is_late(at) => Outcome::Retry,
+                Some(result) => {
+                    // A2: what a classifier throws is what the call ends with, and its attempt has failed.
+                    catch_unwind(AssertUnwindSafe(|| (self.classifier)(result))).unwrap_or_else(|thrown| {
+                        let _ = proxy.settle(&mut flight.call, at, Outcome::Fail, None);
+                        proxy.answered(&mut flight.call, at, false);
+                        resume_unwind(thrown)
+                    })
+                }
+            };
             let asked = hint(&flight.call);
             let mut decision = proxy.settle(&mut flight.call, at, outcome, asked);
             let (value, error) = match ended {
@@ -391,7 +405,11 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                 (Give::Error(code), _, cause) => {
                     Err(CallError::Ambassador(proxy.error(code, Some(&flight.call), now()), cause))
                 }
-                (_, Some(value), _) => Ok(value),
+                (_, Some(value), _) => {
+                    // A value that is a failure to the classifier is no error to be answered.
+                    proxy.answered(&mut flight.call, now(), false);
+                    Ok(value)
+                }
                 (_, None, Some(error)) => Err(CallError::Failed(error)),
                 // A timeout whose decision failed (F1).
                 (_, None, None) => {

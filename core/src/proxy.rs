@@ -98,7 +98,10 @@ impl AmbassadorProxy {
         let settings = settings.finish()?;
         let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
         let state = State::shared(name, &settings.policy.shared);
-        Ok(AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state })))
+        let proxy = AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state }));
+        // C4: that other settings hold from now on is told at once.
+        proxy.hear();
+        Ok(proxy)
     }
 
     /// The same proxy, whose errors something of the host's answers (H2).
@@ -150,6 +153,7 @@ impl AmbassadorProxy {
             }
             None => {
                 self.fault("begin");
+                self.hear();
                 Begin::Direct
             }
         }
@@ -172,9 +176,7 @@ impl AmbassadorProxy {
                 call.give_up(rules, now, outcome)
             }
         };
-        if matches!(decision, Decision::Finish(..)) {
-            self.call_ended();
-        }
+        self.decided(decision);
         decision
     }
 
@@ -194,9 +196,7 @@ impl AmbassadorProxy {
                 call.give_up(rules, now, call.last())
             }
         };
-        if matches!(decision, Decision::Finish(..)) {
-            self.call_ended();
-        }
+        self.decided(decision);
         decision
     }
 
@@ -303,6 +303,14 @@ impl AmbassadorProxy {
     }
 
     #[inline]
+    fn decided(&self, decision: Decision) {
+        self.hear();
+        if matches!(decision, Decision::Finish(..)) {
+            runtime::call_ended();
+        }
+    }
+
+    #[inline]
     fn call_ended(&self) {
         self.hear();
         runtime::call_ended();
@@ -352,7 +360,9 @@ impl AmbassadorProxy {
             (Code::Deadline, Some(_), _, Some(deadline)) => {
                 write!(text, "the call did not end within its deadline of {}", spell(deadline))
             }
-            (Code::Shutdown, Some(_), ..) => write!(text, "the ambassador was shut down before the call ended"),
+            (Code::Shutdown, Some(call), ..) if call.attempt() > 0 => {
+                write!(text, "the ambassador was shut down before the call ended")
+            }
             _ => write!(text, "{}", code.summary()),
         };
         if let Some(call) = call.filter(|call| call.attempt() > 0) {

@@ -526,7 +526,12 @@ impl Spelling {
             }
             Kind::Duration { least, none } => {
                 let (unit, name) = self.unit();
-                let from = if least == 0 { "from 0 to" } else { "above 0 and at most" };
+                let from = match least {
+                    0 => "from 0 to".into(),
+                    1 => "above 0 and at most".into(),
+                    least if self == Spelling::Rust => format!("from {} to", spell(least)),
+                    least => format!("from {} to", least as f64 / unit as f64),
+                };
                 let or = if none { format!(", or {}", self.nothing()) } else { String::new() };
                 match self {
                     Spelling::Rust => format!("a duration {from} {}{or}", spell(LONGEST)),

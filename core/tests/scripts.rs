@@ -130,7 +130,8 @@ proptest! {
                 Decision::Run => { prop_assert!(false, "no attempt follows without a word about its wait"); unreachable!() }
             };
             prop_assert!(matches!(outcome, Outcome::Retry | Outcome::Timeout));
-            let (wait, hint) = (until - now, step.hint.unwrap_or(0));
+            // T3: what a late result asks for is dropped with it.
+            let (wait, hint) = (until - now, step.hint.filter(|_| !is_late).unwrap_or(0));
             let (low, high) = allowed(&backoff, ran, previous);
             prop_assert!(wait >= low.max(hint) && wait <= high.max(hint), "{wait} not in {low}..={high}, hint {hint}");
             prop_assert!(hint <= backoff.hint_max && until < over);

@@ -1,7 +1,7 @@
 //! A limit found from latency: as many calls at once as the target takes without growing slower. The gradient algorithm of
-//! Netflix's concurrency-limits (`GradientLimit`): the lowest latency seen, over the present one, says by how much the limit was
-//! too high; a small queue is always allowed, so that the limit can grow. The lowest latency is forgotten from time to time,
-//! and measured anew with few calls: a target may have changed.
+//! Netflix's concurrency-limits (`GradientLimit`): the latency that the target has with few calls, over the present one, says by how
+//! much the limit was too high; a small queue is always allowed, so that the limit can grow. That latency is an average of calls
+//! that came while there was room, and of some with few others from time to time: a target may have changed.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,24 +13,27 @@ const LEAST: f64 = 1.0;
 const MOST: f64 = 1000.0;
 /// How much of the limit may queue at the target, at least; else the limit's square root.
 const QUEUE: f64 = 4.0;
-/// How much slower than at best a call may be before the limit shrinks.
+/// How much slower than with few calls one may be before the limit shrinks.
 const TOLERANCE: f64 = 1.5;
 /// How fast the limit follows.
 const SMOOTHING: f64 = 0.2;
-/// After how many calls the best latency is measured anew.
+/// After how many calls the latency with few calls is measured anew, and over how many.
 const PROBE: u64 = 1000;
+const PROBED: u64 = 10;
+/// Over how many calls that latency is averaged.
+const MEMORY: f64 = 10.0;
 
-/// The limit, and the lowest latency, 0 when it is not known; both as the bits of floating-point numbers.
+/// The limit, and the latency with few calls, 0 when it is not known; both as the bits of floating-point numbers.
 #[derive(Debug)]
 pub(crate) struct Cells {
     limit: AtomicU64,
-    lowest: AtomicU64,
+    at_rest: AtomicU64,
     calls: AtomicU64,
 }
 
 impl Default for Cells {
     fn default() -> Cells {
-        Cells { limit: AtomicU64::new(FIRST.to_bits()), lowest: AtomicU64::new(0), calls: AtomicU64::new(0) }
+        Cells { limit: AtomicU64::new(FIRST.to_bits()), at_rest: AtomicU64::new(0), calls: AtomicU64::new(0) }
     }
 }
 
@@ -42,19 +45,25 @@ impl Cells {
 
     /// An attempt took so long while so many calls ran.
     pub fn learn(&self, took: Nanos, in_flight: u64) {
-        if (self.calls.fetch_add(1, Relaxed) + 1).is_multiple_of(PROBE) {
-            change(&self.lowest, |_| 0.0);
+        let call = self.calls.fetch_add(1, Relaxed) + 1;
+        if call.is_multiple_of(PROBE) {
+            change(&self.at_rest, |_| 0.0);
             change(&self.limit, |limit| limit.min(QUEUE));
             return;
         }
         let took = took.max(1) as f64;
-        let lowest = change(&self.lowest, |lowest| if lowest == 0.0 { took } else { lowest.min(took) });
+        let has_room = (in_flight as f64) < f64::from_bits(self.limit.load(Relaxed)) / 2.0;
+        let at_rest = change(&self.at_rest, |at_rest| match at_rest {
+            0.0 => took,
+            _ if has_room || call % PROBE < PROBED => at_rest + (took - at_rest) / MEMORY,
+            _ => at_rest,
+        });
         change(&self.limit, |limit| {
             // Few calls say nothing about many.
             if (in_flight as f64) < limit / 2.0 {
                 return limit;
             }
-            let gradient = (TOLERANCE * lowest / took).clamp(0.5, 1.0);
+            let gradient = (TOLERANCE * at_rest / took).clamp(0.5, 1.0);
             let wanted = limit * gradient + limit.sqrt().max(QUEUE);
             (limit + (wanted - limit) * SMOOTHING).clamp(LEAST, MOST)
         });
@@ -91,7 +100,7 @@ mod tests {
             cells.learn(latency(in_flight), in_flight);
             // But for the moment after each probe.
             after_probe = if call % PROBE == 0 { 0 } else { after_probe + 1 };
-            assert!(after_probe < 50 || (8..40).contains(&cells.limit()), "{call}: {}", cells.limit());
+            assert!(after_probe < 50 || (8..60).contains(&cells.limit()), "{call}: {}", cells.limit());
         }
     }
 

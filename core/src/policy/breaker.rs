@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use crate::clock::{Nanos, SECOND, nanos};
-use crate::policy::window::{At, Window};
+use crate::policy::window::{At, Counts, Window};
 use crate::sync::AtomicU64;
 
 /// When to open, for how long, and how to close again. The default opens when at least half of at least 20 attempts within
@@ -289,7 +289,14 @@ impl Cells {
     fn change(&self, from: Word, to: Word, instant: Nanos) -> Option<Change> {
         self.word.compare_exchange(from.0, to.0, AcqRel, Acquire).ok()?;
         self.instant.store_in_order(to.generation(), instant);
-        self.entered[to.circuit() as usize].fetch_add(1, Relaxed);
+        // What was counted is of no use any more, and is not to be found when generations come round.
+        if matches!(to.circuit(), Circuit::Open | Circuit::Isolated | Circuit::Closed) {
+            self.outcomes.begin(to.generation());
+            self.slow.begin(to.generation());
+        }
+        if from.circuit() != to.circuit() {
+            self.entered[to.circuit() as usize].fetch_add(1, Relaxed);
+        }
         Some(Change { from: from.circuit(), to: to.circuit() })
     }
 
@@ -410,14 +417,10 @@ impl Cells {
         }
         // B1: after each outcome is recorded, which counts.
         let counts = self.outcomes.sum(at);
-        if counts.second > 0 && counts.first >= u64::from(breaker.min_calls) {
-            trips |= counts.second as f64 >= breaker.failure_rate * counts.first as f64;
-        }
+        trips |= reaches(counts, breaker.min_calls, breaker.failure_rate);
         if breaker.slow_call.is_some() {
             self.slow.add(at, true, slow);
-            let counts = self.slow.sum(at);
-            let enough = counts.second > 0 && counts.first >= u64::from(breaker.min_calls);
-            trips |= enough && counts.second as f64 >= breaker.slow_rate * counts.first as f64;
+            trips |= reaches(self.slow.sum(at), breaker.min_calls, breaker.slow_rate);
         }
         if trips { self.open(breaker, word, now) } else { None }
     }
@@ -443,7 +446,9 @@ impl Cells {
             if word.generation() != permit.generation || permit.place == 0 {
                 return None;
             }
-            if failed {
+            // Too late to count as anything else, though nobody has asked meanwhile.
+            let lease = self.leases[usize::from(permit.place) - 1].load(word.generation());
+            if failed || lease.is_some_and(|end| now > end) {
                 if let Some(change) = self.open(breaker, word, now) {
                     return Some(change);
                 }
@@ -526,6 +531,12 @@ impl Cells {
         let counts = self.outcomes.sum(At::new(self.word().generation(), breaker.window, now));
         (counts.first, counts.second)
     }
+}
+
+/// B1: whether enough outcomes were counted, and at least that share of them as failed or slow. Divided rather than multiplied:
+/// the quotient of two small numbers is the same binary fraction as the rate that somebody wrote.
+fn reaches(counts: Counts, least: u32, rate: f64) -> bool {
+    counts.second > 0 && counts.first >= u64::from(least) && counts.second as f64 / counts.first as f64 >= rate
 }
 
 #[cfg(all(test, not(feature = "loom")))]

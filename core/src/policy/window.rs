@@ -1,7 +1,9 @@
 //! Counts over a sliding window: ten buckets, each one word, so that many threads count without a lock and nothing is counted
 //! twice or lost. A bucket of an earlier time, or of an earlier generation, is overwritten by the first who needs its place.
 //!
-//! An event at t leaves the window at the end of the tenth bucket after its own: never later than t + window.
+//! An event at t leaves the window when the tenth bucket after its own begins: never later than t + window. Keys are short, so
+//! what is old is cleared before its key could come round again: when the window was idle for longer than itself, and when its
+//! owner begins a new generation.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
@@ -43,30 +45,34 @@ impl At {
         (self.generation & GENERATION_MASK) << EPOCH_BITS | self.epoch & EPOCH_MASK
     }
 
-    /// How many buckets that key lies before this one; `None` when it is of another generation, of the future, or of no window.
-    fn age_of(self, key: u64) -> Option<u64> {
+    /// Whether what a bucket at that place holds under that key is within the window.
+    fn covers(self, place: u64, key: u64) -> bool {
         let age = self.epoch.wrapping_sub(key) & EPOCH_MASK;
-        (key >> EPOCH_BITS == self.generation & GENERATION_MASK && age < BUCKETS).then_some(age)
+        key >> EPOCH_BITS == self.generation & GENERATION_MASK
+            && age < BUCKETS
+            && self.epoch.wrapping_sub(age) % BUCKETS == place
     }
 
-    /// Whether a bucket of that key must not be overwritten: it is of a later generation or time.
+    /// Whether a bucket of that key, at the place of this one, must not be overwritten: somebody quicker has moved on to the next
+    /// round, or to one of the next generations. Anything else is old, however far its key has come round.
     fn is_before(self, key: u64) -> bool {
-        let generation = (key >> EPOCH_BITS).wrapping_sub(self.generation) & GENERATION_MASK;
-        if generation != 0 {
-            return generation <= GENERATION_MASK / 2;
-        }
+        let generations = (key >> EPOCH_BITS).wrapping_sub(self.generation) & GENERATION_MASK;
         let epochs = key.wrapping_sub(self.epoch) & EPOCH_MASK;
-        epochs != 0 && epochs <= EPOCH_MASK / 2
+        if generations == 0 { epochs == BUCKETS } else { generations <= 4 }
     }
 }
 
 /// The cells of one window.
 #[derive(Debug)]
-pub(crate) struct Window([AtomicU64; BUCKETS as usize]);
+pub(crate) struct Window {
+    buckets: [AtomicU64; BUCKETS as usize],
+    /// The latest epoch, whole, in which something was counted.
+    latest: AtomicU64,
+}
 
 impl Default for Window {
     fn default() -> Window {
-        Window(std::array::from_fn(|_| AtomicU64::new(0)))
+        Window { buckets: std::array::from_fn(|_| AtomicU64::new(0)), latest: AtomicU64::new(0) }
     }
 }
 
@@ -92,7 +98,11 @@ impl Window {
 
     #[inline]
     fn change(&self, at: At, change: impl Fn(&mut Counts)) {
-        let bucket = &self.0[(at.epoch % BUCKETS) as usize];
+        let latest = self.latest.load(Acquire);
+        if at.epoch > latest {
+            self.move_on(latest, at);
+        }
+        let bucket = &self.buckets[(at.epoch % BUCKETS) as usize];
         let mut word = bucket.load(Acquire);
         loop {
             let key = word >> (2 * COUNT_BITS);
@@ -112,13 +122,38 @@ impl Window {
         }
     }
 
+    /// The first event of a later epoch. What was idle for longer than the window is cleared by the one who finds it so.
+    #[cold]
+    fn move_on(&self, latest: u64, at: At) {
+        if at.epoch - latest < BUCKETS {
+            self.latest.fetch_max(at.epoch, AcqRel);
+        } else if self.latest.compare_exchange(latest, at.epoch, AcqRel, Acquire).is_ok() {
+            self.clear(|key| key == at.key());
+        }
+    }
+
+    /// Empties all buckets but those whose key is to stay.
+    fn clear(&self, stays: impl Fn(u64) -> bool) {
+        for bucket in &self.buckets {
+            let _ = bucket.fetch_update(AcqRel, Acquire, |word| (!stays(word >> (2 * COUNT_BITS))).then_some(0));
+        }
+    }
+
+    /// A generation has begun: whatever other ones have left is cleared.
+    pub fn begin(&self, generation: u32) {
+        self.clear(|key| key >> EPOCH_BITS == u64::from(generation) & GENERATION_MASK);
+    }
+
     /// What the window holds at that instant.
     #[inline]
     pub fn sum(&self, at: At) -> Counts {
         let mut sum = Counts::default();
-        for bucket in &self.0 {
+        if at.epoch >= self.latest.load(Acquire).saturating_add(BUCKETS) {
+            return sum;
+        }
+        for (place, bucket) in (0..).zip(&self.buckets) {
             let word = bucket.load(Acquire);
-            if at.age_of(word >> (2 * COUNT_BITS)).is_some() {
+            if at.covers(place, word >> (2 * COUNT_BITS)) {
                 let counts = unpack(word);
                 sum.first += counts.first;
                 sum.second += counts.second;
@@ -207,6 +242,34 @@ mod tests {
         window.add(At::new(1, WINDOW, T0 + 30 * SECOND), false, true);
         window.take_back(at);
         assert_eq!(sum(&window, 1, T0 + 30 * SECOND), (0, 1));
+    }
+
+    #[test]
+    fn a_bucket_that_was_not_used_for_however_long_is_used_again() {
+        for idle in [10, 1 << 19, (1 << 19) + 10, (1 << 20) - 10, 1 << 20, (1 << 20) + 10, 5 << 20] {
+            let window = Window::default();
+            // Kept awake at one place, so that the others grow old without the window being idle.
+            window.add(At::new(1, WINDOW, T0), true, true);
+            let later = T0 + idle * 3 * SECOND;
+            let awake = later - 5 * 3 * SECOND;
+            window.add(At::new(1, WINDOW, awake), true, true);
+            assert_eq!(sum(&window, 1, later), (1, 1), "{idle} buckets later");
+            window.add(At::new(1, WINDOW, later), true, false);
+            assert_eq!(sum(&window, 1, later), (2, 1), "{idle} buckets later");
+        }
+    }
+
+    #[test]
+    fn a_generation_that_comes_round_again_finds_nothing_of_the_first() {
+        let window = Window::default();
+        window.add(At::new(1, WINDOW, T0), true, true);
+        window.begin(2);
+        assert_eq!(sum(&window, 1 + 256, T0), (0, 0));
+        for generation in [130, 255, 256, 257] {
+            window.begin(generation);
+            window.add(At::new(generation, WINDOW, T0), true, false);
+            assert_eq!(sum(&window, generation, T0), (1, 0), "{generation}");
+        }
     }
 
     #[test]
