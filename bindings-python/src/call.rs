@@ -288,6 +288,12 @@ impl Call {
         Ok(decided)
     }
 
+    /// T3: whether what the running attempt brings now comes too late, so that nobody needs to judge it.
+    #[getter]
+    fn is_late(&self) -> bool {
+        self.state().call.is_late(now())
+    }
+
     /// In virtual time the wait is over at once: whether it was.
     fn pass_time(&self) -> bool {
         let until = self.state().until;

@@ -246,7 +246,10 @@ pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count:
                 return after_all(proxy, set_up, nothing);
             }
             // F1: once, directly.
-            Begin::Direct => return raw::vectorcall(function, args, count, names),
+            Begin::Direct => {
+                let result = raw::vectorcall(function, args, count, names);
+                return after_all(proxy, set_up, result);
+            }
         };
         let generation = interrupt::generation();
         let bound = call.bound();

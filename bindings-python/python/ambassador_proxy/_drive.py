@@ -60,6 +60,8 @@ def enter(
     attempt = call.context() if with_context else None
     if call.is_direct:
         # F1: once, directly.
+        if call.is_heard:
+            hear(call)
         return fn(attempt, *args, **kwargs or {}) if with_context else fn(*args, **kwargs or {})
     # Not kept in this frame, which an error's traceback holds.
     return go_on(proxy, call, fn, args, kwargs, *_run(proxy, call, attempt, fn, args, kwargs), attempt=attempt)
@@ -82,7 +84,7 @@ def go_on(
             if error is None and type(value) is CoroutineType:
                 # No coroutine function by its looks, but it made a coroutine all the same.
                 return drive_async(proxy, fn, args, kwargs, attempt is not None, call, attempt, value)
-            decision = settle(proxy, call, attempt, value, error)
+            decision, error = settle(proxy, call, attempt, value, error)
             if call.timed_out:
                 # T3: what came too late is dropped.
                 value, error = _native.TIMED_OUT, None
@@ -139,20 +141,22 @@ def settle(
     attempt: _native.Attempt | None,
     value: Any,
     error: BaseException | None,
-) -> int:
-    """Tells the core how an attempt ended: its decision."""
+) -> tuple[int, BaseException | None]:
+    """Tells the core how an attempt ended: its decision, and the error, which is the classifier's if that throws (A2)."""
     try:
         if error is not None and not isinstance(error, Exception):
             # A3: control flow goes through. So does an interrupt for a call around this one.
             raise error
+        if call.is_late and value is not _native.TIMED_OUT:
+            # T3: dropped, whatever a classifier would say of it.
+            return call.settle(_native.RETRY), error
         try:
             outcome = judge(proxy._rules, error, value)
         except Exception as broken:
-            # A2: the classifier's error is the call's, and the original one its cause.
-            call.settle(_native.FAIL, attempt)
+            # A2: the original error is its cause.
             broken.__cause__ = error
-            raise
-        return call.settle(outcome, attempt, None if error is None else _hint(error))
+            return call.settle(_native.FAIL, attempt), broken
+        return call.settle(outcome, attempt, None if error is None else _hint(error)), error
     finally:
         # Tracebacks hold this frame; here and below it must not hold them.
         del error
@@ -210,6 +214,8 @@ def conclude(
     try:
         error = final_error(call, decision, value, error, last)
         if error is None:
+            # A value that is a failure to the classifier is no error to be answered.
+            call.answered(False)
             return value
         if call.is_answering:
             return _answer(proxy, call, error)

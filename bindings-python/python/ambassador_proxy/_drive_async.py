@@ -52,6 +52,8 @@ async def drive_async(
             attempt = call.context()
         if call.is_direct:
             # F1: once, directly.
+            if call.is_heard:
+                hear(call)
             return await (fn(*args, **kwargs or {}) if attempt is None else fn(attempt, *args, **kwargs or {}))
     value: Any = None
     error: BaseException | None = None
@@ -76,7 +78,7 @@ async def drive_async(
                 if decision == _native.VALUE:
                     return value
             else:
-                decision = _drive.settle(proxy, call, attempt, value, error)
+                decision, error = _drive.settle(proxy, call, attempt, value, error)
             if call.timed_out:
                 # T3: what came too late is dropped.
                 value, error = _native.TIMED_OUT, None
@@ -141,6 +143,8 @@ async def _conclude(
     try:
         error = _drive.final_error(call, decision, value, error, last)
         if error is None:
+            # A value that is a failure to the classifier is no error to be answered.
+            call.answered(False)
             return value
         if not call.is_answering:
             raise error
