@@ -1,6 +1,7 @@
 //! The way of a call: plain numbers in, one packed number out. The natives of a first attempt that succeeds touch neither
-//! the JVM nor the heap, unless there is more to such a call than a permit tells. The clock is read here, so that Java has none of its own. Faults of the core's are caught in the
-//! core (F1); those of this file's own end a call rather than run it again.
+//! the JVM nor the heap, unless there is more to such a call than a permit tells. The clock is read here, so that Java has
+//! none of its own. Faults of the core's are caught in the core (F1); those of this file's own end a call rather than run it
+//! again.
 
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::{self, Nanos};

@@ -42,9 +42,7 @@ pub extern "system" fn Java_io_ambassador_Native_errorMessage<'local>(
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
         let (call, decided) = handle::read(env, &words)?;
-        // A call that was turned away is no call that was in flight at the shutdown.
-        let call = (code_at(code) != Code::Shutdown || call.attempt() > 0).then_some(&call);
-        Ok(proxy.error_message(code_at(code), call, decided))
+        Ok(proxy.error_message(code_at(code), Some(&call), decided))
     })
 }
 

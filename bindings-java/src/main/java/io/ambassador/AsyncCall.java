@@ -114,6 +114,7 @@ final class AsyncCall<T> {
     private static <T> CompletableFuture<T> direct(
             AmbassadorProxy proxy, AttemptFunction<? extends CompletionStage<? extends T>> function) {
         var result = new CompletableFuture<T>();
+        Aftermath.attend(proxy);
         try {
             function.apply(Attempt.direct(proxy)).whenComplete((value, error) -> {
                 if (error == null) {
@@ -178,7 +179,7 @@ final class AsyncCall<T> {
             // A stage that was cancelled is to futures what an interrupt is to threads (A3).
             Ended<T> ended = error instanceof CancellationException
                     ? Ended.cancelled(error)
-                    : Ended.of(proxy, value, error, Watchdog.IN_TIME);
+                    : Ended.of(proxy, value, error, call.inTime());
             next = settle(mine, ended);
         }
         if (next != null) {

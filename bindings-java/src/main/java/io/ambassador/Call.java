@@ -79,7 +79,7 @@ final class Call<T> {
 
     private static <T> T onWorker(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long permit) {
         Attempt ctx = Attempt.first(proxy, permit);
-        Ended<T> ended = work(proxy, function, ctx, Attempt.bound(proxy, permit));
+        Ended<T> ended = work(proxy, function, ctx, Attempt.bound(proxy, permit), Native.NEVER);
         return settleFirst(proxy, function, ctx, permit, ended);
     }
 
@@ -95,7 +95,8 @@ final class Call<T> {
             long[] words = wordsOf(proxy, answer);
             return new Call<T>(proxy, function, null, words).goOn(Native.begun(proxy.handle, answer, words));
         }
-        // F1: once, directly.
+        // F1: once, directly; that it failed is told first.
+        Aftermath.attend(proxy);
         try {
             return function.apply(Attempt.direct(proxy));
         } catch (Throwable thrown) {
@@ -227,7 +228,7 @@ final class Call<T> {
     private Ended<T> attempt() {
         long bound = bound();
         if (proxy.isOnWorker) {
-            return work(proxy, function, ctx, bound);
+            return work(proxy, function, ctx, bound, words[Native.UNTIL]);
         }
         Watchdog.Slot slot = null;
         T value = null;
@@ -240,12 +241,22 @@ final class Call<T> {
         } catch (Throwable thrown) {
             error = thrown;
         }
-        int how = slot == null ? Watchdog.IN_TIME : Watchdog.disarm(slot, bound);
+        int how = slot == null ? inTime() : Watchdog.disarm(slot, bound);
         return Ended.of(proxy, value, error, how);
     }
 
+    /** T3: what comes too late, without having been interrupted, is not judged. */
+    int inTime() {
+        return inTime(words[Native.UNTIL]);
+    }
+
+    private static int inTime(long until) {
+        return until != Native.NEVER && Native.now() > until ? Watchdog.LATE : Watchdog.IN_TIME;
+    }
+
+    /** On a worker, at most until {@code bound}; what comes after {@code until}, where that is no bound, is too late all the same. */
     private static <T> Ended<T> work(
-            AmbassadorProxy proxy, AttemptFunction<? extends T> function, Attempt ctx, long bound) {
+            AmbassadorProxy proxy, AttemptFunction<? extends T> function, Attempt ctx, long bound, long until) {
         var work = new Work<T>(proxy, function, ctx);
         try {
             if (!Workers.start(work, bound) || !work.await(bound)) {
@@ -255,7 +266,7 @@ final class Call<T> {
             Thread.currentThread().interrupt();
             return Ended.cancelled(interrupt);
         }
-        return Ended.of(proxy, work.value, work.error, Watchdog.IN_TIME);
+        return Ended.of(proxy, work.value, work.error, inTime(until));
     }
 
     /** Keeps what an attempt brought, after the core decided about it. */

@@ -27,19 +27,19 @@ record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwab
     /**
      * Judges what a function brought (A1–A3).
      *
-     * @param how what {@link Watchdog#disarm} said
+     * @param how what {@link Watchdog#disarm} said, or {@link Watchdog#LATE}
      */
     static <T> Ended<T> of(AmbassadorProxy proxy, T value, Throwable error, int how) {
         if (isControlFlow(error, how)) {
             return cancelled(error);
         }
         boolean hasValue = error == null;
-        if (how != Watchdog.IN_TIME) {
+        if (how == Watchdog.INTERRUPTED || how == Watchdog.PASSED) {
             // An exception is how a function ends that is interrupted. A value came although it was: the core drops it as late.
             int outcome = hasValue ? Native.OK : Native.TIMEOUT;
             return new Ended<>(outcome, value, hasValue, error, null);
         }
-        if (proxy.rules == null) {
+        if (proxy.rules == null || how == Watchdog.LATE) {
             return new Ended<>(hasValue ? Native.OK : Native.RETRY, value, hasValue, error, null);
         }
         try {

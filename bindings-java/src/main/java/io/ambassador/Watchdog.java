@@ -29,6 +29,9 @@ final class Watchdog {
     /** … or its bound passed while an interrupt of somebody else's was pending, which still is unless the function took it. */
     static final int PASSED = 2;
 
+    /** Not the watchdog's: the function ended by itself, after a bound that was not armed. The core tells that it is late. */
+    static final int LATE = 3;
+
     private static final long IDLE = 0;
     private static final long FIRING = -1;
     private static final long FIRED = -2;

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -349,16 +350,27 @@ class ConformanceTest {
         /** By the names that every language has in its JSON. */
         private static Map<String, Object> fields(Event event) {
             if (event instanceof Event.Attempt attempt) {
-                return Map.of("type", "attempt", "name", event.name(), "attempt", attempt.attempt(), "outcome", attempt.outcome(), "elapsed_ns", attempt.elapsed().toNanos());
+                return Map.of(
+                        "type", "attempt",
+                        "name", event.name(),
+                        "attempt", attempt.attempt(),
+                        "outcome", attempt.outcome(),
+                        "elapsed_ns", attempt.elapsed().toNanos());
             }
             if (event instanceof Event.Retry retry) {
                 return Map.of("type", "retry", "name", event.name(), "attempt", retry.attempt(), "wait_ns", retry.delay().toNanos());
             }
             if (event instanceof Event.Call call) {
-                return Map.of("type", "call", "name", event.name(), "attempts", call.attempts(), "outcome", call.outcome(), "stop", call.stop(), "elapsed_ns", call.elapsed().toNanos());
+                return Map.of(
+                        "type", "call",
+                        "name", event.name(),
+                        "attempts", call.attempts(),
+                        "outcome", call.outcome(),
+                        "stop", call.stop(),
+                        "elapsed_ns", call.elapsed().toNanos());
             }
             if (event instanceof Event.Circuit circuit) {
-                Map<String, Object> fields = new java.util.HashMap<>(
+                Map<String, Object> fields = new HashMap<>(
                         Map.of("type", "circuit", "name", event.name(), "from", circuit.from(), "to", circuit.to()));
                 circuit.openFor().ifPresent(length -> fields.put("open_for_ns", length.toNanos()));
                 return fields;

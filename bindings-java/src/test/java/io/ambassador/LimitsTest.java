@@ -235,6 +235,16 @@ class LimitsTest {
     }
 
     @Test
+    void a_call_for_whose_words_there_is_no_room_gives_its_place_back() {
+        var proxy = quick().bulkhead(Bulkhead.of(1)).build();
+        long answer = Native.begin(proxy.handle);
+        assertTrue(answer < Native.DIRECT);
+        assertTrue(Native.begun(proxy.handle, answer, null) < Native.RUN);
+        assertEquals(1, count(proxy, "calls.cancelled"));
+        assertEquals("charged", proxy.call(v -> "charged"));
+    }
+
+    @Test
     void who_comes_too_early_is_told_when_to_come_again() {
         var proxy = quick().rateLimit(RateLimit.of(1).perMs(60_000)).build();
         assertEquals("first", proxy.call(v -> "first"));

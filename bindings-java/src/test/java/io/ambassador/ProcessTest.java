@@ -42,7 +42,7 @@ class ProcessTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"virtual-callers", "virtual-bounds", "virtual-workers", "virtual-interrupts"})
+    @ValueSource(strings = {"virtual-callers", "virtual-bounds", "virtual-workers", "virtual-interrupts", "virtual-queue"})
     void virtual_threads_are_callers_and_workers_like_any_other(String program) throws Exception {
         Optional<Path> jdk = Child.jdkWithVirtualThreads();
         assumeTrue(jdk.isPresent(), "virtual threads need a JDK of version 21 or newer, and there is none beside the one that runs");

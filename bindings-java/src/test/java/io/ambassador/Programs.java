@@ -28,6 +28,7 @@ final class Programs {
             case "virtual-bounds" -> virtualBounds();
             case "virtual-workers" -> virtualWorkers();
             case "virtual-interrupts" -> virtualInterrupts();
+            case "virtual-queue" -> virtualQueue();
             default -> throw new IllegalArgumentException(arguments[0]);
         }
         System.out.println("done");
@@ -169,6 +170,23 @@ final class Programs {
             return null;
         }));
         check(Fixtures.count(proxy, "calls.ok") == threads, proxy.health());
+    }
+
+    /** A thousand virtual threads wait in the queue for the one place: were a carrier pinned by it, nobody could leave. */
+    private static void virtualQueue() throws Exception {
+        var proxy = quick().timeoutMs(60_000).bulkhead(Bulkhead.of(1).maxQueue(1000)).build();
+        var all = new CountDownLatch(1000);
+        var ran = new AtomicInteger();
+        onVirtual(1000, () -> {
+            all.countDown();
+            proxy.<Object>execute(ctx -> {
+                check(all.await(60, TimeUnit.SECONDS), "all have come");
+                Thread.sleep(1);
+                return ran.incrementAndGet();
+            });
+        });
+        check(ran.get() == 1000 && Fixtures.count(proxy, "calls.ok") == 1000, proxy.health());
+        check(Fixtures.count(proxy, "bulkhead.occupied") == 0, proxy.health());
     }
 
     private static void virtualBounds() throws Exception {
