@@ -60,6 +60,8 @@ ambassador::Options settings()
     options.backoff.base = 50ms;
     options.backoff.max = 500ms;
     options.backoff.jitter = ambassador::Jitter::Full;
+    // This API fails often, and is not down for that: only when nearly all fails.
+    options.breaker->failure_rate = 0.9;
     options.classify = may_be_tried_again;
     return options;
 }
