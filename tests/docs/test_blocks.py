@@ -19,7 +19,7 @@ from programs import PREFIX, ROOT, STRICT_C, STRICT_CPP, VERSION, Ran, run, the_
 ALL = blocks()
 
 #: What is shown, not run.
-SHOWN = {"text", ""}
+SHOWN = {"text", "yaml", ""}
 
 
 def of(*languages: str) -> pytest.MarkDecorator:
