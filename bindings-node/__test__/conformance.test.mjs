@@ -54,6 +54,7 @@ class Runner {
   constructor(vector, number) {
     this.time = virtualTime();
     this.proxies = vector.proxies.map((proxy) => new AmbassadorProxy(TARGET, optionsOf(proxy, `vector ${number}`)));
+    this.firstFault = undefined;
     this.events = [];
     this.proxies[0].onEvent((event) => this.events.push(event));
     if (vector.seed !== null) seedJitter(this.proxies[0], vector.seed);
@@ -103,7 +104,8 @@ class Runner {
       noteWaits();
       const attempt = attempts[ran++];
       if (attempt === undefined) throw new Failure("one attempt too many");
-      await this.steps(attempt.do);
+      // What does not hold in there must not pass for a failure of the function's.
+      await this.steps(attempt.do).catch((fault) => (this.firstFault ??= fault));
       this.time.advance(attempt.takes / 1e6);
       if (attempt.hint !== null) ctx.retryAfterMs = attempt.hint / 1e6;
       mark = this.time.waitsMs.length;
@@ -156,7 +158,8 @@ for (const [number, vector] of vectors.entries()) {
     const runner = new Runner(vector, number);
     t.after(() => runner.time.restore());
     t.after(() => native.injectPanic(""));
-    await runner.steps(vector.steps);
+    await runner.steps(vector.steps).catch((fault) => (runner.firstFault ??= fault));
+    if (runner.firstFault !== undefined) throw runner.firstFault;
     native.injectPanic("");
     runner.health({ is: vector.health });
     if (vector.events !== null) runner.told(vector.events);

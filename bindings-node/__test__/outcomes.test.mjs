@@ -1,7 +1,7 @@
 // What the end of an attempt means (A1, A2, F5), and waits that were asked for (R3).
 import assert from "node:assert/strict";
 import test from "node:test";
-import { failing, lines, proxyOf, rejection, retries } from "./support.mjs";
+import { blockUntil, failing, lines, proxyOf, rejection, retries } from "./support.mjs";
 
 class Refused extends Error {}
 
@@ -166,4 +166,24 @@ test("a wait above hintMaxMs ends the call", async () => {
     assert.equal(await rejection(proxyOf({ backoff: { hintMaxMs: 50 } }).call(fn)), error);
     assert.equal(fn.ran, 1);
   }
+});
+
+test("what a classifier takes is not the attempt's time, and it is not asked of what came late", async () => {
+  const asked = [];
+  const classify = ({ ok, value }) => {
+    asked.push(ok && value);
+    blockUntil(performance.now() + 30);
+    return undefined;
+  };
+  const proxy = proxyOf({ timeoutMs: 20, maxRetries: 1, classify });
+  assert.equal(await proxy.call(() => "in time"), "in time");
+  assert.equal((await rejection(proxy.call(() => blockUntil(performance.now() + 21)))).code, "ERR_AMBASSADOR_TIMEOUT");
+  assert.deepEqual(asked, ["in time"]);
+});
+
+test("what a classifier throws is what the call ends with, and nothing answers in its place", async () => {
+  const broken = new Error("a classifier's own");
+  const proxy = proxyOf({ classify: () => { throw broken; }, fallback: () => assert.fail("it ran") });
+  assert.equal(await rejection(proxy.call(() => 1)), broken);
+  assert.deepEqual([proxy.health().calls.failure, proxy.health().in_flight], [1, 0]);
 });

@@ -49,4 +49,6 @@ module.exports = {
   RETRY: 1,
   FAIL: 2,
   TIMEOUT: 3,
+  /** Added to one of them: it ended at the instant in `AT`, not now. */
+  JUDGED: 8,
 };

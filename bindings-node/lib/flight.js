@@ -27,7 +27,7 @@ const {
   ANSWERING,
   HEARD,
 } = bridge;
-const { RUN, WAIT, VALUE, LAST_ERROR, DIRECT, QUEUE, ERROR, OK, RETRY, FAIL, TIMEOUT } = bridge;
+const { RUN, WAIT, VALUE, LAST_ERROR, DIRECT, QUEUE, ERROR, OK, RETRY, FAIL, TIMEOUT, JUDGED } = bridge;
 const { Attempt } = require("./attempt.js");
 const { BY_CODE } = require("./errors.js");
 const events = require("./events.js");
@@ -179,6 +179,12 @@ class Flight {
     else this.read();
     if (isHeard === 1) events.hear(this.core);
     return answer;
+  }
+
+  /** {@link settle}, for an attempt that ended at that instant, and was judged since. */
+  settleAt(at, outcome, hint) {
+    lengths[AT] = at;
+    return this.settle(outcome + JUDGED, hint);
   }
 
   /** Tells the core that the wait is over; what it answers. */
@@ -373,16 +379,20 @@ function settle(flight, end) {
   const { judge } = flight.core;
   if (end === TIMED_OUT) return [flight.settle(TIMEOUT, flight.hint), end];
   let outcome = end.ok ? OK : RETRY;
-  if (judge !== undefined) {
+  if (judge === undefined) return [flight.settle(outcome, hintOf(flight, end)), end];
+  // O2: the bound is the attempt's; what its judge takes is not counted. T3: what came late is dropped, whatever one would say of it.
+  const at = timers.now();
+  if (at <= flight.at) {
     try {
       outcome = judge(end);
     } catch (error) {
       chain(error, end);
-      end = { ok: false, error };
+      end = { ok: false, error, isJudges: true };
       outcome = FAIL;
     }
   }
-  return [flight.settle(outcome, hintOf(flight, end)), end];
+  const hint = hintOf(flight, end);
+  return [flight.settleAt(at, outcome, hint), end];
 }
 
 /** Makes the attempt's own error the cause of the classifier's, if there is room for one. */
@@ -434,8 +444,9 @@ function finish(flight, end, answer) {
     const cause = flight.lastError === undefined ? undefined : { cause: flight.lastError.error };
     failed = { ok: false, error: flight.error(answer >= ERROR ? answer - ERROR : TIMEOUT_CODE, cause) };
   }
-  if (isAnswering) return fallBack(flight, failed);
-  flight.end(release);
+  // A2: what a judge throws is what the call ends with.
+  if (isAnswering && failed.isJudges !== true) return fallBack(flight, failed);
+  flight.end(isAnswering ? answered : release);
   throw failed.error;
 }
 

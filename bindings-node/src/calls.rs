@@ -35,6 +35,9 @@ const QUEUE: i32 = 5;
 /// The error at that place of `Code::ALL`, counted from here.
 const ERROR: i32 = 6;
 
+/// Added to an outcome: the attempt ended at the instant that was given, and was judged since.
+const JUDGED: i32 = 8;
+
 /// What a call ends with when there is no telling how it stands.
 const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
 
@@ -127,26 +130,31 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
     })
 }
 
-/// The running attempt ended. In: proxy, call, outcome, hint. Out: answer, late, answering, heard; at and wait for `WAIT`. The call is
+/// The running attempt ended. In: proxy, call, outcome, hint; at when `JUDGED` is added to the outcome. Out: answer, late, answering, heard; at and wait for `WAIT`. The call is
 /// gone when the answer is `VALUE`; else it stays until `release`.
 unsafe extern "C" fn settle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
-        decide(instance, exchange, |core, call, now| {
-            let hint = hint(exchange.hint.get());
-            core.settle(call, now, Outcome::from_number(exchange.outcome.get() as u8), hint)
+        let (outcome, hint) = (exchange.outcome.get(), hint(exchange.hint.get()));
+        let now = if outcome & JUDGED == 0 { clock::now() } else { exchange.at.get() as Nanos };
+        decide(instance, exchange, now, |core, call| {
+            core.settle(call, now, Outcome::from_number((outcome & !JUDGED) as u8), hint)
         });
     })
 }
 
 /// A wait is over, or was cut short. In: proxy, call. Out: answer, attempt, at, answering, heard.
 unsafe extern "C" fn resume(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    native(env, info, |instance, exchange| decide(instance, exchange, |core, call, now| core.resume(call, now)))
+    native(env, info, |instance, exchange| {
+        let now = clock::now();
+        decide(instance, exchange, now, |core, call| core.resume(call, now));
+    })
 }
 
 /// The caller went away; the call is gone. In: proxy, call. Out: heard.
 unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
-        decide(instance, exchange, |core, call, now| {
+        let now = clock::now();
+        decide(instance, exchange, now, |core, call| {
             core.cancel(call, now);
             LOST
         });
@@ -157,8 +165,8 @@ unsafe extern "C" fn cancel(env: sys::napi_env, info: sys::napi_callback_info) -
 /// H2: the fallback answered, or failed too; the call is gone. In: proxy, call, outcome: 1 when it answered. Out: heard.
 unsafe extern "C" fn answered(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
-        let well = exchange.outcome.get() == 1;
-        decide(instance, exchange, |core, call, now| {
+        let (now, well) = (clock::now(), exchange.outcome.get() == 1);
+        decide(instance, exchange, now, |core, call| {
             core.answered(call, now, well);
             LOST
         });
@@ -243,7 +251,12 @@ fn native(
 }
 
 #[inline(always)]
-fn decide(instance: &Instance, exchange: &Exchange, how: impl FnOnce(&AmbassadorProxy, &mut Call, Nanos) -> Decision) {
+fn decide(
+    instance: &Instance,
+    exchange: &Exchange,
+    now: Nanos,
+    how: impl FnOnce(&AmbassadorProxy, &mut Call) -> Decision,
+) {
     let mut proxies = instance.proxies.borrow_mut();
     let Some(proxy) = proxies.get_mut(exchange.proxy.get() as usize) else {
         exchange.answer.set(LAST_ERROR);
@@ -255,8 +268,7 @@ fn decide(instance: &Instance, exchange: &Exchange, how: impl FnOnce(&Ambassador
         exchange.answer.set(LAST_ERROR);
         return;
     };
-    let now = clock::now();
-    let answer = match how(&proxy.core, call, now) {
+    let answer = match how(&proxy.core, call) {
         Decision::Finish(Give::Value, _) => VALUE,
         Decision::Finish(Give::LastError, _) => LAST_ERROR,
         Decision::Finish(Give::Error(code), _) => ERROR + code as i32,
