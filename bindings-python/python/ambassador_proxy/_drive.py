@@ -153,9 +153,11 @@ def settle(
         try:
             outcome = judge(proxy._rules, error, value)
         except Exception as broken:
-            # A2: the original error is its cause.
+            # A2: the original error is its cause. A fallback answers for targets, not for what judges them.
             broken.__cause__ = error
-            return call.settle(_native.FAIL, attempt), broken
+            decision = call.settle(_native.FAIL, attempt)
+            call.answered(False)
+            return decision, broken
         return call.settle(outcome, attempt, None if error is None else _hint(error)), error
     finally:
         # Tracebacks hold this frame; here and below it must not hold them.
