@@ -176,7 +176,7 @@ export interface RetryMessage {
 
 /**
  * Refuses new calls from now on, in all threads of the process, and waits for those in flight at most `timeoutMs`
- * milliseconds (default 10000). Nothing needs this for a clean exit.
+ * milliseconds (default 30000). Nothing needs this for a clean exit.
  *
  * @returns whether every call ended in time
  */

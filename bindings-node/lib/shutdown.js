@@ -8,7 +8,7 @@ const timers = require("./timers.js");
 /** How often it is looked whether the last call has ended, in nanoseconds. */
 const STEP = 5e6;
 
-async function shutdown(timeoutMs = 10_000) {
+async function shutdown(timeoutMs = 30_000) {
   if (!(typeof timeoutMs === "number" && timeoutMs >= 0)) {
     throw configError(native.wrong("timeoutMs", shown(timeoutMs), "a number of milliseconds from 0 on"));
   }
