@@ -116,8 +116,10 @@ def settle(
         if error is not None and not isinstance(error, Exception):
             # A3: control flow goes through. So does an interrupt for a call around this one.
             raise error
+        # A2, T3: what comes too late is a timeout to the core, and shown to nobody.
+        rules = None if call.remaining == 0.0 else proxy._rules
         try:
-            outcome = judge(proxy._rules, error, value)
+            outcome = judge(rules, error, value)
         except Exception as broken:
             # A2: the classifier's error is the call's, and the original one its cause.
             call.settle(_native.FAIL, attempt)
