@@ -1,6 +1,7 @@
 // Bounds: the timeout of an attempt and the deadline of a call (T1–T3, R4, O3), and what is left behind: nothing.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CallTimeoutError, DeadlineExceededError } from "../index.mjs";
 import { TARGET, blockUntil, deferred, failing, lines, proxyOf, rejection, runWell, until } from "./support.mjs";
 
@@ -97,6 +98,22 @@ test("a late rejection is no unhandled one", async () => {
   await until(() => proxy.health().abandoned === 0);
   await new Promise(setImmediate);
   assert.deepEqual(unhandled, []);
+});
+
+test("a rejection that comes late counts as a late value does, unless it only tells of the abort", async () => {
+  const proxy = proxyOf({ timeoutMs: 5, maxRetries: 1 });
+  const rejectsWith = (errorOf) => (ctx) =>
+    new Promise((_, reject) => ctx.signal.addEventListener("abort", () => reject(errorOf(ctx.signal.reason))));
+  const late = [
+    (reason) => reason, // as fetch does
+    (cause) => Object.assign(new Error("aborted", { cause }), { name: "AbortError" }), // as Node's own timers do
+    () => new Error("of its own"),
+    () => undefined,
+  ];
+  for (const errorOf of late) await rejection(proxy.execute(rejectsWith(errorOf)));
+  await rejection(proxy.execute((ctx) => sleep(3_600_000, undefined, { signal: ctx.signal })));
+  await until(() => proxy.health().abandoned === 0);
+  assert.equal(proxy.health().late_results, 2);
 });
 
 test("the attempt's signal aborts at its bound, with the timeout as its reason", async () => {

@@ -69,6 +69,17 @@ class Attempt {
     attempt.#reason = reason;
     attempt.#controller?.abort(reason);
   }
+
+  /** Whether an error is what the function made of the abort: its reason, or one whose cause that is. */
+  static isAbortOf(attempt, error) {
+    if (!attempt.#isGivenUp || attempt.#controller === undefined) return false;
+    const { reason } = attempt.#controller.signal;
+    try {
+      return error === reason || error?.cause === reason;
+    } catch {
+      return false;
+    }
+  }
 }
 
 module.exports = { Attempt };

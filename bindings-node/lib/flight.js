@@ -155,15 +155,19 @@ class Flight {
     this.wake?.(GIVEN_UP);
   }
 
-  /** Nobody waits for this promise any more. Its end, whatever it is, is dropped and counted (T3, O3). */
+  /** Nobody waits for this promise any more. Its end is dropped, and counted unless it only tells of the abort (T3, O3). */
   abandon(promise) {
     const { number } = this.core;
+    const { context } = this;
     note(number, NOTE_ABANDONED);
-    const ended = () => {
-      note(number, NOTE_LATE);
+    const ended = (isLate) => {
+      if (isLate) note(number, NOTE_LATE);
       note(number, NOTE_ABANDONED_ENDED);
     };
-    promise.then(ended, ended);
+    promise.then(
+      () => ended(true),
+      (error) => ended(context === undefined || !Attempt.isAbortOf(context, error)),
+    );
   }
 
   /** Tells the core how the attempt ended; what it answers. After `VALUE` the call is over. */

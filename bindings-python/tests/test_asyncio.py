@@ -240,8 +240,15 @@ def test_a_coroutine_that_hangs_gives_control_back_at_the_bound(proxy):
 
 
 def test_the_deadline_bounds_the_whole_call(proxy):
-    with pytest.raises(DeadlineExceededError):
-        asyncio.run(proxy(max_retries=100, timeout=0.02, deadline=0.05).call(asyncio.sleep, FOREVER))
+    failing = Flaky(OSError())
+
+    async def function() -> None:
+        failing()
+        await asyncio.sleep(FOREVER)
+
+    with pytest.raises(DeadlineExceededError) as caught:
+        asyncio.run(proxy(timeout=FOREVER, deadline=0.5).call(function))
+    assert caught.value.attempts == 2
 
 
 def test_a_coroutine_that_refuses_to_be_cancelled_is_abandoned(proxy):

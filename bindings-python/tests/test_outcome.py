@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -61,6 +63,30 @@ def test_classify_may_call_an_error_a_success_and_a_value_a_failure(proxy):
     assert ambassador.health()["calls"]["ok"] == 1
     assert ambassador.call(lambda: 4) == 4
     assert ambassador.health()["calls"]["failure"] == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("end", ["value", "error"])
+def test_what_comes_too_late_is_not_shown_to_a_classifier(proxy, asynchronous, end):
+    def classify(error: Exception | None, value: object) -> None:
+        raise RuntimeError("it was asked")
+
+    def blocks(attempt) -> str:
+        while not attempt.cancelled:
+            with contextlib.suppress(BaseException):
+                # Whatever interrupts it.
+                time.sleep(0.05)
+        if end == "error":
+            raise OSError("late")
+        return "late"
+
+    async def blocks_the_loop(attempt) -> str:
+        return blocks(attempt)
+
+    ambassador = proxy(classify=classify, max_retries=2, timeout=0.01, run_in="caller")
+    with pytest.raises(CallTimeoutError):
+        asyncio.run(ambassador.execute(blocks_the_loop)) if asynchronous else ambassador.execute(blocks)
+    assert ambassador.health()["attempts"]["timeout"] == ambassador.health()["late_results"] == 2
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -36,9 +36,11 @@ AT_ONCE = 30.0
 )
 def test_ctrl_c_ends_at_once(call):
     program = f"""
-        import asyncio, sys, time
+        import asyncio, signal, sys, time
         from ambassador_proxy import AmbassadorProxy, Backoff
         import logging
+        # What runs in the background may have been told to ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         logging.getLogger("ambassador").addHandler(logging.StreamHandler(sys.stdout))
 
         target = "ctrl-c.example.com"

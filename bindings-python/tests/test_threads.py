@@ -176,7 +176,7 @@ CUT_SHORT = """
     import threading, time
     from ambassador_proxy import AmbassadorProxy, CallTimeoutError, _native
 
-    class Stop({base}):
+    class Stop(BaseException):
         pass
 
     running, start, cut_short = threading.Event(), threading.Thread.start, []
@@ -217,7 +217,7 @@ CUT_SHORT = """
 @pytest.mark.parametrize("until", ["pass", "running.wait()"], ids=["before it runs", "while it runs"])
 def test_what_a_signals_handler_raises_while_a_worker_starts_ends_the_call(until):
     output_of(
-        CUT_SHORT.format(base="BaseException", until=until, run_in="worker")
+        CUT_SHORT.format(until=until, run_in="worker")
         + """
     while ambassador.health()["abandoned"] > 2:
         time.sleep(0.001)
@@ -228,7 +228,7 @@ def test_what_a_signals_handler_raises_while_a_worker_starts_ends_the_call(until
 
 def test_what_a_signals_handler_raises_while_the_watchdog_starts_leaves_one_watchdog():
     output_of(
-        CUT_SHORT.format(base="BaseException", until="pass", run_in="caller")
+        CUT_SHORT.format(until="pass", run_in="caller")
         + """
     assert [thread.name for thread in threading.enumerate()].count("ambassador-watchdog") == 1
     """

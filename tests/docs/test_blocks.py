@@ -60,7 +60,7 @@ def test_node(block: Block, node_project: Path) -> None:
 def test_typescript(block: Block, node_project: Path) -> None:
     (node_project / "typed.ts").write_text(block.code)
     tsc = ROOT / "bindings-node/node_modules/.bin/tsc"
-    options = ["--strict", "--module", "nodenext", "--target", "es2022", "--types", "", "--outDir", "typed"]
+    options = ["--strict", "--module", "nodenext", "--target", "es2022", "--outDir", "typed"]
     run([tsc, *options, "typed.ts"], cwd=node_project)
     prints_what_it_says(block, run(["node", "typed/typed.js"], cwd=node_project))
 

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from ambassador_proxy import _drive, _drive_async, _events, _native, _threads
 from ambassador_proxy._settings import (
@@ -99,7 +99,7 @@ class AmbassadorProxy(_native.Proxy):
         fallback: Any = None,
         run_in: RunIn = _DEFAULT,
         name: str = _DEFAULT,
-        **unknown: object,
+        **unknown: NoReturn,
     ) -> None:
         edits: dict[str, object] = {
             "max_retries": max_retries,

@@ -186,11 +186,11 @@ final class AsyncCall<T> {
             proceed(next);
             return;
         }
-        // O3, T3: it had been given up.
-        proxy.note(Native.ABANDONED_ENDED);
-        if (error == null) {
+        // O3, T3: it had been given up, and perhaps cancelled for that.
+        if (!(error instanceof CancellationException)) {
             proxy.note(Native.LATE);
         }
+        proxy.note(Native.ABANDONED_ENDED);
     }
 
     private synchronized boolean isCurrent(int mine) {

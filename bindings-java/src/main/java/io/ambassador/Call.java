@@ -271,16 +271,20 @@ final class Call<T> {
 
     /** Keeps what an attempt brought, after the core decided about it. */
     void record(Ended<T> ended) {
+        if (words[Native.LAST] == Native.TIMEOUT) {
+            if (ended.outcome() == Native.TIMEOUT && ended.error() != null) {
+                // The interrupt, which tells where it hung. Nothing else that came too late reaches the caller (T3).
+                seen.add(ended.error());
+            }
+            last = Ended.givenUp();
+            return;
+        }
+        last = ended;
         for (Throwable error : new Throwable[] {ended.original(), ended.error()}) {
             if (error != null) {
                 seen.add(error);
             }
         }
-        if (words[Native.LAST] == Native.TIMEOUT) {
-            last = Ended.givenUp();
-            return;
-        }
-        last = ended;
         if (ended.error() != null) {
             lastFailure = ended.error();
         }

@@ -35,8 +35,8 @@ record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwab
         }
         boolean hasValue = error == null;
         if (how == Watchdog.INTERRUPTED || how == Watchdog.PASSED) {
-            // An exception is how a function ends that is interrupted. A value came although it was: the core drops it as late.
-            int outcome = hasValue ? Native.OK : Native.TIMEOUT;
+            // An interrupt is how a function ends that heeds the bound. Whatever else it brings the core drops as late.
+            int outcome = hasValue ? Native.OK : interrupt(error) == null ? Native.RETRY : Native.TIMEOUT;
             return new Ended<>(outcome, value, hasValue, error, null);
         }
         if (proxy.rules == null || how == Watchdog.LATE) {

@@ -66,10 +66,11 @@ final class Work<T> implements Runnable {
             while (state == INTERRUPTING) {
                 Thread.onSpinWait();
             }
-            proxy.note(Native.ABANDONED_ENDED);
-            if (error == null) {
+            // Unless it only tells of the interrupt.
+            if (Ended.interrupt(error) == null) {
                 proxy.note(Native.LATE);
             }
+            proxy.note(Native.ABANDONED_ENDED);
         }
         // The next function on this thread starts without what was meant for this one.
         Thread.interrupted();

@@ -134,6 +134,19 @@ class AsyncTest {
     }
 
     @Test
+    void an_error_that_comes_too_late_is_dropped_and_counted_but_not_the_cancellation_at_the_bound() throws Exception {
+        var proxy = quick().timeoutMs(20).maxRetries(1).build();
+        var hung = new CompletableFuture<String>();
+        error(CallTimeoutException.class, proxy.callAsync(hung::minimalCompletionStage));
+        hung.completeExceptionally(new IOException("too late"));
+        assertEquals(0, count(proxy, "abandoned"));
+        assertEquals(1, count(proxy, "late_results"));
+        error(CallTimeoutException.class, proxy.callAsync(() -> new CompletableFuture<String>().thenApply(value -> value)));
+        awaitCount(proxy, "abandoned", 0);
+        assertEquals(1, count(proxy, "late_results"));
+    }
+
+    @Test
     void cancelling_the_future_stops_the_stage_that_runs() throws Exception {
         var proxy = quick().timeout(null).build();
         var stage = new CompletableFuture<String>();

@@ -79,6 +79,20 @@ class InterruptTest {
     }
 
     @Test
+    void so_is_an_error_unless_it_tells_of_the_watchdogs_interrupt() {
+        var proxy = quick().timeoutMs(20).maxRetries(1).build();
+        var error = assertThrows(CallTimeoutException.class, () -> proxy.execute(ctx -> {
+            while (!ctx.cancelled()) {
+                Thread.onSpinWait();
+            }
+            throw new IllegalStateException("too late");
+        }));
+        assertEquals(0, error.getSuppressed().length);
+        assertFalse(Thread.interrupted());
+        assertEquals(1, count(proxy, "late_results"));
+    }
+
+    @Test
     void a_wrapped_interrupt_of_the_watchdogs_is_a_timeout_too() {
         var proxy = quick().timeoutMs(20).maxRetries(1).build();
         assertThrows(CallTimeoutException.class, () -> proxy.call(v -> {
@@ -90,6 +104,7 @@ class InterruptTest {
             }
         }));
         assertFalse(Thread.interrupted());
+        assertEquals(0, count(proxy, "late_results"));
     }
 
     @Test

@@ -102,6 +102,19 @@ class WorkerTest {
     }
 
     @Test
+    void an_error_that_comes_too_late_is_dropped_and_counted() throws InterruptedException {
+        var proxy = quick().timeoutMs(20).maxRetries(1).build();
+        assertThrows(CallTimeoutException.class, () -> proxy.execute(ctx -> {
+            while (!ctx.cancelled()) {
+                Thread.onSpinWait();
+            }
+            throw new IOException("too late");
+        }));
+        awaitCount(proxy, "late_results", 1);
+        awaitCount(proxy, "abandoned", 0);
+    }
+
+    @Test
     void a_function_that_heeds_the_interrupt_ends_and_leaves_no_late_result() throws InterruptedException {
         var proxy = quick().timeoutMs(20).maxRetries(1).build();
         assertThrows(CallTimeoutException.class, () -> proxy.execute(ctx -> {
