@@ -488,7 +488,7 @@ struct amb_call *amb_attempt_call(const struct amb_attempt *attempt);
 /**
  * Calls the function until it succeeds, may not be tried again, or no attempt is left. Runs it on the calling thread,
  * which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
- * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns.
+ * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns but #AMB_CANCELLED.
  *
  * A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
  * with #AMB_ERR_FORKED, whatever it returns.

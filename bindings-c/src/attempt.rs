@@ -30,7 +30,7 @@ impl amb_attempt {
 
     /// The callback has returned that.
     pub(crate) fn returned(self, status: i32) -> Returned {
-        Returned { attempt: self.attempt, status, text: self.error.take(), ok: Cell::new(status == 0) }
+        Returned { attempt: self.attempt, status, text: self.error.take(), judged: Cell::new(None) }
     }
 
     fn headers(&self) -> &[(CString, CString)] {

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use ambassador_core::call::Outcome;
 use ambassador_core::clock::{self, Nanos};
-use ambassador_core::{Attempt, Code};
+use ambassador_core::{Attempt, CallError, Code};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
@@ -38,8 +39,8 @@ pub(crate) struct Flight {
     last_status: AtomicI32,
     cancelled: AtomicBool,
     wake: Notify,
-    /// Set when an attempt's end became the call's for it.
-    heeded: AtomicBool,
+    /// Whether the call was cancelled while its function was about to succeed.
+    succeeded: AtomicBool,
     key: OnceLock<Option<usize>>,
 }
 
@@ -55,7 +56,7 @@ impl Flight {
             last_status: AtomicI32::new(0),
             cancelled: AtomicBool::new(false),
             wake: Notify::new(),
-            heeded: AtomicBool::new(false),
+            succeeded: AtomicBool::new(false),
             key: OnceLock::new(),
         })
     }
@@ -77,7 +78,11 @@ impl Flight {
             let begun = begun.filter(|_| !self.is_the_parents());
             async move {
                 match begun {
-                    Some(begun) => Err(begun.await),
+                    Some(begun) => {
+                        let returned = begun.await;
+                        self.heed(&returned);
+                        Err(returned)
+                    }
                     None => pending().await,
                 }
             }
@@ -85,10 +90,17 @@ impl Flight {
         // In a box, so that a child can leave it.
         let mut running = Box::pin(running);
         let mut stopped = pin!(self.wake.notified());
-        let ended = poll_fn(|cx| match running.as_mut().poll(cx) {
-            Poll::Ready(Err(ended)) => Poll::Ready((!self.heeded.load(SeqCst)).then_some(ended)),
-            Poll::Pending if self.is_the_parents() => Poll::Ready(None),
-            Poll::Pending => stopped.as_mut().poll(cx).map(|()| None),
+        let ended = poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
+            match polled {
+                Ok(Poll::Ready(Err(ended))) => Poll::Ready(Ok(ended)),
+                Ok(Poll::Pending) if self.is_the_parents() => Poll::Ready(Err(Stopped::by_others())),
+                Ok(Poll::Pending) => stopped.as_mut().poll(cx).map(|()| Err(Stopped::by_others())),
+                Err(thrown) => match thrown.downcast::<Stopped>() {
+                    Ok(stopped) => Poll::Ready(Err(*stopped)),
+                    Err(fault) => resume_unwind(fault),
+                },
+            }
         });
         let ended = ended.await;
         if self.is_the_parents() {
@@ -98,37 +110,54 @@ impl Flight {
             return self.cut_short(amb_status::AMB_ERR_FORKED, &message);
         }
         match ended {
-            Some(ended) => amb_result::of(ended, self.elapsed()),
-            None => self.cut_short(amb_status::AMB_CANCELLED, "the call was cancelled"),
+            // A success of a cancelled call, that came to its bound on its way to the core.
+            Ok(CallError::Ambassador(error, _)) if self.succeeded.load(SeqCst) && error.code() != Code::Shutdown => {
+                self.cut_short(amb_status::AMB_CANCELLED, &Stopped::by_others().message)
+            }
+            Ok(ended) => amb_result::of(ended, self.elapsed()),
+            Err(stopped) => self.cut_short(amb_status::AMB_CANCELLED, &stopped.message),
         }
     }
 
-    /// What an attempt's end is for this call (A1, A2, A3). A cancelled one ends with it, unless it is a success in time.
+    /// What an attempt's end is for this call (A1, A2).
     fn outcome(&self, result: &Result<Infallible, Returned>) -> Outcome {
         let returned = match result {
             Err(returned) => returned,
             Ok(never) => match *never {},
         };
-        let outcome = self.entry.outcome(returned.status);
-        let (ok, cancelled) = (outcome == Outcome::Ok, self.is_cancelled());
-        returned.ok.set(ok);
-        if ok && !cancelled {
-            return outcome;
-        }
-        // Asked after the core took the time of the end: what is late there is late here.
-        let late = returned.attempt.cancelled();
-        if !late {
+        let outcome = self.judged(returned);
+        if outcome != Outcome::Ok {
             self.last_status.store(returned.status, SeqCst);
         }
-        if !cancelled || outcome == Outcome::Cancelled || ok && !late {
-            return outcome;
+        outcome
+    }
+
+    fn judged(&self, returned: &Returned) -> Outcome {
+        let judged = returned.judged.get().unwrap_or_else(|| self.entry.outcome(returned.status));
+        returned.judged.set(Some(judged));
+        judged
+    }
+
+    /// The function has come to its end. Control flow ends the call, however late it comes (A3), and so does whatever a
+    /// cancelled call brings, unless it is a success in time: by unwinding through the core's front door, which then cancels.
+    fn heed(&self, returned: &Returned) {
+        if returned.status == amb_status::AMB_CANCELLED as i32 {
+            self.last_status.store(returned.status, SeqCst);
+            resume_unwind(Box::new(Stopped { message: returned.to_string() }));
         }
-        if late {
+        if !self.is_cancelled() {
+            return;
+        }
+        if returned.attempt.cancelled() {
             // T3: dropped, and the core, which is told of a cancellation, does not count it.
             self.entry.proxy.note_late();
+        } else if self.judged(returned) == Outcome::Ok {
+            self.succeeded.store(true, SeqCst);
+            return;
+        } else {
+            self.last_status.store(returned.status, SeqCst);
         }
-        self.heeded.store(true, SeqCst);
-        Outcome::Cancelled
+        resume_unwind(Box::new(Stopped::by_others()));
     }
 
     /// How a call ended that was not waited for to its own end.
@@ -154,6 +183,17 @@ impl Flight {
     pub fn handle(self: &Arc<Flight>) -> *mut amb_call {
         let key = self.key.get_or_init(|| CALLS.insert(Arc::clone(self)));
         key.map_or(0, |key| key + 1) as *mut amb_call
+    }
+}
+
+/// Thrown when a function's end is its call's, cancelled; caught where the call is driven.
+struct Stopped {
+    message: String,
+}
+
+impl Stopped {
+    fn by_others() -> Stopped {
+        Stopped { message: "the call was cancelled".into() }
     }
 }
 

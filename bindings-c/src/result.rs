@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::c_char;
 use std::time::Duration;
 
+use ambassador_core::call::Outcome;
 use ambassador_core::{Attempt, CallError};
 
 use crate::status::{self, amb_status};
@@ -37,8 +38,15 @@ pub(crate) struct Returned {
     pub status: i32,
     /// What the function said of its failure.
     pub text: Option<String>,
-    /// Whether it is a success, unless a classifier says otherwise.
-    pub ok: Cell<bool>,
+    /// What it was judged to be, once it was.
+    pub judged: Cell<Option<Outcome>>,
+}
+
+impl Returned {
+    /// Unjudged when the core failed (F1).
+    fn is_success(&self) -> bool {
+        self.judged.get().map_or(self.status == 0, |judged| judged == Outcome::Ok)
+    }
 }
 
 impl std::fmt::Display for Returned {
@@ -60,7 +68,7 @@ impl amb_result {
     pub fn of(ended: CallError<Returned>, elapsed: Duration) -> amb_result {
         match ended {
             CallError::Failed(last) => {
-                let message = if last.ok.get() { String::new() } else { last.to_string() };
+                let message = if last.is_success() { String::new() } else { last.to_string() };
                 amb_result::new(last.status, last.status, last.attempt.attempt(), elapsed, &message)
             }
             CallError::Ambassador(error, cause) => {

@@ -294,6 +294,20 @@ TEST(control_flow_is_not_tried_again)
     amb_proxy_free(proxy);
 }
 
+TEST(control_flow_ends_the_call_however_late_it_comes)
+{
+    amb_options options = short_options(0);
+    options.timeout_ms = 20;
+    amb_proxy *proxy = proxy_of(options);
+    int32_t status = AMB_CANCELLED;
+    amb_result result;
+    CHECK_INT(amb_proxy_call(proxy, until_cancelled, &status, &result), AMB_CANCELLED);
+    CHECK_INT(result.attempts, 1);
+    CHECK_INT(result.last_status, AMB_CANCELLED);
+    CHECK_INT(health_number(proxy, "\"rejected\":0,\"cancelled\":"), 1);
+    amb_proxy_free(proxy);
+}
+
 struct stopped {
     struct event started;
     amb_call *call;

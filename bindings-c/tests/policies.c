@@ -2,6 +2,8 @@
 #include "common.h"
 
 #include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 CHECK_MAIN
 
@@ -307,6 +309,48 @@ TEST(a_function_that_was_given_up_keeps_its_place_until_it_ends)
     event_happened(&one.may_end);
     CHECK_INT(amb_shutdown(60000), AMB_OK);
     CHECK_INT(script.ran, 1);
+    amb_proxy_free(proxy);
+}
+
+TEST(a_shutdown_ends_who_queues)
+{
+    amb_proxy *proxy = proxy_of(bulkhead_options("shutdown", 1));
+    struct stay one = STAY(proxy);
+    begin_to_stay(&one);
+    event_wait(&one.started, 1);
+    struct told told = {.done = EVENT_NONE};
+    CHECK_INT(amb_proxy_spawn(proxy, never, &told, NULL, on_done, NULL), AMB_OK);
+    CHECK_INT(amb_shutdown(20), AMB_ERR_TIMEOUT);
+    event_wait(&told.done, 1);
+    CHECK_INT(told.result.status, AMB_ERR_SHUTDOWN);
+    CHECK_INT(told.result.attempts, 0);
+    end_to_stay(&one);
+    CHECK_INT(one.status, AMB_OK);
+    CHECK_INT(health_number(proxy, "\"in_flight\":"), 0);
+    amb_proxy_free(proxy);
+}
+
+TEST(a_forked_child_has_all_places_to_itself)
+{
+    amb_proxy *proxy = proxy_of(bulkhead_options("fork", 1));
+    struct stay stays[2] = {STAY(proxy), STAY(proxy)};
+    begin_to_stay(&stays[0]);
+    event_wait(&stays[0].started, 1);
+    begin_to_stay(&stays[1]);
+    wait_until_queued(proxy, 1);
+    const pid_t child = fork();
+    if (child == 0) {
+        CHECK_INT(health_number(proxy, "\"occupied\":"), 0);
+        CHECK_INT(health_number(proxy, "\"queued\":"), 0);
+        calls(proxy, 2, 0);
+        exit(0);
+    }
+    int status = 0;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    end_to_stay(&stays[0]);
+    end_to_stay(&stays[1]);
+    CHECK_INT(stays[1].status, AMB_OK);
     amb_proxy_free(proxy);
 }
 
