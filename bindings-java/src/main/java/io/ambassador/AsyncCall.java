@@ -337,9 +337,9 @@ final class AsyncCall<T> {
         try {
             value = call.give(decision);
         } catch (Throwable error) {
-            if (call.isAnswering()) {
+            if (call.isAnswering() && !call.isJudges()) {
                 answer(error);
-            } else {
+            } else if (!call.isAnswering() || answered(false)) {
                 result.completeExceptionally(error);
             }
             return;

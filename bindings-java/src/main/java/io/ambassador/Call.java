@@ -311,11 +311,20 @@ final class Call<T> {
         try {
             value = give(decision);
         } catch (Throwable error) {
+            if (isJudges()) {
+                answered(false);
+                throw error;
+            }
             return answer(error);
         }
         // A value that was to be tried again is handed back; there is no error to be answered.
         answered(false);
         return value;
+    }
+
+    /** Whether the call ends with an error of what judges its attempts (A2). */
+    boolean isJudges() {
+        return last != null && last.isJudges();
     }
 
     private T answer(Throwable error) {

@@ -11,8 +11,13 @@ import java.util.concurrent.CompletionException;
  * @param hasValue whether it returned
  * @param error what it threw, or what its classifier threw
  * @param original what it had thrown when its classifier threw
+ * @param isJudges whether the error is that of what judges: a fallback answers for targets alone
  */
-record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwable original) {
+record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwable original, boolean isJudges) {
+    Ended(int outcome, T value, boolean hasValue, Throwable error, Throwable original) {
+        this(outcome, value, hasValue, error, original, false);
+    }
+
 
     /** Given up at its bound. */
     static <T> Ended<T> givenUp() {
@@ -47,7 +52,7 @@ record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwab
         } catch (Throwable broken) {
             // A2: the classifier's error is the call's.
             int outcome = broken instanceof Error ? Native.CANCELLED : Native.FAIL;
-            return new Ended<>(outcome, null, false, broken, error);
+            return new Ended<>(outcome, null, false, broken, error, true);
         }
     }
 
