@@ -240,7 +240,7 @@ test("calls at the same time do not touch each other", async () => {
 
 test("every attempt runs in its caller's async context, also after a wait and after a timeout", async () => {
   const storage = new AsyncLocalStorage();
-  const proxy = proxyOf({ timeoutMs: 10 });
+  const proxy = proxyOf({ timeoutMs: 100 });
   const call = (user) =>
     storage.run(user, () =>
       proxy.execute((ctx) => {

@@ -62,7 +62,7 @@ test("a process does not end while a bounded attempt is pending", async () => {
 test("a process does not end while a bounded attempt is pending that came after calls which ended at once", async () => {
   const { stdout } = await runWell(`
     import { proxyOf } from "./support.mjs";
-    const proxy = proxyOf({ timeoutMs: 50, maxRetries: 1 });
+    const proxy = proxyOf({ timeoutMs: 300, maxRetries: 1 });
     for (let call = 0; call < 100; call++) await proxy.call(async () => call);
     await new Promise((resolve) => setTimeout(resolve, 5));
     for (let call = 0; call < 100; call++) await proxy.call(async () => call);

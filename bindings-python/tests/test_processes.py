@@ -147,13 +147,14 @@ FORKING = """
     import os, sys, threading, time, asyncio
     from ambassador_proxy import AmbassadorProxy, CallTimeoutError, ForkedError
 
-    ambassador = AmbassadorProxy("fork.example.com", max_retries=2, timeout=0.05, backoff=None, run_in="{run_in}")
+    brief = AmbassadorProxy("fork.example.com", max_retries=2, timeout=0.05, backoff=None, run_in="{run_in}")
+    ambassador = AmbassadorProxy("fork.example.com", timeout=3600, run_in="{run_in}")
 
     def use():
         # All the ways: a value, a bound that passes, a coroutine.
         assert ambassador.call(max, 1, 2) == 2
         try:
-            ambassador.call(time.sleep, 3600)
+            brief.call(time.sleep, 3600)
         except CallTimeoutError:
             pass
         else:
@@ -285,11 +286,12 @@ def test_multiprocessing_works(tmp_path, method):
             from ambassador_proxy import AmbassadorProxy, CallTimeoutError
 
             logging.disable()
-            ambassador = AmbassadorProxy("pool.example.com", max_retries=2, timeout=0.05, backoff=None)
+            brief = AmbassadorProxy("pool.example.com", max_retries=2, timeout=0.05, backoff=None)
+            ambassador = AmbassadorProxy("pool.example.com", timeout=3600)
 
             def work(n):
                 try:
-                    ambassador.call(time.sleep, 3600)
+                    brief.call(time.sleep, 3600)
                 except CallTimeoutError as error:
                     return ambassador.call(int.__mul__, n, error.attempts)
 

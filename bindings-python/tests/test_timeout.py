@@ -12,6 +12,9 @@ import pytest
 from ambassador_proxy import Backoff, CallTimeoutError, DeadlineExceededError
 from conftest import FOREVER, Flaky, output_of
 
+#: A bound that passes soon, and within which a busy machine too begins what it has to.
+BRIEF = 0.3
+
 
 def until(condition: Callable[[], object]) -> None:
     """Waits for what another thread is about to do."""
@@ -44,7 +47,7 @@ def test_a_timeout_carries_the_last_real_error_as_its_cause(proxy, run_in):
         time.sleep(FOREVER)
 
     with pytest.raises(CallTimeoutError) as caught:
-        proxy(max_retries=2, timeout=0.05, run_in=run_in).call(function)
+        proxy(max_retries=2, timeout=BRIEF, run_in=run_in).call(function)
     assert caught.value.__cause__ is original
 
 
@@ -57,9 +60,9 @@ def test_a_timed_out_attempt_is_tried_again(proxy, run_in, caplog):
             time.sleep(FOREVER)
         return "charged"
 
-    assert proxy(timeout=0.05, run_in=run_in).call(function) == "charged"
+    assert proxy(timeout=BRIEF, run_in=run_in).call(function) == "charged"
     assert "[Ambassador] Retry 1 after 0ms: " in caplog.text
-    assert "did not end within 50ms" in caplog.text
+    assert "did not end within 300ms" in caplog.text
 
 
 def test_an_interrupted_function_runs_its_finally_blocks_and_is_not_caught_by_except_exception(proxy, run_in):
@@ -76,7 +79,7 @@ def test_an_interrupted_function_runs_its_finally_blocks_and_is_not_caught_by_ex
             seen.set()
 
     with pytest.raises(CallTimeoutError):
-        proxy(max_retries=1, timeout=0.02, run_in=run_in).call(function)
+        proxy(max_retries=1, timeout=BRIEF, run_in=run_in).call(function)
     assert seen.wait(60)
 
 
@@ -141,7 +144,7 @@ def test_a_late_value_is_dropped_and_counted(proxy):
 
 
 def test_an_abandoned_worker_is_counted_until_its_function_really_ends_and_is_used_again(proxy):
-    ambassador = proxy(max_retries=1, timeout=0.02, run_in="worker")
+    ambassador = proxy(max_retries=1, timeout=BRIEF, run_in="worker")
     release, where = threading.Event(), []
 
     def function() -> str:
@@ -178,7 +181,7 @@ def test_cancelled_is_seen_by_a_function_that_looks(proxy, run_in):
             ended.set()
 
     with pytest.raises(CallTimeoutError):
-        proxy(max_retries=1, timeout=0.05, run_in=run_in).execute(function)
+        proxy(max_retries=1, timeout=BRIEF, run_in=run_in).execute(function)
     assert ended.wait(60)
     assert seen == [False, True]
 
@@ -222,7 +225,7 @@ def test_a_bound_around_a_bounded_call_ends_both(proxy):
 def test_a_bound_around_a_backoff_or_a_worker_ends_it(proxy, outer_runs):
     waiting = proxy(backoff=Backoff(base=FOREVER, max=FOREVER, jitter="none"), run_in="caller")
     hanging = proxy(timeout=FOREVER, run_in="worker")
-    outer = proxy(max_retries=1, timeout=0.05, run_in=outer_runs)
+    outer = proxy(max_retries=1, timeout=BRIEF, run_in=outer_runs)
     with pytest.raises(CallTimeoutError):
         outer.call(waiting.call, Flaky(OSError()))
     with pytest.raises(CallTimeoutError):
