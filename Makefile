@@ -173,6 +173,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	@echo '#include "ambassador.h"' | cc -std=c11 $(strict) -x c -
 	@echo '#include "ambassador.h"' | c++ -std=c++17 $(strict) -x c++ -
 	@echo '#include "ambassador.hpp"' | c++ -std=c++17 $(strict) -x c++ -
+	@echo '#include "ambassador_testing.hpp"' | c++ -std=c++17 $(strict) -x c++ -
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)

@@ -68,10 +68,16 @@ SUITES = {
 SURFACES = {
     "Rust": "rust",
     "C": "c",
+    "C (spawned)": "c",
+    "C++": "c",
+    "C++ (spawned)": "c",
     "Python sync": "python",
+    "Python sync on the caller's thread": "python",
     "Python asyncio": "python",
     "Node": "node",
     "Java": "java",
+    "Java on workers": "java",
+    "Java stages": "java",
 }
 CONFORMANCE = re.compile(r"conformance: (.+?) ran (\d+) vectors, skipped (\d+)(?:: (.*))?")
 
@@ -99,7 +105,7 @@ def conformance(suites: list[str], ran: dict[str, tuple[int, int, str]]) -> bool
         fits = did + skipped == total and (skipped == 0 or bool(reason))
         well &= fits
         note = "" if fits else "  FAILED: not all of them, and not said why"
-        print(f"  {surface:<15} ran {did:>3}, skipped {skipped}{': ' + reason if reason else ''}{note}")
+        print(f"  {surface:<34} ran {did:>3}, skipped {skipped}{': ' + reason if reason else ''}{note}")
     return well
 
 
