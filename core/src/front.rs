@@ -219,13 +219,16 @@ impl AmbassadorProxy {
     /// assert_eq!(answer?, "to be charged later");
     /// # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn fallback<A, T, E>(&self, answer: A) -> Classified<'_, ByResult<T, E>, fn(&str), Fallback<A>>
+    pub fn fallback<A, T, E>(&self, answer: A) -> WithFallback<'_, T, E, A>
     where
         A: Fn(&CallError<E>) -> Result<T, CallError<E>>,
     {
         self.classify(by_result as ByResult<T, E>).fallback(answer)
     }
 }
+
+/// A proxy with a fallback, and no classifier of its own.
+pub type WithFallback<'a, T, E, A> = Classified<'a, ByResult<T, E>, fn(&str), Fallback<A>>;
 
 /// The classifier of a proxy that has none of its own: any error may be tried again.
 pub type ByResult<T, E> = fn(&Result<T, E>) -> Outcome;

@@ -719,7 +719,7 @@ mod tests {
     #[test]
     fn slow_attempts_open_it_and_a_slow_probe_fails() {
         let it = Fixture::new(Breaker::default().slow_call(Duration::from_secs(1)).slow_rate(0.5).min_calls(4));
-        let mut run = |took, now| {
+        let run = |took, now| {
             let permit = it.admit(now).unwrap();
             it.cells.record(&it.breaker, permit, false, took, now)
         };
