@@ -121,13 +121,14 @@ package io.ambassador;
 import java.time.Duration;
 
 /** An error of the ambassador's own, rather than of the function that it called. Its cause is the last real failure. */
-public class AmbassadorException extends RuntimeException {{
+public class AmbassadorException extends RuntimeException implements RetryAfter {{
     private static final long serialVersionUID = 1L;
 
     private final String code;
     private final String target;
     private final int attempts;
     private final long elapsedNanos;
+    private long retryAfterNanos = -1;
 
     AmbassadorException(String code, String message, String target, int attempts, long elapsedNanos, Throwable cause) {{
         super(message, cause);
@@ -157,11 +158,19 @@ public class AmbassadorException extends RuntimeException {{
         return Duration.ofNanos(elapsedNanos);
     }}
 
+    /** @return how long after its refusal the call may come again; null when nobody knows, or it was not refused */
+    @Override
+    public Duration getRetryAfter() {{
+        return retryAfterNanos < 0 ? null : Duration.ofNanos(retryAfterNanos);
+    }}
+
     static AmbassadorException of(
-            String code, String message, String target, int attempts, long elapsedNanos, Throwable cause) {{
-        return switch (code) {{
+            String code, String message, String target, int attempts, long elapsedNanos, long retryAfterNanos, Throwable cause) {{
+        AmbassadorException error = switch (code) {{
 {cases}            default -> new AmbassadorException(code, message, target, attempts, elapsedNanos, cause);
         }};
+        error.retryAfterNanos = retryAfterNanos;
+        return error;
     }}
 }}
 "#
