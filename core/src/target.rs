@@ -205,6 +205,19 @@ impl State {
             return;
         }
         let before = self.settings.swap(Arc::new(settings.clone()));
+        let windows = |settings: &Shared| {
+            (
+                settings.breaker.as_ref().map(|breaker| breaker.window),
+                settings.budget.as_ref().map(|budget| budget.window),
+            )
+        };
+        let ((breaker, budget), (other_breaker, other_budget)) = (windows(&before), windows(settings));
+        if breaker != other_breaker {
+            self.breaker.forget_counts();
+        }
+        if budget != other_budget {
+            self.budget.forget_counts();
+        }
         if *before != *settings {
             self.tell(Level::WARN, || Event::Settings { before: format!("{before:?}"), now: format!("{settings:?}") });
         }
@@ -252,8 +265,17 @@ impl State {
 
     /// Calls that have begun and not ended.
     pub(crate) fn in_flight(&self) -> u64 {
-        // Ended first: read the other way around, a call that ends between the two reads could make the difference negative.
-        let ended = self.ended();
+        // Ended first: read the other way around, a call that ends between the two reads could make the difference negative. Those
+        // that begin and end between the two would make it too large: looked at again, as long as somebody is so quick.
+        let mut ended = self.ended();
+        for _ in 0..100 {
+            let begun = self.begun.load(SeqCst);
+            let ended_since = self.ended();
+            if ended_since == ended {
+                return begun.saturating_sub(ended);
+            }
+            ended = ended_since;
+        }
         self.begun.load(SeqCst).saturating_sub(ended)
     }
 

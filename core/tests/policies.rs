@@ -365,6 +365,28 @@ fn the_newest_settings_hold_for_the_shared_state_and_who_listens_is_told() {
     assert_eq!((circuit(&first), circuit(&second.unwrap())), ("open".into(), "open".into()));
 }
 
+#[test]
+fn what_was_counted_over_another_window_does_not_count_and_what_the_change_does_not_concern_stays() {
+    let first = builder().breaker(Breaker::default().min_calls(2)).build().unwrap();
+    let mut call = begin(&first, T0);
+    let _ = proxy_fails(&first, &mut call);
+    let again = |breaker| {
+        let builder = AmbassadorProxy::builder("other.example.com").name(first.name()).budget(None);
+        builder.breaker(breaker).build().unwrap()
+    };
+    let _same_window = again(Breaker::default().min_calls(3));
+    let failures = |proxy: &AmbassadorProxy| {
+        let health: serde_json::Value = serde_json::from_str(&proxy.health_at(T0)).unwrap();
+        health["circuit"]["failures"].as_u64().unwrap()
+    };
+    assert_eq!(failures(&first), 1);
+    let _another = again(Breaker::default().min_calls(2).window(Duration::from_secs(7)));
+    assert_eq!(failures(&first), 0);
+    let mut call = begin(&first, T0);
+    let _ = proxy_fails(&first, &mut call);
+    assert_eq!((failures(&first), circuit(&first)), (1, "closed".into()));
+}
+
 fn proxy_fails(proxy: &AmbassadorProxy, call: &mut Call) -> Decision {
     proxy.settle(call, T0, Outcome::Fail, None)
 }

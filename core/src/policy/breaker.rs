@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use crate::clock::{Nanos, SECOND, nanos};
-use crate::policy::window::{At, Counts, Window};
+use crate::policy::window::{At, BUCKETS, Counts, Window};
 use crate::sync::AtomicU64;
 
 /// When to open, for how long, and how to close again. The default opens when at least half of at least 20 attempts within
@@ -260,6 +260,8 @@ pub(crate) struct Cells {
     /// Outcomes and failures; outcomes and slow ones.
     outcomes: Window,
     slow: Window,
+    /// The bucket of the latest failure: while that lies outside the window, there is nothing to be weighed.
+    failed_at: AtomicU64,
     /// Generation and failures in a row.
     in_a_row: AtomicU64,
     /// How often each state was entered.
@@ -274,6 +276,7 @@ impl Default for Cells {
             leases: std::array::from_fn(|_| Tagged(AtomicU64::new(TAG_MASK << (64 - TAG_BITS)))),
             outcomes: Window::default(),
             slow: Window::default(),
+            failed_at: AtomicU64::new(0),
             in_a_row: AtomicU64::new(0),
             entered: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -410,14 +413,18 @@ impl Cells {
     #[inline]
     fn count(&self, breaker: &Breaker, word: Word, failed: bool, slow: bool, now: Nanos) -> Option<Change> {
         let at = At::new(word.generation(), breaker.window, now);
+        if failed {
+            self.failed_at.fetch_max(at.epoch(), AcqRel);
+        }
         self.outcomes.add(at, true, failed);
         let mut trips = false;
         if let Some(most) = breaker.consecutive_failures {
             trips = self.failures_in_a_row(word.generation(), failed) >= u64::from(most);
         }
         // B1: after each outcome is recorded, which counts.
-        let counts = self.outcomes.sum(at);
-        trips |= reaches(counts, breaker.min_calls, breaker.failure_rate);
+        if at.epoch() < self.failed_at.load(Acquire).saturating_add(BUCKETS) {
+            trips |= reaches(self.outcomes.sum(at), breaker.min_calls, breaker.failure_rate);
+        }
         if breaker.slow_call.is_some() {
             self.slow.add(at, true, slow);
             trips |= reaches(self.slow.sum(at), breaker.min_calls, breaker.slow_rate);
@@ -524,6 +531,13 @@ impl Cells {
         let word = self.word();
         let until = self.instant.load(word.generation())?;
         (word.circuit() == Circuit::Open).then(|| until.saturating_sub(now))
+    }
+
+    /// What was counted over a window of another length says nothing about this one.
+    pub fn forget_counts(&self) {
+        self.outcomes.forget();
+        self.slow.forget();
+        self.failed_at.store(0, Release);
     }
 
     /// Outcomes and failures in the window.

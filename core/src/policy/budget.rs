@@ -82,6 +82,11 @@ impl Cells {
         self.0.take_back(budget.at(taken));
     }
 
+    /// What was counted over a window of another length says nothing about this one.
+    pub fn forget_counts(&self) {
+        self.0.forget();
+    }
+
     /// How many retries are left at that instant; below zero only while some are about to be refused.
     pub fn tokens(&self, budget: &Budget, now: Nanos) -> f64 {
         let counts = self.0.sum(budget.at(now));

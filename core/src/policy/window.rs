@@ -5,7 +5,7 @@
 //! what is old is cleared before its key could come round again: when the window was idle for longer than itself, and when its
 //! owner begins a new generation.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::clock::Nanos;
 use crate::sync::AtomicU64;
@@ -39,6 +39,11 @@ impl At {
     /// The instant's bucket of a window of that length.
     pub fn new(generation: u32, window: Nanos, now: Nanos) -> At {
         At { generation: u64::from(generation), epoch: now / (window / BUCKETS).max(1) }
+    }
+
+    /// The bucket's number since the beginning of the clock.
+    pub fn epoch(self) -> u64 {
+        self.epoch
     }
 
     fn key(self) -> u64 {
@@ -142,6 +147,12 @@ impl Window {
     /// A generation has begun: whatever other ones have left is cleared.
     pub fn begin(&self, generation: u32) {
         self.clear(|key| key >> EPOCH_BITS == u64::from(generation) & GENERATION_MASK);
+    }
+
+    /// Empty, as at the beginning.
+    pub fn forget(&self) {
+        self.latest.store(0, Release);
+        self.clear(|_| false);
     }
 
     /// What the window holds at that instant.
