@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-rust test-c test-python test-node test-java test-examples test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-examples test-install test-docs lint bench docs generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -123,7 +123,10 @@ test: ## every test there is, and one table of them
 test-rust: target/release/ambassador ## the core, the ambassador program, the Rust pages
 	@mkdir -p build/reports
 	@cargo test --release $(CARGO_FLAGS) --workspace --exclude ambassador-python --exclude ambassador-benches --features ambassador-core/tower --no-fail-fast | tee build/reports/rust.log
-	@cargo test --release $(CARGO_FLAGS) -p ambassador-core --features loom --test models | tee -a build/reports/rust.log
+
+# Not part of `make test`: some models take minutes, and what they model changes seldom.
+test-models: ## the cells of the breaker, the budget and the bulkhead under every interleaving, by loom
+	@cargo test --release $(CARGO_FLAGS) -p ambassador-core --features loom --test models
 
 test-python: build/made/wheel build/made/venv-test ## the wheel, with pytest
 	@mkdir -p build/reports

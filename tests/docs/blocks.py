@@ -16,7 +16,15 @@ from programs import ROOT
 #: Where code may stand that users read.
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/*.md", "bindings-*/*.md", "core/*.md", "benches/*.md", "examples/**/*.md", "conformance/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "bindings-*/*.md",
+        "core/*.md",
+        "benches/*.md",
+        "examples/**/*.md",
+        "conformance/*.md",
+    )
     for page in ROOT.glob(pattern)
     if "node_modules" not in page.parts
 )
