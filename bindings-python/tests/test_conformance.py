@@ -210,7 +210,7 @@ def test_every_vector_holds(surface, capsys):
         try:
             Runner(vector, surface).run()
         except BaseException as fault:
-            faults.append(f"{vector['id']}: {fault!r}"[:500])
+            faults.append(f"{vector['id']} ({', '.join(vector['rules'])}): {fault!r}"[:500])
     with capsys.disabled():
         names = {"worker": "Python sync", "caller": "Python sync on the caller's thread", "asyncio": "Python asyncio"}
         print(f"\nconformance: {names[surface]} ran {len(VECTORS)} vectors, skipped 0")
