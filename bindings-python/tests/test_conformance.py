@@ -132,8 +132,10 @@ class Runner:
         async def attempt(ctx: Attempt) -> str:
             nonlocal ran, mark
             note_waits()
-            script = step["attempts"][ran]
             ran += 1
+            if ran > len(step["attempts"]):
+                raise Failure("one attempt too many")
+            script = step["attempts"][ran - 1]
             await self.steps(script["do"])
             self.advance(script["takes"])
             if script["hint"] is not None:
