@@ -444,6 +444,15 @@ std::string unsaid(const Json &vector, bool cpp)
     return {};
 }
 
+// By its id, with the rules that it shows.
+std::string named(const Json &vector)
+{
+    std::string rules;
+    for (const Json &rule : vector["rules"].list())
+        rules += (rules.empty() ? "" : ", ") + rule.text();
+    return vector["id"].text() + " (" + rules + ')';
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -480,8 +489,8 @@ int main(int argc, char **argv)
                 ++ran;
                 if (!fault.empty()) {
                     ++faults;
-                    std::cerr << (cpp ? "C++" : "C") << (spawned ? ", spawned" : "") << ": " << vector["id"].text() << ": "
-                              << fault << '\n';
+                    std::cerr << (cpp ? "C++" : "C") << (spawned ? ", spawned" : "") << ": " << named(vector) << ": " << fault
+                              << '\n';
                 }
             }
             CHECK(ran + skipped == vectors.size());
