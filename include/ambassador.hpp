@@ -102,7 +102,7 @@ struct RateLimit {
     Duration max_wait = Duration(0);                 ///< how long a call may wait for its turn; 0 refuses it at once
 };
 
-/** Settings of a proxy. */
+/** Settings of a proxy. A fallback is none of them, for it has a function's type: see AmbassadorProxy::fallback(). */
 struct Options {
     std::int64_t max_retries = 3;                              ///< attempts in all: 1 to 100
     std::optional<Duration> timeout = std::chrono::seconds(2); ///< the bound of each attempt; nullopt for none
