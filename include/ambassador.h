@@ -166,7 +166,7 @@ typedef struct amb_result {
      */
     double retry_after_ms;
     /**
-     * What went wrong, also when a `fallback` then answered; empty after a success, also after one that only `classify` calls so.
+     * What went wrong, before a `fallback` ran if one did; empty after a success, also after one that only `classify` calls so.
      * Cut at the end of a character when too long.
      */
     char message[AMB_MESSAGE_SIZE];
