@@ -402,7 +402,7 @@ TEST(other_calls_have_their_waits_and_bounds_while_fallbacks_hang)
 TEST(the_data_of_an_answered_call_outlives_a_function_that_was_given_up)
 {
     amb_options options = single_with(&answers);
-    options.timeout_ms = 20;
+    options.timeout_ms = 200;
     amb_proxy *proxy = proxy_of(options);
     struct order order = ORDER(0);
     order.hangs = true;
