@@ -543,7 +543,8 @@ impl Spelling {
     fn offers(self, spec: &Spec) -> bool {
         match spec.name {
             "run_in" => matches!(self, Spelling::Python | Spelling::Java),
-            "retry_on" | "not_on" | "fallback" => !matches!(self, Spelling::C | Spelling::Rust),
+            "fallback" => self != Spelling::Rust,
+            "retry_on" | "not_on" => !matches!(self, Spelling::C | Spelling::Rust),
             _ => true,
         }
     }
