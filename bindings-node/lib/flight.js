@@ -40,8 +40,9 @@ const NOTE_LATE = 0;
 const NOTE_ABANDONED = 1;
 const NOTE_ABANDONED_ENDED = 2;
 
-/** The place of `TIMEOUT` among the core's codes. */
-const TIMEOUT_CODE = 0;
+/** The classes of errors by their places among the core's codes, and that of `TIMEOUT`. */
+const TYPES = native.codes().map((code) => BY_CODE[code]);
+const TIMEOUT_CODE = TYPES.indexOf(BY_CODE.TIMEOUT);
 
 /** What `call` is before a call began and after it ended, and while the core knows nothing of it. */
 const NONE = -1;
@@ -225,8 +226,16 @@ class Flight {
 
   /** An error of the ambassador's, about this call. */
   error(code, more) {
-    const { code: name, message, ...details } = native.tell(this.core.handle, this.call, code);
-    return new BY_CODE[name](message, { ...details, ...more });
+    const { handle, target } = this.core;
+    const message = native.tell(handle, this.call, code);
+    const wait = lengths[WAIT_LENGTH];
+    return new TYPES[code](message, {
+      target,
+      attempts: numbers[ATTEMPT],
+      elapsedMs: lengths[AT],
+      retryAfterMs: Number.isNaN(wait) ? undefined : wait,
+      ...more,
+    });
   }
 }
 
@@ -240,8 +249,17 @@ async function runDirectly(flight) {
 }
 
 /** A call that does not begin with its first attempt. */
-async function enter(flight, answer) {
+function enter(flight, answer) {
   if (answer === DIRECT) return runDirectly(flight);
+  if (answer < ERROR || flight.told.isAnswering || flight.isStopped) return enterLater(flight, answer);
+  // Refused at once: whoever calls again and again meanwhile shall not wait for it, nor pay much.
+  const error = flight.error(answer - ERROR);
+  flight.end(release);
+  return Promise.reject(error);
+}
+
+/** A call that has to wait before its first attempt, or something else answers for it. */
+async function enterLater(flight, answer) {
   const next = await waited(flight, answer);
   return next === RUN ? goOn(flight, await again(flight)) : finish(flight, NOTHING, next);
 }
