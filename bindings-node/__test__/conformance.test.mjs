@@ -47,8 +47,8 @@ function optionsOf({ settings, fallback, classify }, name) {
   return options;
 }
 
-/** The settings that are lengths of time, also when they are `null`. */
-const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call"]);
+/** The settings that are lengths of time, also when they are `null` or a word. */
+const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call", "hedge.after"]);
 
 class Runner {
   constructor(vector, number) {
