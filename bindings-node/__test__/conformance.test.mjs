@@ -91,23 +91,7 @@ class Runner {
   async call({ by, attempts, gives, waits, waits_within: within, elapsed, retry_after: retryAfter }) {
     const begun = this.time.elapsedMs;
     const stop = new AbortController();
-    /** No proxy is made, and the error names the setting, which exists. */
-function refused({ proxies: [how], refuses }, number) {
-  const { field, allowed } = thrown(() => new AmbassadorProxy(TARGET, optionsOf(how, `vector ${number}`)));
-  assert.ok([camel(refuses), `${camel(refuses)}Ms`].includes(field), field);
-  assert.doesNotMatch(allowed, /one of the settings/);
-}
-
-function thrown(make) {
-  try {
-    make();
-  } catch (error) {
-    return error;
-  }
-  return assert.fail("a proxy was made");
-}
-
-let ran = 0;
+    let ran = 0;
     // What nested calls wait is theirs.
     const waited = [];
     let mark = this.time.waitsMs.length;
@@ -162,6 +146,22 @@ function nameOf(error) {
   if (error === CLASSIFIER_ERROR) return "classifier";
   if (error === CANCELLED) return "cancelled";
   return String(error.code).replace("ERR_AMBASSADOR_", "");
+}
+
+/** No proxy is made, and the error names the setting, which exists. */
+function refused({ proxies: [how], refuses }, number) {
+  const { field, allowed } = thrown(() => new AmbassadorProxy(TARGET, optionsOf(how, `vector ${number}`)));
+  assert.ok([camel(refuses), `${camel(refuses)}Ms`].includes(field), field);
+  assert.doesNotMatch(allowed, /one of the settings/);
+}
+
+function thrown(make) {
+  try {
+    make();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail("a proxy was made");
 }
 
 let ran = 0;
