@@ -123,8 +123,11 @@ class HedgedFlight extends Flight {
   change(isAsked) {
     return new Promise((resolve) => {
       this.wake = resolve;
+      if (isAsked) return;
       // A promise that is settled, or comes to it by itself, needs no other attempt beside it: the ticks of promises are all run first.
-      if (!isAsked) queueMicrotask(() => nextTick(resolve));
+      queueMicrotask(() => {
+        if (this.ended.length === 0) nextTick(resolve);
+      });
     });
   }
 
