@@ -130,6 +130,8 @@ class SettingsTest {
         assertEquals(Optional.of(circuit), policy.breaker());
         assertEquals(Optional.empty(), policy.bulkhead());
         assertEquals(Optional.empty(), policy.rateLimit());
+        assertEquals(Optional.empty(), policy.hedge());
+        assertFalse(policy.idempotent());
         assertFalse(policy.hasFallback());
     }
 
@@ -155,6 +157,8 @@ class SettingsTest {
                         .probes(5))
                 .bulkhead(Bulkhead.of(8).maxQueue(9).queueTimeoutMs(20))
                 .rateLimit(RateLimit.of(100.5).perMs(2000).burst(6).maxWait(Duration.ofMillis(30)))
+                .hedge(Hedge.after(Duration.ofMillis(50)).max(2))
+                .idempotent(true)
                 .fallback("later")
                 .build();
         var waits = new Policy.Waits(Duration.ofMillis(50), 3, Duration.ofMillis(1500), Jitter.DECORRELATED, Duration.ofMillis(100));
@@ -177,10 +181,45 @@ class SettingsTest {
                         5)),
                 Optional.of(new Policy.Places(OptionalInt.of(8), 9, Optional.of(Duration.ofMillis(20)))),
                 Optional.of(new Policy.Rate(100.5, Duration.ofSeconds(2), OptionalInt.of(6), Duration.ofMillis(30))),
+                Optional.of(new Policy.Hedges(Optional.of(Duration.ofMillis(50)), OptionalInt.empty(), 2)),
+                true,
                 true);
         assertEquals(expected, proxy.policy());
         assertEquals("payments", proxy.name());
         assertEquals("payment-api.example.com", proxy.target());
+    }
+
+    @Test
+    void a_hedge_may_be_found_from_latency_and_puts_functions_on_workers() {
+        var hedges = List.of(Hedge.afterP50(), Hedge.afterP90(), Hedge.afterP95(), Hedge.afterP99());
+        var percentiles = hedges.stream()
+                .map(hedge -> builder().idempotent(true).hedge(hedge).build().policy())
+                .peek(policy -> assertEquals(RunIn.WORKER, policy.runIn()))
+                .map(policy -> policy.hedge().orElseThrow().percentile().orElseThrow())
+                .toList();
+        assertEquals(List.of(50, 90, 95, 99), percentiles);
+        var data = builder().set("idempotent", true).set("hedge.afterMs", "p95").set("hedge.max", 3).build().policy();
+        assertEquals(Optional.of(new Policy.Hedges(Optional.empty(), OptionalInt.of(95), 3)), data.hedge());
+        assertEquals(Optional.empty(), builder().hedge(Hedge.afterP95()).hedge(null).build().policy().hedge());
+    }
+
+    @Test
+    void what_a_hedge_needs_is_asked_for() {
+        var hedge = Hedge.after(Duration.ofMillis(50));
+        assertEquals(
+                "idempotent: false is not allowed; expected true beside hedge, which runs the function twice at once",
+                refused(builder().hedge(hedge)).getMessage());
+        assertEquals(
+                "maxRetries: 1 is not allowed; expected 2 or more beside hedge, which is an attempt",
+                refused(builder().idempotent(true).maxRetries(1).hedge(hedge)).getMessage());
+        assertEquals(
+                "runIn: \"caller\" is not allowed; expected worker beside hedge, which runs the function twice at once",
+                refused(builder().idempotent(true).runIn(RunIn.CALLER).hedge(hedge)).getMessage());
+        assertEquals(
+                "hedge.max: 4 is not allowed; expected a whole number from 1 to 3",
+                refused(builder().idempotent(true).hedge(hedge.max(4))).getMessage());
+        assertEquals("hedge.afterMs", refused(builder().idempotent(true).set("hedge.max", 2)).getField());
+        assertEquals("hedge.afterMs", refused(builder().idempotent(true).hedge(Hedge.afterMs(0))).getField());
     }
 
     @Test
