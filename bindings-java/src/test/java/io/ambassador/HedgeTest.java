@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.time.Duration;
@@ -23,6 +24,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -158,10 +160,10 @@ class HedgeTest {
                 if (ctx.attempt() == 3) {
                     return "charged";
                 }
-                hedgeRuns.countDown();
                 if (ctx.attempt() == 1) {
                     await(hedgeRuns);
                 } else {
+                    hedgeRuns.countDown();
                     awaitCount(proxy, "attempts.failure", 1);
                 }
                 throw new IOException("failure " + ctx.attempt());
@@ -345,6 +347,25 @@ class HedgeTest {
         });
         assertEquals("later", value);
         assertEquals(1, count(proxy, "calls.fallback"));
+    }
+
+    @Test
+    void a_worker_for_a_hedge_is_taken_only_while_one_is_free() {
+        // Of virtual threads one always is.
+        assumeTrue(Runtime.version().feature() < 21);
+        var taken = new AtomicInteger();
+        var asked = new AtomicBoolean(true);
+        while (asked.getAndSet(false)) {
+            Workers.startIfFree(() -> {
+                asked.set(true);
+                taken.incrementAndGet();
+                return () -> await(mayEnd);
+            });
+        }
+        assertTrue(taken.get() > 0 && taken.get() <= 256, taken + " workers");
+        mayEnd.countDown();
+        // As soon as one has come back.
+        assertEquals("charged", Fixtures.quick().timeoutMs(Fixtures.LONG).runIn(RunIn.WORKER).build().call(v -> "charged"));
     }
 
     @Test

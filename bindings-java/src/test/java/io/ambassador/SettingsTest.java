@@ -55,6 +55,8 @@ class SettingsTest {
             "count", List.of(-1, 1_000_001, 2.5, Double.NaN, "3", true, Duration.ofSeconds(3), List.of(1)),
             "count_or_word", List.of(0, -1, 2.5, "adaptively", true, List.of(1)),
             "duration", List.of(-1, -0.5, Double.NaN, Double.POSITIVE_INFINITY, "2s", true, Duration.ofSeconds(-1), Duration.ofDays(400), BigInteger.TEN),
+            "duration_or_word", List.of(0, -1, 2.5e12, "p96", "2s", true, Duration.ofDays(400), List.of(1)),
+            "truth", Arrays.asList("true", 1, Duration.ofSeconds(1), List.of(true)),
             "number", Arrays.asList(-1, 1e10, Double.NaN, "2", null),
             "choice", Arrays.asList("elsewhere", "FULL", 1, true, null),
             "text", Arrays.asList("", " padded ", "line\nline", "x".repeat(201), 5, null),
@@ -85,6 +87,7 @@ class SettingsTest {
     void a_group_without_the_setting_that_it_cannot_do_without_is_refused() {
         assertEquals("bulkhead.maxConcurrent", refused(builder().set("bulkhead.maxQueue", 5)).getField());
         assertEquals("rateLimit.rate", refused(builder().set("rateLimit.burst", 5)).getField());
+        assertEquals("hedge.afterMs", refused(builder().idempotent(true).set("hedge.max", 2)).getField());
     }
 
     @Test
@@ -96,6 +99,11 @@ class SettingsTest {
         present.addAll(settersOf(Breaker.class, "breaker."));
         present.addAll(settersOf(Bulkhead.class, "bulkhead."));
         present.addAll(settersOf(RateLimit.class, "rateLimit."));
+        present.addAll(settersOf(Hedge.class, "hedge."));
+        // A hedge is made by what it cannot do without.
+        Arrays.stream(Hedge.class.getMethods())
+                .filter(method -> Modifier.isStatic(method.getModifiers()) && method.getParameterCount() == 1)
+                .forEach(method -> present.add("hedge." + method.getName()));
         // Lengths have two methods; one takes a Duration and has no unit in its name.
         expected.stream().filter(name -> name.endsWith("Ms")).toList().forEach(name -> {
             String twin = name.substring(0, name.length() - 2);
@@ -218,7 +226,6 @@ class SettingsTest {
         assertEquals(
                 "hedge.max: 4 is not allowed; expected a whole number from 1 to 3",
                 refused(builder().idempotent(true).hedge(hedge.max(4))).getMessage());
-        assertEquals("hedge.afterMs", refused(builder().idempotent(true).set("hedge.max", 2)).getField());
         assertEquals("hedge.afterMs", refused(builder().idempotent(true).hedge(Hedge.afterMs(0))).getField());
     }
 
