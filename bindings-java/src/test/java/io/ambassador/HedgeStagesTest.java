@@ -95,6 +95,8 @@ class HedgeStagesTest {
         var future = racing(proxy);
         var errors = List.of(new IOException("the first's"), new IOException("the hedge's"));
         stages.get(1).completeExceptionally(errors.get(1));
+        // Its function may have been called a moment before the call knows the stage.
+        awaitCount(proxy, "attempts.failure", 1);
         assertFalse(future.isDone());
         stages.get(0).completeExceptionally(errors.get(0));
         var error = error(RuntimeException.class, future);
