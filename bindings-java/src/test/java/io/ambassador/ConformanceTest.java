@@ -380,6 +380,9 @@ class ConformanceTest {
                         "outcome", attempt.outcome(),
                         "elapsed_ns", attempt.elapsed().toNanos());
             }
+            if (event instanceof Event.Hedge hedge) {
+                return Map.of("type", "hedge", "name", event.name(), "attempt", hedge.attempt(), "after_ns", hedge.after().toNanos());
+            }
             if (event instanceof Event.Retry retry) {
                 return Map.of("type", "retry", "name", event.name(), "attempt", retry.attempt(), "wait_ns", retry.delay().toNanos());
             }
