@@ -439,6 +439,7 @@ impl AmbassadorProxy {
             code,
             target: self.target().into(),
             attempts: call.map_or(0, Call::attempt),
+            attempt: call.map_or(0, Call::ended),
             elapsed: Duration::from_nanos(call.map_or(0, |call| call.elapsed(now))),
             retry_after: call.and_then(Call::retry_after).map(Duration::from_nanos),
             message: self.error_message(code, call, now),
