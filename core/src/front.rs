@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
 use crate::error::{Code, Error};
+use crate::policy::hedge::Hedge;
 use crate::proxy::{AmbassadorProxy, Begin, CallId};
 use crate::runtime;
 use crate::testing;
@@ -80,10 +81,13 @@ pub struct Attempt {
 #[derive(Debug, Default)]
 struct PerCall {
     id: OnceLock<CallId>,
-    /// The newest attempt that gave a hint (7 bits: there are at most 100), and the hint (57 bits: 4 years, which no
-    /// `hint_max` allows).
-    hint: AtomicU64,
+    /// By attempt, for those that may run at once: its number (7 bits: there are at most 100), and its hint (57 bits: 4 years,
+    /// which no `hint_max` allows).
+    hints: [AtomicU64; AT_ONCE],
 }
+
+/// How many attempts of a call may run at once (H1).
+const AT_ONCE: usize = Hedge::MOST as usize + 1;
 
 const HINT_BITS: u32 = 57;
 const LONGEST_HINT: Nanos = (1 << HINT_BITS) - 1;
@@ -92,13 +96,13 @@ impl PerCall {
     fn set_hint(&self, attempt: u32, hint: Nanos) {
         let attempt = u64::from(attempt);
         // T3: an attempt that was given up has no say in a later one.
-        let _ = self.hint.fetch_update(Relaxed, Relaxed, |present| {
+        let _ = self.hints[attempt as usize % AT_ONCE].fetch_update(Relaxed, Relaxed, |present| {
             (present >> HINT_BITS <= attempt).then_some(attempt << HINT_BITS | hint.min(LONGEST_HINT))
         });
     }
 
     fn hint(&self, attempt: u32) -> Option<Nanos> {
-        let hint = self.hint.load(Relaxed);
+        let hint = self.hints[attempt as usize % AT_ONCE].load(Relaxed);
         (hint >> HINT_BITS == u64::from(attempt)).then_some(hint & LONGEST_HINT)
     }
 }
