@@ -34,8 +34,10 @@ class _Running:
 
     __slots__ = ("racer", "task")
 
-    def __init__(self, racer: _native.Racer, task: asyncio.Task[Any]) -> None:
+    def __init__(self, racer: _native.Racer, suspended: Suspended) -> None:
         self.racer = racer
+        task, suspended.task = suspended.task, None
+        assert task is not None
         self.task = task
 
     @property
@@ -103,9 +105,7 @@ async def race_async(
                 value, error = _start(racer, steps, fn, args, kwargs)
                 steps = None
                 if type(value) is Suspended:
-                    task, value.task = value.task, None
-                    assert task is not None
-                    running.append(_Running(racer, task))
+                    running.append(_Running(racer, value))
                     continue
             else:
                 try:
@@ -119,6 +119,8 @@ async def race_async(
                     continue
                 running.remove(one)
                 racer, (value, error) = one.racer, one.end(call)
+                # Its task holds its error, whose traceback holds this frame.
+                one = None
             decision = race.settle(racer, value, error)
             if decision == _native.WAIT:
                 _drive.tell(call, race.value, race.error)
