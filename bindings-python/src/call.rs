@@ -29,14 +29,9 @@ pub const AWAIT: u8 = 5;
 
 /// Gives `Call` its method `error`, and puts the names of decisions and outcomes into the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    for (name, number) in [
-        ("RUN", RUN),
-        ("WAIT", WAIT),
-        ("VALUE", VALUE),
-        ("LAST_ERROR", LAST_ERROR),
-        ("ERROR", ERROR),
-        ("AWAIT", AWAIT),
-    ] {
+    for (name, number) in
+        [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR), ("AWAIT", AWAIT)]
+    {
         module.add(name, number)?;
     }
     for (name, outcome) in [

@@ -150,7 +150,9 @@ def settle(
     value: Any,
     error: BaseException | None,
 ) -> tuple[int, BaseException | None]:
-    """Tells the core how an attempt ended, the call's one or one of several: its decision, and the error, which is the classifier's if that throws (A2)."""
+    """Tells the core how an attempt ended, the call's one or one of several: its decision, and the error, which is the
+    classifier's if that throws (A2).
+    """
     try:
         if error is not None and not isinstance(error, Exception):
             # A3: control flow goes through. So does an interrupt for a call around this one.

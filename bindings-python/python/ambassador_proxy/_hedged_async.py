@@ -1,5 +1,5 @@
-"""Calls of coroutine functions whose proxy has a ``hedge``: attempts beside each other on the caller's own loop, each in a task of
-its own, with timers of the loop for their bounds and for when the next one begins (H1).
+"""Calls of coroutine functions whose proxy has a ``hedge``: attempts beside each other on the caller's own loop, each in a
+task of its own, with timers of the loop for their bounds and for when the next one begins (H1).
 
 Who loses is cancelled, and its cleanup goes on in its own task; the caller never waits for that. A cancellation from
 outside goes to all of them, and is raised in the caller when they have ended, or at their bounds (A3).
@@ -162,7 +162,9 @@ def _start(
 
 
 async def _next(running: list[_Running], call: _native.Call | None) -> _Running | None:
-    """Waits until an attempt is over, and gives that, the oldest first; or ``None`` when it is time to ask ``call`` for another."""
+    """Waits until an attempt is over, and gives that, the oldest first; or ``None`` when it is time to ask ``call`` for
+    another.
+    """
     loop = asyncio.get_running_loop()
     while True:
         for one in running:

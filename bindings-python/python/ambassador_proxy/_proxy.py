@@ -169,7 +169,7 @@ class AmbassadorProxy(_native.Proxy):
 
     def health(self) -> dict[str, Any]:
         """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,
-        retries, rejections, late results.
+        retries, hedges, rejections, late results.
         """
         health: dict[str, Any] = json.loads(self._health())
         return health
@@ -188,8 +188,9 @@ class AmbassadorProxy(_native.Proxy):
 
     def on_event(self, listener: _events.Listener) -> None:
         """From now on, and for as long as this proxy lives, ``listener(event)`` is told of everything that happens to the
-        target: a ``dict`` with ``type`` (``attempt``, ``hedge``, ``retry``, ``call``, ``circuit``, ``settings``, ``internal``) and
-        what belongs to it. Told on the thread that caused it, as a rule; one that raises changes nothing for the call.
+        target: a ``dict`` with ``type`` (``attempt``, ``hedge``, ``retry``, ``call``, ``circuit``, ``settings``,
+        ``internal``) and what belongs to it. Told on the thread that caused it, as a rule; one that raises changes
+        nothing for the call.
         """
         _events.listen(self, listener)
 
