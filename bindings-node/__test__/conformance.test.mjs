@@ -48,7 +48,7 @@ function optionsOf({ settings, fallback, classify }, name) {
 }
 
 /** The settings that are lengths of time, also when they are `null`. */
-const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call"]);
+const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call", "backoff.base"]);
 
 class Runner {
   constructor(vector, number) {
@@ -91,7 +91,23 @@ class Runner {
   async call({ by, attempts, gives, waits, waits_within: within, elapsed, retry_after: retryAfter }) {
     const begun = this.time.elapsedMs;
     const stop = new AbortController();
-    let ran = 0;
+    /** No proxy is made, and the error names the setting, which exists. */
+function refused({ proxies: [how], refuses }, number) {
+  const { field, allowed } = thrown(() => new AmbassadorProxy(TARGET, optionsOf(how, `vector ${number}`)));
+  assert.ok([camel(refuses), `${camel(refuses)}Ms`].includes(field), field);
+  assert.doesNotMatch(allowed, /one of the settings/);
+}
+
+function thrown(make) {
+  try {
+    make();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail("a proxy was made");
+}
+
+let ran = 0;
     // What nested calls wait is theirs.
     const waited = [];
     let mark = this.time.waitsMs.length;
@@ -155,6 +171,7 @@ for (const [number, vector] of vectors.entries()) {
   const reason = SKIPPED[vector.id];
   test(`${vector.id} (${vector.rules.join(", ")})`, { skip: reason ?? false }, async (t) => {
     ran += 1;
+    if (vector.refuses !== null) return refused(vector, number);
     const runner = new Runner(vector, number);
     t.after(() => runner.time.restore());
     t.after(() => native.injectPanic(""));
