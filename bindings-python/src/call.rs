@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use ambassador_core::AmbassadorProxy;
-use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome, Stop};
+use ambassador_core::call::{Call as CoreCall, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{NEVER, Nanos, now};
 use ambassador_core::error::Code;
 use ambassador_core::proxy::CallId;
@@ -14,6 +14,7 @@ use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 use crate::attempt::Attempt;
+use crate::racer::Racer;
 use crate::raw::{self, Object};
 use crate::{interrupt, raise, settings, turn};
 
@@ -28,13 +29,18 @@ pub const AWAIT: u8 = 5;
 
 /// Gives `Call` its method `error`, and puts the names of decisions and outcomes into the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    for (name, number) in [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR)]
+    for (name, number) in
+        [("RUN", RUN), ("WAIT", WAIT), ("VALUE", VALUE), ("LAST_ERROR", LAST_ERROR), ("ERROR", ERROR), ("AWAIT", AWAIT)]
     {
         module.add(name, number)?;
     }
-    for (name, outcome) in
-        [("OK", Outcome::Ok), ("RETRY", Outcome::Retry), ("FAIL", Outcome::Fail), ("TIMEOUT", Outcome::Timeout)]
-    {
+    for (name, outcome) in [
+        ("OK", Outcome::Ok),
+        ("RETRY", Outcome::Retry),
+        ("FAIL", Outcome::Fail),
+        ("TIMEOUT", Outcome::Timeout),
+        ("CANCELLED", Outcome::Cancelled),
+    ] {
         module.add(name, outcome as u8)?;
     }
     let doc = c"The ambassador's own error that the last decision named.";
@@ -61,6 +67,8 @@ struct State {
     until: Nanos,
     give: Give,
     stop: Stop,
+    /// When to ask for another attempt beside those that run (H1).
+    hedge_at: Nanos,
 }
 
 impl Call {
@@ -90,7 +98,15 @@ impl Call {
     }
 
     fn new(proxy: &AmbassadorProxy, call: CoreCall, is_direct: bool) -> Call {
-        let state = State { call, id: None, decided: 0, until: 0, give: Give::LastError, stop: Stop::Cancelled };
+        let state = State {
+            call,
+            id: None,
+            decided: 0,
+            until: 0,
+            give: Give::LastError,
+            stop: Stop::Cancelled,
+            hedge_at: NEVER,
+        };
         let generation = interrupt::generation();
         Call { proxy: proxy.clone(), generation, is_direct, begins: RUN, state: Mutex::new(state) }
     }
@@ -135,6 +151,30 @@ impl Call {
 
     pub fn bound(&self) -> Nanos {
         if self.is_direct { NEVER } else { self.state().call.bound() }
+    }
+
+    /// When to ask for another attempt beside those that run (H1).
+    pub fn hedge_at(&self) -> Nanos {
+        self.state().hedge_at
+    }
+
+    /// The attempt of that number has ended; see `AmbassadorProxy::settle_attempt`.
+    pub fn settle_attempt(
+        &self,
+        py: Python<'_>,
+        number: u32,
+        at: Nanos,
+        outcome: Outcome,
+        hint: Option<Nanos>,
+    ) -> PyResult<u8> {
+        self.check_owner(py)?;
+        let decided = {
+            let mut state = self.state();
+            let decision = self.proxy.settle_attempt(&mut state.call, number, at, outcome, hint);
+            state.decided(decision, at)
+        };
+        turn::tell(py);
+        Ok(decided)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -266,6 +306,34 @@ impl Call {
         Py::new(slf.py(), attempt)
     }
 
+    /// The attempt that begins now, of several that may run at once (H1); its function sees it if `with_context`.
+    fn racer(slf: &Bound<'_, Call>, with_context: bool) -> PyResult<Py<Racer>> {
+        let call = slf.get().state().call;
+        Racer::new(slf, call, with_context)
+    }
+
+    /// H1: whether another attempt begins now beside those that run.
+    fn hedge(&self, py: Python<'_>) -> PyResult<bool> {
+        self.check_owner(py)?;
+        let mut state = self.state();
+        let hedge = self.proxy.hedge(&mut state.call, now());
+        state.hedge_at = if let Hedge::At(at) = hedge { at } else { NEVER };
+        Ok(hedge == Hedge::Run)
+    }
+
+    /// Seconds until `hedge` is to be asked again; `None` for never.
+    #[getter]
+    fn until_hedge(&self) -> Option<f64> {
+        let at = self.hedge_at();
+        (at != NEVER).then(|| at.saturating_sub(now()) as f64 / 1e9)
+    }
+
+    /// The number of the attempt that ended last (H1).
+    #[getter]
+    fn ended(&self) -> u32 {
+        self.state().call.ended()
+    }
+
     /// The running attempt ended. `hint` is what its error says of when to come again (R3); what the attempt says goes first.
     #[pyo3(signature = (outcome, context=None, hint=None))]
     fn settle(
@@ -276,8 +344,7 @@ impl Call {
         hint: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u8> {
         self.check_owner(py)?;
-        let asked = context.and_then(|context| context.get().hint());
-        let hint = asked.or_else(|| hint.and_then(settings::hint));
+        let hint = asked(context, hint);
         let decided = {
             let mut state = self.state();
             let at = now();
@@ -333,7 +400,7 @@ impl Call {
     }
 
     /// H2: something else has answered, or has failed too.
-    fn answered(&self, well: bool) {
+    pub fn answered(&self, well: bool) {
         self.proxy.answered(&mut self.state().call, now(), well);
     }
 
@@ -397,6 +464,11 @@ impl Call {
         let state = self.state();
         self.proxy.end_note(&state.call, state.decided, state.stop)
     }
+}
+
+/// R3: what the attempt asks for goes before what its error does.
+pub fn asked(context: Option<&Bound<'_, Attempt>>, hint: Option<&Bound<'_, PyAny>>) -> Option<Nanos> {
+    context.and_then(|context| context.get().hint()).or_else(|| hint.and_then(settings::hint))
 }
 
 /// `Call.error()`: the ambassador's own error that the last decision named.

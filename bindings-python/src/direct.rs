@@ -20,7 +20,7 @@ use crate::call::Call;
 use crate::kind::{Kind, kind_of};
 use crate::proxy::{Proxy, SetUp, not_set_up};
 use crate::raw::{self, Kept, Object};
-use crate::{interrupt, pool, raise, turn};
+use crate::{interrupt, pool, racer, raise, turn};
 
 /// Stands for the result of a function that outran its bound.
 pub static TIMED_OUT: Kept = Kept::nothing();
@@ -29,6 +29,8 @@ pub static TIMED_OUT: Kept = Kept::nothing();
 static GO_ON: Kept = Kept::nothing();
 static DRIVE: Kept = Kept::nothing();
 static DRIVE_ASYNC: Kept = Kept::nothing();
+static RACE: Kept = Kept::nothing();
+static RACE_ASYNC: Kept = Kept::nothing();
 static ENTER: Kept = Kept::nothing();
 static HEAR: Kept = Kept::nothing();
 
@@ -36,15 +38,26 @@ static HEAR: Kept = Kept::nothing();
 static COROUTINE: Kept = Kept::nothing();
 
 /// `go_on(proxy, call, fn, args, kwargs, value, error, attempt)` continues after a first attempt;
-/// `drive(proxy, fn, args, kwargs, with_context)` makes a whole call; `drive_async` the same for a coroutine function;
+/// `drive(proxy, fn, args, kwargs, with_context)` makes a whole call; `drive_async` the same for a coroutine function; `race` and
+/// `race_async` the same where several attempts may run at once (H1);
 /// `enter(proxy, call, fn, args, kwargs, with_context)` goes on with a call that does not begin by running; `hear(proxy)` tells who
 /// listens.
-pub fn install(go_on: Py<PyAny>, drive: Py<PyAny>, drive_async: Py<PyAny>, enter: Py<PyAny>, hear: Py<PyAny>) {
+pub fn install(
+    go_on: Py<PyAny>,
+    drive: Py<PyAny>,
+    drive_async: Py<PyAny>,
+    race: Py<PyAny>,
+    race_async: Py<PyAny>,
+    enter: Py<PyAny>,
+    hear: Py<PyAny>,
+) {
     ENTER.keep(enter);
     HEAR.keep(hear);
     GO_ON.keep(go_on);
     DRIVE.keep(drive);
     DRIVE_ASYNC.keep(drive_async);
+    RACE.keep(race);
+    RACE_ASYNC.keep(race_async);
 }
 
 /// Gives `Proxy` its methods `call` and `execute`, and the module what else runs user code.
@@ -71,6 +84,19 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
             pool::run_on_worker,
             c"Runs one attempt on a worker: run_on_worker(call, attempt, run, args, kwargs).",
         ),
+        raw::method(
+            c"start",
+            racer::start,
+            c"Runs one attempt on a worker, and waits for nothing; whether it runs or will: start(racer, run, args, kwargs, is_alone).",
+        ),
+        raw::method(
+            c"wait_for_one",
+            racer::wait_for_one,
+            c"Waits for attempts that run on workers: wait_for_one(call, racers). The one that has ended or outrun its bound; None when it
+is time to ask for another attempt.",
+        ),
+        raw::method(c"end_of", racer::end_of, c"What came of an attempt on a worker: end_of(racer)."),
+        raw::method(c"lose", racer::lose, c"Leaves an attempt to itself that nobody needs any more: lose(racer)."),
         raw::method(c"work", pool::work, c"What a worker thread runs."),
         raw::method(c"wait_turn", turn::wait_turn, c"Waits for a place in the queue: wait_turn(call)."),
         raw::method(
@@ -149,7 +175,11 @@ unsafe fn begun<const WITH_CONTEXT: bool>(
         let (args, count) = (args.add(1), count as usize - 1);
         match kind_of(function) {
             Kind::Plain => plain::<WITH_CONTEXT>(proxy, function, args, count, names),
-            Kind::Coroutine => packed::<WITH_CONTEXT>(&DRIVE_ASYNC, proxy, function, args, count, names),
+            Kind::Coroutine => {
+                let Some(set_up) = set_up(proxy) else { return null_mut() };
+                let way = if set_up.hedges { &RACE_ASYNC } else { &DRIVE_ASYNC };
+                packed::<WITH_CONTEXT>(way, proxy, function, args, count, names)
+            }
             Kind::Neither => null_mut(),
         }
     }
@@ -171,7 +201,8 @@ pub unsafe fn plain<const WITH_CONTEXT: bool>(
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
         if !set_up.on_caller {
-            return packed::<WITH_CONTEXT>(&DRIVE, proxy, function, args, count, names);
+            let way = if set_up.hedges { &RACE } else { &DRIVE };
+            return packed::<WITH_CONTEXT>(way, proxy, function, args, count, names);
         }
         let entered = now();
         let mut call = match set_up.core.begin(entered) {
@@ -360,6 +391,16 @@ unsafe fn more(
     }
 }
 
+/// A new reference to what stands for the result of a function that outran its bound.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn timed_out() -> Object {
+    // SAFETY: as this function asks of its caller.
+    unsafe { ffi::Py_INCREF(TIMED_OUT.get()) };
+    TIMED_OUT.get()
+}
+
 unsafe fn is_interrupt(error: Object) -> bool {
     // SAFETY: the GIL is held; `error` is an exception.
     unsafe { ffi::PyErr_GivenExceptionMatches(error, interrupt::interrupted()) != 0 }
@@ -426,9 +467,7 @@ unsafe extern "C-unwind" fn run_here(_: Object, args: *const Object, count: isiz
         }
         if is_interrupt(error) {
             ffi::Py_DECREF(error);
-            let timed_out = TIMED_OUT.get();
-            ffi::Py_INCREF(timed_out);
-            return timed_out;
+            return timed_out();
         }
         raw::set_error(error);
         null_mut()

@@ -14,6 +14,7 @@ mod kind;
 mod once;
 mod pool;
 mod proxy;
+mod racer;
 mod raise;
 mod raw;
 mod settings;
@@ -37,6 +38,8 @@ mod _native {
     use pool::worker_threads;
     #[pymodule_export]
     use proxy::Proxy;
+    #[pymodule_export]
+    use racer::Racer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -49,13 +52,15 @@ mod _native {
     }
 
     /// The parts of the way that are written in Python: what goes on after a first attempt, whole calls of plain and of
-    /// coroutine functions, what tells them apart, what the thread-bound parts need, and the classes of errors.
+    /// coroutine functions, those whose attempts run beside each other, what tells them apart, what the thread-bound parts need, and the classes of errors.
     #[pyfunction]
     #[allow(clippy::too_many_arguments)]
     fn install(
         go_on: Py<PyAny>,
         drive: Py<PyAny>,
         drive_async: Py<PyAny>,
+        race: Py<PyAny>,
+        race_async: Py<PyAny>,
         is_async: Py<PyAny>,
         start_worker: Py<PyAny>,
         main_thread: u64,
@@ -65,7 +70,7 @@ mod _native {
         enter: Py<PyAny>,
         hear: Py<PyAny>,
     ) -> PyResult<()> {
-        direct::install(go_on, drive, drive_async, enter, hear);
+        direct::install(go_on, drive, drive_async, race, race_async, enter, hear);
         kind::install(by_code.py(), is_async)?;
         pool::install(start_worker);
         interrupt::install(main_thread, prepare, interrupted);

@@ -51,6 +51,8 @@ pub struct Job {
     /// Owned: what came of it; an exception if `failed`.
     result: AtomicPtr<ffi::PyObject>,
     failed: AtomicBool,
+    /// Another attempt was quicker (H1): what it brings is not late, but not needed.
+    lost: AtomicBool,
     /// The worker's thread, as Python knows it.
     ident: AtomicU64,
     waiter: Thread,
@@ -67,7 +69,7 @@ impl Job {
         self.state.load(SeqCst) == ABANDONED
     }
 
-    fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.state.load(SeqCst) == ENDED
     }
 }
@@ -154,7 +156,7 @@ pub unsafe extern "C-unwind" fn run_on_worker(_: Object, args: *const Object, co
         // In virtual time a function that moves the clock beyond its bound has timed out when it ends.
         let bound = if ambassador_core::testing::instant().is_some() { NEVER } else { call.bound() };
         let job = new_job(call, *args.add(2), *args.add(3), *args.add(4));
-        match hand_over(job) {
+        match hand_over(job, false) {
             Handed::Over => {}
             Handed::ToNobody => {
                 release(job);
@@ -177,7 +179,7 @@ pub unsafe extern "C-unwind" fn run_on_worker(_: Object, args: *const Object, co
 }
 
 /// Leaked, until `release`.
-unsafe fn new_job(call: &Call, run: Object, args: Object, kwargs: Object) -> *const Job {
+pub unsafe fn new_job(call: &Call, run: Object, args: Object, kwargs: Object) -> *const Job {
     // SAFETY: the GIL is held, and the references are valid.
     let kwargs = unsafe {
         let kwargs = if kwargs == ffi::Py_None() { null_mut() } else { kwargs };
@@ -195,12 +197,13 @@ unsafe fn new_job(call: &Call, run: Object, args: Object, kwargs: Object) -> *co
         kwargs,
         result: AtomicPtr::new(null_mut()),
         failed: AtomicBool::new(false),
+        lost: AtomicBool::new(false),
         ident: AtomicU64::new(0),
         waiter: thread::current(),
     }))
 }
 
-unsafe fn release(job: *const Job) {
+pub unsafe fn release(job: *const Job) {
     // SAFETY: given back by the one who leaked it.
     drop(unsafe { Arc::from_raw(job) });
 }
@@ -212,7 +215,7 @@ unsafe fn reference_to(kept: &Kept) -> Object {
 }
 
 /// What became of a job that looked for a thread.
-enum Handed {
+pub enum Handed {
     /// One runs it or will: one that waited for work, a new one or, when there are as many as may be, one that comes free.
     Over,
     /// None can be had.
@@ -221,7 +224,8 @@ enum Handed {
     Raised,
 }
 
-unsafe fn hand_over(job: *const Job) -> Handed {
+/// With `may_wait`, one that no thread can be had for waits in the queue, where workers that come free find it.
+pub unsafe fn hand_over(job: *const Job, may_wait: bool) -> Handed {
     // SAFETY: the GIL is held; `install` kept a function. Nothing here is to be dropped while Python code runs.
     unsafe {
         if !needs_a_start(job) {
@@ -237,7 +241,7 @@ unsafe fn hand_over(job: *const Job) -> Handed {
             return Handed::Raised;
         }
         // A worker that came free meanwhile may have taken it.
-        if !take_out(job) {
+        if may_wait || !take_out(job) {
             return Handed::Over;
         }
         drop_arguments(job);
@@ -292,7 +296,7 @@ fn give(worker: &Worker, job: Arc<Job>) {
 
 /// What its caller gets who waits no longer: what was `raised`, what came of the job if it has ended, or that its bound has
 /// passed.
-unsafe fn left(job: *const Job, attempt: Object, raised: Object) -> Object {
+pub unsafe fn left(job: *const Job, attempt: Object, raised: Object) -> Object {
     // SAFETY: the GIL is held, so that a job which has not ended is left before it can end; `raised` is owned, or null.
     unsafe {
         let ended = (*job).has_ended();
@@ -307,13 +311,27 @@ unsafe fn left(job: *const Job, attempt: Object, raised: Object) -> Object {
             raw::set_error(raised);
             null_mut()
         } else if !ended {
-            reference_to(&crate::direct::TIMED_OUT)
+            crate::direct::timed_out()
         } else if failed {
             raw::set_error(result);
             null_mut()
         } else {
             result
         }
+    }
+}
+
+/// Nobody needs what comes of the job any more: another attempt was quicker (H1), or its call is over.
+pub unsafe fn lose(job: *const Job, attempt: Object) {
+    // SAFETY: the GIL is held, as in `left`.
+    unsafe {
+        (*job).lost.store(true, SeqCst);
+        if !(*job).has_ended() {
+            leave(job, attempt);
+        }
+        let result = (*job).result.swap(null_mut(), SeqCst);
+        release(job);
+        raw::give_back(result);
     }
 }
 
@@ -458,7 +476,8 @@ unsafe fn ended(job: *const Job, result: Object) -> Object {
         // SAFETY: the GIL is held; `result` is an exception if the function failed.
         unsafe {
             ffi::PyThreadState_SetAsyncExc(job.ident.load(SeqCst) as _, null_mut());
-            if !failed || ffi::PyErr_GivenExceptionMatches(result, interrupt::interrupted()) == 0 {
+            let interrupted = failed && ffi::PyErr_GivenExceptionMatches(result, interrupt::interrupted()) != 0;
+            if !interrupted && !job.lost.load(SeqCst) {
                 job.proxy.note_late();
             }
         }

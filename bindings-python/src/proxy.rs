@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use ambassador_core::clock::Nanos;
 use ambassador_core::policy::RunIn;
-use ambassador_core::{AmbassadorProxy, Breaker, Budget, Bulkhead, Limit, RateLimit};
+use ambassador_core::{After, AmbassadorProxy, Breaker, Budget, Bulkhead, Hedge, Limit, RateLimit};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -24,6 +24,8 @@ pub struct SetUp {
     pub core: AmbassadorProxy,
     /// Calls run on the caller's own thread.
     pub on_caller: bool,
+    /// Several attempts of a call may run at once (H1).
+    pub hedges: bool,
     /// A `classify` sees values too, so that none is a success before it was asked.
     pub sees_values: bool,
     rules: Py<PyAny>,
@@ -73,9 +75,10 @@ impl Proxy {
         let policy = core.policy();
         // Without a bound there is nothing that a thread of its own would give.
         let bounded = policy.timeout.is_some() || policy.deadline.is_some();
+        let hedges = policy.hedge.is_some();
         let on_caller = policy.run_in.map_or(!bounded, |place| place == RunIn::Caller);
         self.set_up
-            .set(SetUp { core, on_caller, sees_values, rules })
+            .set(SetUp { core, on_caller, hedges, sees_values, rules })
             .map_err(|_| PyRuntimeError::new_err("a proxy is set up once; make another one for other settings"))
     }
 
@@ -125,6 +128,8 @@ impl Proxy {
         values.set_item("breaker", shared.breaker.as_ref().map(|breaker| breaker_of(py, breaker)).transpose()?)?;
         values.set_item("bulkhead", shared.bulkhead.as_ref().map(|bulkhead| bulkhead_of(py, bulkhead)).transpose()?)?;
         values.set_item("rate_limit", shared.rate_limit.as_ref().map(|limit| rate_limit_of(py, limit)).transpose()?)?;
+        values.set_item("hedge", policy.hedge.map(|hedge| hedge_of(py, hedge)).transpose()?)?;
+        values.set_item("idempotent", policy.idempotent)?;
         Ok(values)
     }
 
@@ -172,6 +177,12 @@ impl Proxy {
     #[getter]
     fn _on_caller(&self) -> PyResult<bool> {
         Ok(self.set()?.on_caller)
+    }
+
+    /// Whether several attempts of a call may run at once (H1).
+    #[getter]
+    fn _hedges(&self) -> bool {
+        self.get().is_some_and(|set_up| set_up.hedges)
     }
 
     /// For tests: the same seed gives the same waits.
@@ -225,6 +236,16 @@ fn rate_limit_of<'py>(py: Python<'py>, limit: &RateLimit) -> PyResult<Bound<'py,
     values.set_item("per", seconds(limit.per))?;
     values.set_item("burst", limit.burst)?;
     values.set_item("max_wait", seconds(limit.max_wait))?;
+    Ok(values)
+}
+
+fn hedge_of(py: Python<'_>, hedge: Hedge) -> PyResult<Bound<'_, PyDict>> {
+    let values = PyDict::new(py);
+    match hedge.after {
+        After::Fixed(length) => values.set_item("after", seconds(length))?,
+        quantile @ After::Quantile(_) => values.set_item("after", quantile.to_string())?,
+    }
+    values.set_item("max", hedge.max)?;
     Ok(values)
 }
 

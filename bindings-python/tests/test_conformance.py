@@ -95,6 +95,9 @@ class Runner:
             raise ByFallback
 
         settings: dict[str, Any] = {"name": name, "not_on": Final, **self.place, **group(how["settings"])}
+        if "hedge" in settings and settings.get("run_in") == "caller":
+            # On their caller's own thread no two attempts can run at once.
+            del settings["run_in"]
         if how["fallback"] is not None:
             settings["fallback"] = fails if how["fallback"] == "throws" else (lambda _: "answer")
         if how["classify"] == "throws":

@@ -16,6 +16,7 @@ from ambassador_proxy import (
     Budget,
     Bulkhead,
     ConfigError,
+    Hedge,
     Policy,
     RateLimit,
     _native,
@@ -48,6 +49,8 @@ def test_the_defaults_are_the_seeds(target):
         ),
         bulkhead=None,
         rate_limit=None,
+        hedge=None,
+        idempotent=False,
     )
 
 
@@ -74,7 +77,7 @@ def test_every_setting_is_shown_by_the_policy(target):
         "name": "mine",
         "timeout": 0.25,
         "deadline": 9.5,
-        "run_in": "caller",
+        "run_in": "worker",
         "backoff": Backoff(base=0.1, factor=3.0, max=5.0, jitter="equal", hint_max=7.0),
         "budget": Budget(ratio=0.5, min_per_second=3.0, window=5.0),
         "breaker": Breaker(
@@ -90,8 +93,11 @@ def test_every_setting_is_shown_by_the_policy(target):
         ),
         "bulkhead": Bulkhead(max_concurrent=5, max_queue=6, queue_timeout=0.5),
         "rate_limit": RateLimit(rate=100.0, per=2.0, burst=3, max_wait=0.25),
+        "hedge": Hedge(after=0.05, max=2),
+        "idempotent": True,
     }
     assert AmbassadorProxy(target, **settings).policy == Policy(**settings)
+    assert AmbassadorProxy(target, run_in="caller").policy.run_in == "caller"
 
 
 def test_lengths_of_time_are_seconds_or_timedeltas(target):
@@ -117,16 +123,59 @@ def test_a_group_is_an_object_a_mapping_or_switched_off(target):
     assert AmbassadorProxy(target, bulkhead={"max_concurrent": "adaptive"}).policy.bulkhead.max_concurrent == "adaptive"
 
 
+def test_a_hedge_begins_after_a_length_of_time_or_a_share_of_the_targets_attempts(target):
+    for after, shown in ((0.25, 0.25), (timedelta(milliseconds=250), 0.25), ("p50", "p50"), ("p99", "p99")):
+        policy = AmbassadorProxy(target, hedge={"after": after}, idempotent=True).policy
+        assert policy.hedge == Hedge(after=shown, max=1)
+        assert policy.run_in == "worker"
+    assert AmbassadorProxy(target, hedge=Hedge(after=1), idempotent=True, timeout=None).policy.run_in == "worker"
+    for off in (None, False):
+        assert AmbassadorProxy(target, hedge=off).policy.hedge is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "idempotent: False is not allowed; expected True beside hedge, which runs the function twice at once"),
+        (
+            {"idempotent": True, "max_retries": 1},
+            "max_retries: 1 is not allowed; expected 2 or more beside hedge, which is an attempt",
+        ),
+        (
+            {"idempotent": True, "run_in": "caller"},
+            'run_in: "caller" is not allowed; expected worker beside hedge, which runs the function twice at once',
+        ),
+        (
+            {"idempotent": True, "hedge": {"after": "p96"}},
+            'hedge.after: "p96" is not allowed; expected a number of seconds above 0 and at most 31536000, or one of p50, p90,'
+            " p95, p99",
+        ),
+        (
+            {"idempotent": True, "hedge": Hedge(after=0.05, max=4)},
+            "hedge.max: 4 is not allowed; expected a whole number from 1 to 3",
+        ),
+    ],
+)
+def test_a_hedge_says_what_it_needs_besides(target, settings, message):
+    with pytest.raises(ConfigError) as caught:
+        AmbassadorProxy(target, **{"hedge": Hedge(after=0.05), **settings})
+    assert str(caught.value) == message
+
+
 def test_a_group_without_what_it_cannot_do_without_is_refused(target):
     with pytest.raises(ConfigError, match=r"^bulkhead.max_concurrent: None is not allowed"):
         AmbassadorProxy(target, bulkhead=Bulkhead(max_queue=5))
     with pytest.raises(ConfigError, match=r"^rate_limit.rate: None is not allowed"):
         AmbassadorProxy(target, rate_limit={"burst": 5})
+    with pytest.raises(ConfigError, match=r"^hedge.after: None is not allowed"):
+        AmbassadorProxy(target, hedge={"max": 2}, idempotent=True)
 
 
 WRONG = {
     "count": [-1, 10_000_000, 2.5, "3", None, True, 10**30],
     "count_or_word": [0, -1, 2.5, "many", True, 10**30],
+    "duration_or_word": [0, -1, float("nan"), "2", "p96", [1], True, timedelta(0), 1e300],
+    "truth": ["yes", 1, 0.0, None, [True]],
     "duration": [-1, float("nan"), float("inf"), "2", [1], True, timedelta(days=-1), 1e300],
     "number": [-2, 1e12, float("nan"), float("inf"), "2", None, True],
     "choice": ["Full", "", 1, None, True],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
-from ambassador_proxy import AmbassadorProxy, Attempt, Backoff, CallTimeoutError, Policy, shutdown
+from ambassador_proxy import AmbassadorProxy, Attempt, Backoff, CallTimeoutError, Hedge, Policy, shutdown
 from typing_extensions import assert_type
 
 proxy = AmbassadorProxy("payment-api.example.com", 5, 0.5)
@@ -100,6 +100,10 @@ def settings(of_a_file: dict[str, Any]) -> None:
     )
     AmbassadorProxy("payment-api.example.com", backoff=Backoff(base=0.1, jitter="equal"))
     AmbassadorProxy("payment-api.example.com", backoff=None)
+    AmbassadorProxy("payment-api.example.com", hedge=Hedge(after="p95", max=2), idempotent=True)
+    AmbassadorProxy("payment-api.example.com", hedge=Hedge(after=timedelta(seconds=1)), idempotent=True)
+    AmbassadorProxy("payment-api.example.com", hedge=Hedge(after="p96"), idempotent=True)  # type: ignore[arg-type]
+    AmbassadorProxy("payment-api.example.com", hedge=Hedge(max=2), idempotent=True)  # type: ignore[call-arg]
     AmbassadorProxy()  # type: ignore[call-arg]
     AmbassadorProxy("payment-api.example.com", max_retrys=3)  # type: ignore[arg-type]
     AmbassadorProxy("payment-api.example.com", max_retries="3")  # type: ignore[arg-type]

@@ -9,7 +9,7 @@
 from ambassador_proxy import _native
 from ambassador_proxy._native import Attempt
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
-from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Policy, RateLimit
+from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
     BulkheadFullError,
@@ -39,6 +39,7 @@ __all__ = [
     "ConfigError",
     "DeadlineExceededError",
     "ForkedError",
+    "Hedge",
     "InternalError",
     "Policy",
     "RateLimit",

@@ -45,18 +45,9 @@ def enter(
 ) -> Any:
     """A call from its beginning, which may be a wait for its turn or its place (L1, L2), or a refusal."""
     if call.begins != _native.RUN:
-        decision = call.begins
-        try:
-            if decision == _native.WAIT:
-                decision = _wait(call)
-            if decision != _native.RUN:
-                return conclude(proxy, call, decision, None, None, None)
-        except BaseException:
-            call.cancel()
-            raise
-        finally:
-            if call.is_heard:
-                hear(call)
+        may_run, answer = wait_to_run(proxy, call)
+        if not may_run:
+            return answer
     attempt = call.context() if with_context else None
     if call.is_direct:
         # F1: once, directly.
@@ -65,6 +56,23 @@ def enter(
         return fn(attempt, *args, **kwargs or {}) if with_context else fn(*args, **kwargs or {})
     # Not kept in this frame, which an error's traceback holds.
     return go_on(proxy, call, fn, args, kwargs, *_run(proxy, call, attempt, fn, args, kwargs), attempt=attempt)
+
+
+def wait_to_run(proxy: _native.Proxy, call: _native.Call) -> tuple[bool, Any]:
+    """For a call that does not begin by running: whether it runs now, and what it has ended with if not."""
+    decision = call.begins
+    try:
+        if decision == _native.WAIT:
+            decision = wait(call)
+        if decision != _native.RUN:
+            return False, conclude(proxy, call, decision, None, None, None)
+        return True, None
+    except BaseException:
+        call.cancel()
+        raise
+    finally:
+        if call.is_heard:
+            hear(call)
 
 
 def go_on(
@@ -91,7 +99,7 @@ def go_on(
             last = error if error is not None else last
             if decision == _native.WAIT:
                 tell(call, value, error)
-                decision = _wait(call)
+                decision = wait(call)
             if decision != _native.RUN:
                 return conclude(proxy, call, decision, value, error, last)
             if call.is_heard:
@@ -137,12 +145,14 @@ def _run(
 
 def settle(
     proxy: _native.Proxy,
-    call: _native.Call,
+    call: _native.Call | _native.Racer,
     attempt: _native.Attempt | None,
     value: Any,
     error: BaseException | None,
 ) -> tuple[int, BaseException | None]:
-    """Tells the core how an attempt ended: its decision, and the error, which is the classifier's if that throws (A2)."""
+    """Tells the core how an attempt ended, the call's one or one of several: its decision, and the error, which is the
+    classifier's if that throws (A2).
+    """
     try:
         if error is not None and not isinstance(error, Exception):
             # A3: control flow goes through. So does an interrupt for a call around this one.
@@ -182,7 +192,7 @@ def tell(call: _native.Call, value: Any, error: BaseException | None) -> None:
         return
 
 
-def _wait(call: _native.Call) -> int:
+def wait(call: _native.Call) -> int:
     """Waits until the core says that the wait is over; never less."""
     nested = _native.is_nested()
     decision = _native.WAIT

@@ -38,16 +38,9 @@ async def drive_async(
     if call is None:
         call = proxy._begin()
         if call.begins != _native.RUN:
-            try:
-                decision = await _wait(call) if call.begins == _native.WAIT else call.begins
-                if decision != _native.RUN:
-                    return await _conclude(proxy, call, decision, None, None, None)
-            except BaseException:
-                call.cancel()
-                raise
-            finally:
-                if call.is_heard:
-                    hear(call)
+            may_run, answer = await wait_to_run(proxy, call)
+            if not may_run:
+                return answer
         if with_context:
             attempt = call.context()
         if call.is_direct:
@@ -64,12 +57,12 @@ async def drive_async(
                 if begun is None:
                     begun = fn(*args, **kwargs or {}) if attempt is None else fn(attempt, *args, **kwargs or {})
                 steps, begun = begun, None
-                value, error = (await steps if call.is_unwatched else _begin(steps)), None
-            except _NoTask as no_task:
+                value, error = (await steps if call.is_unwatched else begin(steps)), None
+            except NoTask as no_task:
                 raise RuntimeError(*no_task.args) from None
             except BaseException as raised:
                 value, error = None, raised
-            if type(value) is _Attempt:
+            if type(value) is Suspended:
                 value, error = await _end_of(value, call, attempt)
             if error is None and proxy._rules is None and value is not _native.TIMED_OUT:
                 decision = call.settle(_native.OK)
@@ -83,9 +76,9 @@ async def drive_async(
             last = error if error is not None else last
             if decision == _native.WAIT:
                 _drive.tell(call, value, error)
-                decision = await _wait(call)
+                decision = await wait(call)
             if decision != _native.RUN:
-                return await _conclude(proxy, call, decision, value, error, last)
+                return await conclude(proxy, call, decision, value, error, last)
             if call.is_heard:
                 hear(call)
             if attempt is not None:
@@ -101,7 +94,22 @@ async def drive_async(
             hear(call)
 
 
-async def _wait(call: _native.Call) -> int:
+async def wait_to_run(proxy: _native.Proxy, call: _native.Call) -> tuple[bool, Any]:
+    """For a call that does not begin by running: whether it runs now, and what it has ended with if not."""
+    try:
+        decision = await wait(call) if call.begins == _native.WAIT else call.begins
+        if decision != _native.RUN:
+            return False, await conclude(proxy, call, decision, None, None, None)
+        return True, None
+    except BaseException:
+        call.cancel()
+        raise
+    finally:
+        if call.is_heard:
+            hear(call)
+
+
+async def wait(call: _native.Call) -> int:
     """Waits until the core says that the wait is over; never less."""
     decision = _native.WAIT
     while decision == _native.WAIT:
@@ -129,7 +137,7 @@ async def _turn(call: _native.Call) -> None:
         timer.cancel()
 
 
-async def _conclude(
+async def conclude(
     proxy: _native.Proxy,
     call: _native.Call,
     decision: int,
@@ -162,7 +170,7 @@ async def _conclude(
         del error, last
 
 
-class _Attempt(Coroutine[Any, Any, Any]):
+class Suspended(Coroutine[Any, Any, Any]):
     """What the task of an attempt runs: the steps of the function's coroutine, in the context of its caller.
 
     The first step is taken before the task's own turn comes, with the task as the current one already: most functions
@@ -222,15 +230,15 @@ class _Attempt(Coroutine[Any, Any, Any]):
 
 
 #: Those that no call has needed yet, of whichever loops. More than one when calls nest.
-_spares: list[_Attempt] = []
+_spares: list[Suspended] = []
 
 
-class _NoTask(Exception):
+class NoTask(Exception):
     """There is nothing that a bound could cancel."""
 
 
-def _begin(steps: Any) -> Any:
-    """Takes the first step of a bounded attempt: what it returned, or the ``_Attempt`` that it has become."""
+def begin(steps: Any) -> Any:
+    """Takes the first step of an attempt in a task of its own: what it returned, or the ``Suspended`` that it has become."""
     loop = _get_running_loop()
     caller = None if loop is None else asyncio.current_task(loop)
     if type(steps) is not CoroutineType:
@@ -241,9 +249,9 @@ def _begin(steps: Any) -> Any:
     try:
         attempt = _spares.pop()
     except IndexError:
-        attempt = _Attempt(loop)
+        attempt = Suspended(loop)
     if attempt.loop is not loop:
-        attempt = _Attempt(loop)
+        attempt = Suspended(loop)
     return _native.first_step(attempt, loop, caller, attempt.task, steps, _spares)
 
 
@@ -258,10 +266,10 @@ def _run_to_its_end(steps: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     steps.close()
-    raise _NoTask("a bounded call of a coroutine function that waits has to run in an asyncio task")
+    raise NoTask("a bounded call of a coroutine function that waits has to run in an asyncio task")
 
 
-async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Attempt | None) -> tuple[Any, Any]:
+async def _end_of(suspended: Suspended, call: _native.Call, attempt: _native.Attempt | None) -> tuple[Any, Any]:
     """Waits for an attempt: its value and error, or ``TIMED_OUT``. A cancellation from outside is passed on to the
     function, and raised here when that has ended, unless the function made something else of it.
     """
@@ -283,7 +291,7 @@ async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Atte
                     raise
                 stopped = cancelled
         if not task.done():
-            _give_up(task, call, attempt)
+            give_up(task, call, attempt)
             if stopped is not None:
                 raise stopped
             task.cancel()
@@ -292,7 +300,7 @@ async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Atte
             if stopped is not None:
                 raise stopped
             # Cancelled by itself: control flow, to the core and to the caller.
-            return None, _cancelled(task)
+            return None, cancellation_of(task)
         error = task.exception()
         if error is None:
             return task.result(), None
@@ -303,7 +311,7 @@ async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Atte
     except BaseException:
         # Closed in mid-flight, perhaps: nobody waits for it any more.
         if not (task.done() or task in _going_on or task.get_loop().is_closed()):
-            _give_up(task, call, attempt)
+            give_up(task, call, attempt)
             task.cancel()
         raise
     finally:
@@ -314,7 +322,7 @@ async def _end_of(suspended: _Attempt, call: _native.Call, attempt: _native.Atte
         del task, stopped, error
 
 
-def _cancelled(task: asyncio.Task[Any]) -> asyncio.CancelledError:
+def cancellation_of(task: asyncio.Task[Any]) -> asyncio.CancelledError:
     try:
         task.result()
     except asyncio.CancelledError as cancelled:
@@ -328,7 +336,7 @@ async def _done_in_time(task: asyncio.Task[Any], call: _native.Call) -> bool:
     while not task.done() and (left := call.remaining or 0.0) > 0:
         # T1: never early. A timer may be, and then there is another one.
         waiter = loop.create_future()
-        wake = partial(_wake, waiter)
+        wake = partial(set_done, waiter)
         timer = loop.call_later(left, wake, None)
         task.add_done_callback(wake)
         try:
@@ -339,7 +347,7 @@ async def _done_in_time(task: asyncio.Task[Any], call: _native.Call) -> bool:
     return task.done()
 
 
-def _wake(waiter: asyncio.Future[None], _: object) -> None:
+def set_done(waiter: asyncio.Future[None], _: object) -> None:
     if not waiter.done():
         waiter.set_result(None)
 
@@ -348,8 +356,12 @@ def _wake(waiter: asyncio.Future[None], _: object) -> None:
 _going_on: set[asyncio.Task[Any]] = set()
 
 
-def _give_up(task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attempt | None) -> None:
-    """Leaves an attempt to itself at its bound (O3)."""
+def give_up(
+    task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attempt | None, is_lost: bool = False
+) -> None:
+    """Leaves an attempt to itself at its bound (O3), or when another one was quicker: then it ``is_lost``, and what it
+    brings is not late but not needed (H1).
+    """
     if attempt is not None:
         attempt._give_up()
     call.note_abandoned(True)
@@ -361,7 +373,8 @@ def _give_up(task: asyncio.Task[Any], call: _native.Call, attempt: _native.Attem
         if not task.cancelled():
             # T3: nobody waits for it. Looked at, lest asyncio tell of an error that nobody saw.
             task.exception()
-            call.note_late()
+            if not is_lost:
+                call.note_late()
 
     task.add_done_callback(ended)
 

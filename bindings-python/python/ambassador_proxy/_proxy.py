@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from ambassador_proxy import _drive, _drive_async, _events, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _native, _threads
 from ambassador_proxy._settings import (
     GROUPS,
     Backoff,
@@ -19,6 +19,7 @@ from ambassador_proxy._settings import (
     Bulkhead,
     Classify,
     Errors,
+    Hedge,
     Jitter,
     Policy,
     RateLimit,
@@ -46,6 +47,8 @@ _native.install(
     _drive.go_on,
     _drive.drive,
     _drive_async.drive_async,
+    _hedged.race,
+    _hedged_async.race_async,
     is_async,
     _threads.start_worker,
     threading.main_thread().ident or 0,
@@ -73,7 +76,8 @@ class AmbassadorProxy(_native.Proxy):
     thread, interrupted at the bound. Coroutine functions always run on the caller's event loop.
 
     ``budget``, ``breaker``, ``bulkhead`` and ``rate_limit`` are a ``Budget``, ``Breaker``, ``Bulkhead`` or ``RateLimit``, a
-    mapping of its fields, or ``None`` for none; the first two are on by default. ``fallback`` answers in place of the
+    mapping of its fields, or ``None`` for none; the first two are on by default. ``hedge`` is a ``Hedge``, a mapping or ``None``:
+    another attempt beside one that takes long; it needs ``idempotent=True``. ``fallback`` answers in place of the
     final error: a function of the error (for coroutine functions, one too if you like), or else a value.
 
     Two proxies for one target share its state; ``name`` sets one apart. Nothing needs to be closed.
@@ -96,6 +100,8 @@ class AmbassadorProxy(_native.Proxy):
         breaker: Breaker | Mapping[str, object] | Literal[False] | None = _DEFAULT,
         bulkhead: Bulkhead | Mapping[str, object] | Literal[False] | None = _DEFAULT,
         rate_limit: RateLimit | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        hedge: Hedge | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        idempotent: bool = _DEFAULT,
         fallback: Any = None,
         run_in: RunIn = _DEFAULT,
         name: str = _DEFAULT,
@@ -105,6 +111,7 @@ class AmbassadorProxy(_native.Proxy):
             "max_retries": max_retries,
             "timeout": timeout,
             "deadline": deadline,
+            "idempotent": idempotent,
             "run_in": run_in,
             "name": name,
             "retry_on": retry_on,
@@ -113,7 +120,7 @@ class AmbassadorProxy(_native.Proxy):
             **unknown,
         }
         edits = {field: value for field, value in edits.items() if value is not _DEFAULT}
-        groups = (backoff, budget, breaker, bulkhead, rate_limit)
+        groups = (backoff, budget, breaker, bulkhead, rate_limit, hedge)
         for group, given in zip(GROUPS, groups, strict=True):
             if given is not _DEFAULT:
                 edits |= group_edits(group, given)
@@ -145,7 +152,8 @@ class AmbassadorProxy(_native.Proxy):
 
             @functools.wraps(fn)
             async def wrapped(*args: Any, **kwargs: Any) -> Any:
-                return await _drive_async.drive_async(self, fn, args, kwargs or None)
+                drive = _hedged_async.race_async if self._hedges else _drive_async.drive_async
+                return await drive(self, fn, args, kwargs or None)
 
             return wrapped
         return functools.update_wrapper(_native.wrap(self, fn), fn)
@@ -161,7 +169,7 @@ class AmbassadorProxy(_native.Proxy):
 
     def health(self) -> dict[str, Any]:
         """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,
-        retries, rejections, late results.
+        retries, hedges, rejections, late results.
         """
         health: dict[str, Any] = json.loads(self._health())
         return health
@@ -180,8 +188,9 @@ class AmbassadorProxy(_native.Proxy):
 
     def on_event(self, listener: _events.Listener) -> None:
         """From now on, and for as long as this proxy lives, ``listener(event)`` is told of everything that happens to the
-        target: a ``dict`` with ``type`` (``attempt``, ``retry``, ``call``, ``circuit``, ``settings``, ``internal``) and
-        what belongs to it. Told on the thread that caused it, as a rule; one that raises changes nothing for the call.
+        target: a ``dict`` with ``type`` (``attempt``, ``hedge``, ``retry``, ``call``, ``circuit``, ``settings``,
+        ``internal``) and what belongs to it. Told on the thread that caused it, as a rule; one that raises changes
+        nothing for the call.
         """
         _events.listen(self, listener)
 

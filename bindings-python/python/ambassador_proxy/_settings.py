@@ -20,6 +20,7 @@ Errors: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Ex
 Classify: TypeAlias = Callable[[Exception | None, Any], Outcome]
 Jitter: TypeAlias = Literal["full", "equal", "decorrelated", "none"]
 RunIn: TypeAlias = Literal["worker", "caller"]
+Quantile: TypeAlias = Literal["p50", "p90", "p95", "p99"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,17 @@ class RateLimit:
 
 
 @dataclass(frozen=True)
+class Hedge:
+    """Another attempt beside one that has run for ``after``: a length of time, or ``"p50"``, ``"p90"``, ``"p95"`` or ``"p99"``
+    for as long as that share of the target's attempts take. At most ``max`` of them (1 by default); the first success
+    wins, and the others are cancelled.
+    """
+
+    after: Seconds | Quantile
+    max: int | None = None
+
+
+@dataclass(frozen=True)
 class Policy:
     """The settings in force for a proxy: ``proxy.policy``. Lengths of time are seconds; ``None`` is none."""
 
@@ -111,6 +123,8 @@ class Policy:
     breaker: Breaker | None
     bulkhead: Bulkhead | None
     rate_limit: RateLimit | None
+    hedge: Hedge | None
+    idempotent: bool
 
 
 #: The groups of settings, and their classes.
@@ -120,6 +134,7 @@ GROUPS: dict[str, type[Any]] = {
     "breaker": Breaker,
     "bulkhead": Bulkhead,
     "rate_limit": RateLimit,
+    "hedge": Hedge,
 }
 
 
