@@ -223,7 +223,7 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
     })
 }
 
-/// The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` and
+/// The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the newest. The name in it lives as long as the proxy; `classify` and
 /// `fallback` are left null.
 ///
 /// # Safety
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn amb_proxy_policy(proxy: *const amb_proxy, options: *mut
             return Err(raise::argument("amb_proxy_policy: options is null"));
         }
         // SAFETY: not null, and by the contract writable.
-        unsafe { options.write(options::from_policy(entry.proxy.policy(), entry.name.as_ptr())) };
+        unsafe { options.write(options::from_policy(&entry.proxy.policy_in_force(), entry.name.as_ptr())) };
         Ok(())
     })
 }

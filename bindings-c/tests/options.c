@@ -37,6 +37,25 @@ TEST(the_defaults_are_the_seeds)
     CHECK_INT(options.hedge.max, 1);
 }
 
+TEST(the_policy_is_what_is_in_force_also_when_another_proxy_of_the_name_has_changed_it)
+{
+    amb_options options;
+    CHECK_INT(amb_options_init(&options), AMB_OK);
+    options.name = "two that differ";
+    options.max_retries = 2;
+    options.breaker.min_calls = 5;
+    amb_proxy *first = NULL, *second = NULL;
+    CHECK_INT(amb_proxy_new("payment-api.example.com", &options, &first), AMB_OK);
+    options.max_retries = 4;
+    options.breaker.min_calls = 7;
+    CHECK_INT(amb_proxy_new("payment-api.example.com", &options, &second), AMB_OK);
+    CHECK_INT(amb_proxy_policy(first, &options), AMB_OK);
+    CHECK_INT(options.breaker.min_calls, 7);
+    CHECK_INT(options.max_retries, 2);
+    amb_proxy_free(first);
+    amb_proxy_free(second);
+}
+
 TEST(no_options_are_the_defaults)
 {
     amb_proxy *proxy = NULL;

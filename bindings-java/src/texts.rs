@@ -139,7 +139,7 @@ pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
     env.with_env(|env| {
         // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
         match unsafe { handle::proxy(proxy) } {
-            Some(proxy) => into.set_region(env, 0, &numbers(proxy.policy())),
+            Some(proxy) => into.set_region(env, 0, &numbers(&proxy.policy_in_force())),
             None => Ok(()),
         }
     })

@@ -23,6 +23,14 @@ test("isolate refuses every call until reset", async () => {
   assert.deepEqual([calls.rejected, rejections.circuit_open, circuit.state, in_flight], [1, 1, "closed", 0]);
 });
 
+test("the policy is what is in force, also when another proxy of the name has changed it", () => {
+  const name = "two that differ";
+  const first = proxyOf({ name, breaker: { minCalls: 5 }, maxRetries: 2 });
+  const second = proxyOf({ name, breaker: { minCalls: 7 }, maxRetries: 4 });
+  assert.deepEqual([first.policy.breaker.minCalls, second.policy.breaker.minCalls], [7, 7]);
+  assert.deepEqual([first.policy.maxRetries, second.policy.maxRetries], [2, 4]);
+});
+
 test("the stack of a refusal tells who called", async () => {
   const proxy = proxyOf();
   proxy.isolate();

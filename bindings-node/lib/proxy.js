@@ -61,7 +61,6 @@ class AmbassadorProxy extends Caller {
   #core;
   #handle;
   #functions;
-  #policy;
 
   constructor(targetHost, options = {}) {
     const { core, functions } = open(targetHost, options);
@@ -79,7 +78,8 @@ class AmbassadorProxy extends Caller {
   }
 
   get policy() {
-    return (this.#policy ??= policyOf(this.#handle, this.#functions));
+    // Made anew: of what is shared, the newest proxy's settings hold (C4).
+    return policyOf(this.#handle, this.#functions);
   }
 
   health() {

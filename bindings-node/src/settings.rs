@@ -150,7 +150,8 @@ pub struct HedgeInForce {
 #[napi(catch_unwind)]
 pub fn policy(handle: &External<Handle>) -> PolicyInForce {
     let core = &handle.proxy.core;
-    let (policy, shared) = (core.policy(), &core.policy().shared);
+    let policy = core.policy_in_force();
+    let shared = &policy.shared;
     PolicyInForce {
         max_retries: policy.max_retries,
         name: core.name().into(),

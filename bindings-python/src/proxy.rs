@@ -109,7 +109,7 @@ impl Proxy {
     /// The settings in force, as keyword arguments of `Policy`.
     fn _policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let set_up = self.set()?;
-        let policy = set_up.core.policy();
+        let policy = set_up.core.policy_in_force();
         let backoff = PyDict::new(py);
         backoff.set_item("base", seconds(policy.backoff.base))?;
         backoff.set_item("factor", policy.backoff.factor)?;

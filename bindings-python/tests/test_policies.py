@@ -30,6 +30,13 @@ def opened(proxy, **settings):
     return ambassador
 
 
+def test_the_policy_is_what_is_in_force_also_when_another_proxy_of_the_name_has_changed_it(proxy):
+    first = proxy(name="two that differ", breaker={"min_calls": 5}, max_retries=2)
+    second = proxy(name="two that differ", breaker={"min_calls": 7}, max_retries=4)
+    assert (first.policy.breaker.min_calls, second.policy.breaker.min_calls) == (7, 7)
+    assert (first.policy.max_retries, second.policy.max_retries) == (2, 4)
+
+
 def test_an_open_breaker_refuses_without_running_the_function_and_says_when_to_come_again(proxy, run_in):
     ambassador = opened(proxy, run_in=run_in)
     untouched = Flaky()

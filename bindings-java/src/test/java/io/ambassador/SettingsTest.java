@@ -198,6 +198,16 @@ class SettingsTest {
     }
 
     @Test
+    void the_policy_is_what_is_in_force_also_when_another_proxy_of_the_name_has_changed_it() {
+        var builder = AmbassadorProxy.builder("payment-api.example.com").name("two that differ");
+        var first = builder.breaker(Breaker.defaults().minCalls(5)).maxRetries(2).build();
+        var second = builder.breaker(Breaker.defaults().minCalls(7)).maxRetries(4).build();
+        assertEquals(7, first.policy().breaker().orElseThrow().minCalls());
+        assertEquals(second.policy().breaker(), first.policy().breaker());
+        assertEquals(2, first.policy().maxRetries());
+    }
+
+    @Test
     void a_hedge_may_be_found_from_latency_and_puts_functions_on_workers() {
         var hedges = List.of(Hedge.afterP50(), Hedge.afterP90(), Hedge.afterP95(), Hedge.afterP99());
         var percentiles = hedges.stream()
