@@ -56,9 +56,14 @@ void set(amb_options &options, const std::string &name, const Json &value)
 {
     const auto to = [&](double &member) { member = value.number(); };
     const auto count = [&](std::int64_t &member) { member = value.is_null() ? 0 : static_cast<std::int64_t>(value.whole()); };
-    const auto length = [&](double &member) { member = value.is_null() ? AMB_NONE : ms(value["ns"].whole()); };
+    const auto length = [&](double &member) {
+        if (value.kind() == Json::Kind::Number)
+            to(member);
+        else
+            member = value.is_null() ? AMB_NONE : ms(value["ns"].whole());
+    };
     const auto on = [&](bool &member) { member = !value.is_null() && value.truth(); };
-    static const char *const jitters[] = {"full", "equal", "decorrelated", "none"};
+    static const char *const jitters[] = {"full", "equal", "decorrelated", "none", "sometimes"};
     const std::string group = name.substr(0, name.find('.'));
     if (group != name) {
         options.budget.enabled |= group == "budget";
@@ -310,14 +315,10 @@ public:
     {
         static int number = 0;
         const std::string name = "vector " + std::to_string(number++);
-        for (const Json &how : vector_["proxies"].list()) {
-            amb_options options;
-            amb_options_init(&options);
-            options.name = name.c_str();
-            for (const Json &setting : how["settings"].list())
-                set(options, setting.list().at(0).text(), setting.list().at(1));
-            proxies_.push_back(surface_.proxy(options, how));
-        }
+        if (!vector_["refuses"].is_null())
+            return refused(name, vector_["refuses"].text());
+        for (const Json &how : vector_["proxies"].list())
+            proxies_.push_back(proxy(name, how));
         // Kept for ever, as listeners are.
         auto &events = *new std::vector<Json>;
         amb_proxy_on_event(proxies_.at(0), keep, &events);
@@ -332,6 +333,31 @@ public:
     }
 
 private:
+    amb_proxy *proxy(const std::string &name, const Json &how)
+    {
+        amb_options options;
+        amb_options_init(&options);
+        options.name = name.c_str();
+        for (const Json &setting : how["settings"].list())
+            set(options, setting.list().at(0).text(), setting.list().at(1));
+        return surface_.proxy(options, how);
+    }
+
+    // No proxy is made, and the error begins with the setting, of a length of time with its unit.
+    std::string refused(const std::string &name, const std::string &setting)
+    {
+        try {
+            proxy(name, vector_["proxies"].list().at(0));
+        } catch (const std::exception &error) {
+            const std::string said = error.what();
+            for (const char *unit : {": ", "_ms: "})
+                if (said.rfind(setting + unit, 0) == 0)
+                    return {};
+            return "refused otherwise: " + said;
+        }
+        return "a proxy was made";
+    }
+
     static void keep(const char *event, void *data) noexcept
     {
         static_cast<std::vector<Json> *>(data)->push_back(Json::of(event));
