@@ -694,6 +694,7 @@ impl Call {
     }
 
     /// Whether its error may still be answered by something else (H2).
+    #[inline]
     pub fn is_answering(&self) -> bool {
         self.phase == Phase::Answering
     }
@@ -703,6 +704,7 @@ impl Call {
         (self.phase == Phase::Queued).then_some(self.number)
     }
 
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }

@@ -410,7 +410,9 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                 }
                 (_, Some(value), _) => {
                     // A value that is a failure to the classifier is no error to be answered.
-                    proxy.answered(&mut flight.call, now(), false);
+                    if flight.call.is_answering() {
+                        proxy.answered(&mut flight.call, now(), false);
+                    }
                     Ok(value)
                 }
                 (_, None, Some(error)) => Err(CallError::Failed(error)),

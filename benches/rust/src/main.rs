@@ -1,6 +1,7 @@
 //! What a call costs that succeeds at once, in nanoseconds: the bare function, backon, and ours; and how two threads get on
 //! that call one target. Plain loops; each figure is the median of several rounds, and the rounds of all rows alternate, so
 //! that a slow moment of the machine is shared. Prints two Markdown tables; `make bench` puts them into `benches/README.md`.
+//! With a word, only the rows that have it in their names, one after the other, for a profiler to look at.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -212,6 +213,14 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
         ),
     ];
 
+    if let Some(word) = std::env::args().nth(1) {
+        for (name, work) in rows.iter().filter(|(name, _)| name.contains(&word)) {
+            let calls = calls_of(work);
+            let figures = &mut [0; 5 * ROUNDS].map(|_| nanoseconds(work, calls));
+            println!("{name}: {:.1} ns", median(figures));
+        }
+        return Ok(());
+    }
     let calls: Vec<u32> = rows.iter().map(|(_, work)| calls_of(work)).collect();
     let mut figures = vec![Vec::with_capacity(ROUNDS); rows.len()];
     for _ in 0..ROUNDS {
