@@ -36,7 +36,7 @@ use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::{Settings, Spelling, Value};
-use crate::target::{State, Target};
+use crate::target::{InForce, State, Target};
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ struct Inner {
     target: Target,
     policy: Policy,
     state: Arc<State>,
+    /// The state's number of the policy's settings.
+    number: u64,
 }
 
 /// How a call begins.
@@ -98,25 +100,30 @@ impl AmbassadorProxy {
         let settings = settings.finish()?;
         let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
         let state = State::shared(name, &settings.policy.shared);
-        let proxy = AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state }));
+        let proxy = AmbassadorProxy::of(settings.target, settings.policy, state);
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
     }
 
+    fn of(target: Target, policy: Policy, state: Arc<State>) -> AmbassadorProxy {
+        let number = state.number_of(&policy.shared);
+        AmbassadorProxy(Arc::new(Inner { target, policy, state, number }))
+    }
+
     /// The same proxy, whose errors something of the host's answers (H2).
     pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state } = &*self.0;
+        let Inner { target, policy, state, .. } = &*self.0;
         let policy = Policy { fallback: true, ..policy.clone() };
-        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy, state: Arc::clone(state) }))
+        AmbassadorProxy::of(target.clone(), policy, Arc::clone(state))
     }
 
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
     /// stands for many.
     pub fn alone(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state } = &*self.0;
+        let Inner { target, policy, state, .. } = &*self.0;
         let state = Arc::new(State::new(state.name(), &policy.shared));
-        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy: policy.clone(), state }))
+        AmbassadorProxy::of(target.clone(), policy.clone(), state)
     }
 
     /// The target, as it was given.
@@ -140,7 +147,7 @@ impl AmbassadorProxy {
         let begun = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
-            let shared = self.state().settings();
+            let shared = self.settings();
             let rules = self.rules(&shared);
             if runtime::is_shut_down() { Call::turned_away(rules, now) } else { Call::enter(rules, now) }
         });
@@ -166,7 +173,7 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return self.out_of_turn(call, now);
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         let rules = self.rules(&shared);
         let decided = fault::guard(Point::Settle, || call.settle(rules, now, outcome, hint));
         let decision = match decided {
@@ -186,7 +193,7 @@ impl AmbassadorProxy {
         if !call.is_waiting() {
             return self.out_of_turn(call, now);
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         let rules = self.rules(&shared);
         let decided = fault::guard(Point::Resume, || call.resume(rules, now));
         let decision = match decided {
@@ -217,7 +224,7 @@ impl AmbassadorProxy {
     /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
     /// so, or has failed too. Does nothing to any other call.
     pub fn answered(&self, call: &mut Call, now: Nanos, well: bool) {
-        let shared = self.state().settings();
+        let shared = self.settings();
         call.answered(self.rules(&shared), now, well);
         self.call_ended();
     }
@@ -239,7 +246,7 @@ impl AmbassadorProxy {
         if call.has_ended() {
             return;
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         call.cancel(self.rules(&shared), now, stop);
         self.call_ended();
     }
@@ -316,6 +323,12 @@ impl AmbassadorProxy {
         runtime::call_ended();
     }
 
+    /// The settings that hold for the state: as a rule this proxy's own.
+    #[inline]
+    fn settings(&self) -> InForce<'_> {
+        self.state().settings_or(self.0.number, &self.0.policy.shared)
+    }
+
     #[inline]
     fn rules<'a>(&'a self, shared: &'a Shared) -> Rules<'a> {
         Rules { policy: &self.0.policy, shared, state: &self.0.state }
@@ -333,7 +346,7 @@ impl AmbassadorProxy {
 
     /// … and has ended.
     pub fn note_abandoned_ended(&self) {
-        let limit = Limit::of(self.state().settings().bulkhead.as_ref());
+        let limit = Limit::of(self.settings().bulkhead.as_ref());
         self.state().bulkhead.abandoned_ended(limit);
     }
 

@@ -3,9 +3,10 @@
 //! atomics; no lock is taken on the way of a call that succeeds at once.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Weak};
 
@@ -121,13 +122,42 @@ pub(crate) struct Rejections {
     pub circuit_open: AtomicU64,
 }
 
+/// Settings of a state, and their number: each that comes into force has the next one.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    number: u64,
+    shared: Shared,
+}
+
+/// The settings that hold for a state.
+pub(crate) enum InForce<'a> {
+    /// They are those of the proxy that asked, as a rule.
+    Own(&'a Shared),
+    /// Those of another proxy, or whose they are was not asked.
+    Newest(Guard<Arc<Numbered>>),
+}
+
+impl Deref for InForce<'_> {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        match self {
+            InForce::Own(shared) => shared,
+            InForce::Newest(numbered) => &numbered.shared,
+        }
+    }
+}
+
 /// What all proxies of one name share: counters, the cells of their policies, and the source of jitter.
 #[derive(Debug)]
 pub struct State {
     name: Box<str>,
     jitter: AtomicU64,
     begun: AtomicU64,
-    settings: ArcSwap<Shared>,
+    settings: ArcSwap<Numbered>,
+    /// The number of the settings, for who has them already.
+    newest: AtomicU64,
     pub(crate) breaker: breaker::Cells,
     pub(crate) budget: budget::Cells,
     pub(crate) bulkhead: bulkhead::Cells,
@@ -176,7 +206,8 @@ impl State {
             name: name.into(),
             jitter: AtomicU64::new(random_seed()),
             begun: AtomicU64::new(0),
-            settings: ArcSwap::from_pointee(settings.clone()),
+            settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
+            newest: AtomicU64::new(0),
             breaker: breaker::Cells::default(),
             budget: budget::Cells::default(),
             bulkhead: bulkhead::Cells::default(),
@@ -194,31 +225,45 @@ impl State {
     }
 
     /// The settings that hold for this state.
+    pub(crate) fn settings(&self) -> InForce<'_> {
+        InForce::Newest(self.settings.load())
+    }
+
+    /// The same, for a proxy that has settings of that [number](State::number_of).
     #[inline]
-    pub(crate) fn settings(&self) -> Guard<Arc<Shared>> {
-        self.settings.load()
+    pub(crate) fn settings_or<'a>(&'a self, number: u64, own: &'a Shared) -> InForce<'a> {
+        if self.newest.load(Acquire) == number { InForce::Own(own) } else { self.settings() }
+    }
+
+    /// The number of the settings in force, if they are these; else one that none will have.
+    pub(crate) fn number_of(&self, settings: &Shared) -> u64 {
+        let present = self.settings.load();
+        if present.shared == *settings { present.number } else { u64::MAX }
     }
 
     /// C4: the newest settings hold, and who is surprised by that is told.
     fn obey(&self, settings: &Shared) {
-        if **self.settings.load() == *settings {
+        if self.settings.load().shared == *settings {
             return;
         }
-        let before = self.settings.swap(Arc::new(settings.clone()));
+        let before =
+            self.settings.rcu(|present| Numbered { number: present.number + 1, shared: settings.clone() });
+        self.newest.fetch_max(before.number + 1, AcqRel);
+        let before = &before.shared;
         let windows = |settings: &Shared| {
             (
                 settings.breaker.as_ref().map(|breaker| breaker.window),
                 settings.budget.as_ref().map(|budget| budget.window),
             )
         };
-        let ((breaker, budget), (other_breaker, other_budget)) = (windows(&before), windows(settings));
+        let ((breaker, budget), (other_breaker, other_budget)) = (windows(before), windows(settings));
         if breaker != other_breaker {
             self.breaker.forget_counts();
         }
         if budget != other_budget {
             self.budget.forget_counts();
         }
-        if *before != *settings {
+        if before != settings {
             self.tell(Level::WARN, || Event::Settings { before: format!("{before:?}"), now: format!("{settings:?}") });
         }
     }
@@ -394,6 +439,18 @@ mod tests {
         one.retries.store(7, Relaxed);
         drop(one);
         assert_eq!(shared("state-of-one").retries.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_proxys_own_settings_are_asked_for_no_longer_than_they_hold() {
+        let (mine, other) = (Shared::default(), Shared { budget: None, ..Shared::default() });
+        let state = State::new("any", &mine);
+        let number = state.number_of(&mine);
+        let is_own = |number, own| matches!(state.settings_or(number, own), InForce::Own(_));
+        assert!(is_own(number, &mine) && !is_own(state.number_of(&other), &other));
+        state.obey(&other);
+        assert!(!is_own(number, &mine) && *state.settings_or(number, &mine) == other);
+        assert!(is_own(state.number_of(&other), &other));
     }
 
     #[test]
