@@ -503,7 +503,7 @@ impl Call {
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
         let Rules { shared, state, .. } = rules;
-        state.attempts.count(self.last);
+        state.count_attempt(self.last);
         let took = now.saturating_sub(self.started);
         event::attempt_ended(state, self.attempt, self.last.as_str(), took);
         if let Some(bulkhead) = &shared.bulkhead
@@ -745,7 +745,7 @@ impl Call {
         if self.is_rejected {
             rules.state.reject();
         } else {
-            rules.state.calls.count(self.last);
+            rules.state.count_call(self.last);
         }
     }
 

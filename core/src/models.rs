@@ -8,6 +8,7 @@ use crate::policy::breaker::{self, Breaker, Circuit, Permit};
 use crate::policy::budget::{self, Budget};
 use crate::policy::bulkhead::{self, Bulkhead, Entry, Limit};
 use crate::policy::window::{At, Window};
+use crate::stripes;
 
 const T0: Nanos = 3000 * SECOND;
 const LEASE: Nanos = SECOND;
@@ -44,6 +45,36 @@ pub fn breaker_opens_once() {
     let mine = fail(Arc::clone(&cells));
     assert!(mine ^ other.join().unwrap());
     assert_eq!((cells.circuit(), cells.open_for(T0)), (Circuit::Open, Some(5 * SECOND)));
+}
+
+/// Closed, and one failure of two outcomes opens it: they come at once, each in a stripe of its own, and neither alone is enough.
+pub fn breaker_misses_no_outcome() {
+    misses_none(false, true);
+}
+
+/// The same of two successes, the second of which makes the failures that there were count.
+pub fn breaker_misses_no_success() {
+    misses_none(false, false);
+}
+
+fn misses_none(one: bool, other: bool) {
+    let breaker = Breaker { min_calls: 3, failure_rate: 0.3, ..quick() };
+    let cells = Arc::new(breaker::Cells::default());
+    let record = move |cells: &breaker::Cells, breaker: &Breaker, failed| {
+        let permit = admit(cells, T0).expect("closed");
+        cells.record(breaker, permit, failed, 0, T0).is_some()
+    };
+    assert!(!record(&cells, &breaker, true));
+    let thread = thread::spawn({
+        let (cells, breaker) = (Arc::clone(&cells), breaker.clone());
+        move || {
+            stripes::take(1);
+            record(&cells, &breaker, other)
+        }
+    });
+    let mine = record(&cells, &breaker, one);
+    assert!(mine ^ thread.join().unwrap());
+    assert_eq!(cells.circuit(), Circuit::Open);
 }
 
 /// Three callers and two probes.
@@ -111,16 +142,15 @@ pub fn budget_is_not_overdrawn() {
 pub fn window_counts_once() {
     let window = Arc::new(Window::default());
     let length = 30 * SECOND;
-    window.add(At::new(1, length, T0), true, true);
-    let now = T0 + 30 * SECOND;
+    window.add(At::new(1, length, T0));
+    let now = At::new(1, length, T0 + 30 * SECOND);
     let other = thread::spawn({
         let window = Arc::clone(&window);
-        move || window.add(At::new(1, length, now), true, true)
+        move || window.add(now)
     });
-    window.add(At::new(1, length, now), true, false);
+    window.add(now);
     other.join().unwrap();
-    let counts = window.sum(At::new(1, length, now));
-    assert_eq!((counts.first, counts.second), (2, 1));
+    assert_eq!(window.sum(now), 2);
 }
 
 fn turn_of(entry: Entry) -> Option<u64> {

@@ -305,6 +305,7 @@ impl AmbassadorProxy {
         self.state().listeners.fetch()
     }
 
+    #[inline]
     fn hear(&self) {
         self.state().listeners.hear(self.name());
     }
@@ -432,7 +433,9 @@ impl AmbassadorProxy {
         let shared = state.settings();
         let count = |cell: &AtomicU64| cell.load(Relaxed);
         let in_flight = state.in_flight();
-        let (calls, attempts, rejections) = (&state.calls, &state.attempts, &state.rejections);
+        let [ok, failure, timeout, cancelled] = state.calls();
+        let [ok_attempts, failed_attempts, timed_out_attempts, cancelled_attempts] = state.attempts();
+        let rejections = &state.rejections;
         let mut json = format!(
             concat!(
                 r#"{{"target":{},"name":{},"in_flight":{},"#,
@@ -444,16 +447,16 @@ impl AmbassadorProxy {
             quoted(self.target()),
             quoted(self.name()),
             in_flight,
-            count(&calls.ok),
-            count(&calls.failure),
-            count(&calls.timeout),
+            ok,
+            failure,
+            timeout,
             count(&state.rejected),
-            count(&calls.cancelled),
+            cancelled,
             count(&state.fallback),
-            count(&attempts.ok),
-            count(&attempts.failure),
-            count(&attempts.timeout),
-            count(&attempts.cancelled),
+            ok_attempts,
+            failed_attempts,
+            timed_out_attempts,
+            cancelled_attempts,
             count(&state.retries),
             count(&state.late),
             state.bulkhead.abandoned(),

@@ -19,6 +19,7 @@ use crate::clock::Nanos;
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::{Shared, budget, bulkhead, rate_limit};
+use crate::stripes::Striped;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -89,16 +90,16 @@ fn is_host(host: &str) -> bool {
 
 /// How many of something ended each way.
 #[derive(Debug, Default)]
-pub(crate) struct ByOutcome {
-    pub ok: AtomicU64,
-    pub failure: AtomicU64,
-    pub timeout: AtomicU64,
-    pub cancelled: AtomicU64,
+struct ByOutcome {
+    ok: AtomicU64,
+    failure: AtomicU64,
+    timeout: AtomicU64,
+    cancelled: AtomicU64,
 }
 
 impl ByOutcome {
     #[inline]
-    pub fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: Outcome) {
         let cell = match outcome {
             Outcome::Ok => &self.ok,
             Outcome::Retry | Outcome::Fail => &self.failure,
@@ -108,9 +109,17 @@ impl ByOutcome {
         cell.fetch_add(1, Release);
     }
 
-    fn sum(&self) -> u64 {
-        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|c| c.load(Acquire)).iter().sum()
+    fn counts(&self) -> [u64; 4] {
+        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|cell| cell.load(Acquire))
     }
+}
+
+/// What every call counts, whatever its policies.
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU64,
+    calls: ByOutcome,
+    attempts: ByOutcome,
 }
 
 /// Why a call was refused, or an attempt.
@@ -154,7 +163,7 @@ impl Deref for InForce<'_> {
 pub struct State {
     name: Box<str>,
     jitter: AtomicU64,
-    begun: AtomicU64,
+    counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
     /// The number of the settings, for who has them already.
     newest: AtomicU64,
@@ -162,11 +171,9 @@ pub struct State {
     pub(crate) budget: budget::Cells,
     pub(crate) bulkhead: bulkhead::Cells,
     pub(crate) rate_limit: rate_limit::Cells,
-    pub(crate) calls: ByOutcome,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
     pub(crate) rejections: Rejections,
-    pub(crate) attempts: ByOutcome,
     pub(crate) retries: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
@@ -205,18 +212,16 @@ impl State {
         State {
             name: name.into(),
             jitter: AtomicU64::new(random_seed()),
-            begun: AtomicU64::new(0),
+            counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
             newest: AtomicU64::new(0),
             breaker: breaker::Cells::default(),
             budget: budget::Cells::default(),
             bulkhead: bulkhead::Cells::default(),
             rate_limit: rate_limit::Cells::default(),
-            calls: ByOutcome::default(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
             rejections: Rejections::default(),
-            attempts: ByOutcome::default(),
             retries: AtomicU64::new(0),
             late: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
@@ -246,8 +251,7 @@ impl State {
         if self.settings.load().shared == *settings {
             return;
         }
-        let before =
-            self.settings.rcu(|present| Numbered { number: present.number + 1, shared: settings.clone() });
+        let before = self.settings.rcu(|present| Numbered { number: present.number + 1, shared: settings.clone() });
         self.newest.fetch_max(before.number + 1, AcqRel);
         let before = &before.shared;
         let windows = |settings: &Shared| {
@@ -295,7 +299,36 @@ impl State {
     /// A call came, whatever becomes of it.
     #[inline]
     pub(crate) fn begin(&self) {
-        self.begun.fetch_add(1, SeqCst);
+        self.counts.mine().begun.fetch_add(1, SeqCst);
+    }
+
+    /// It ended so; or it was [refused](State::reject), or [answered](State::fell_back).
+    #[inline]
+    pub(crate) fn count_call(&self, outcome: Outcome) {
+        self.counts.mine().calls.count(outcome);
+    }
+
+    /// An attempt ended so.
+    #[inline]
+    pub(crate) fn count_attempt(&self, outcome: Outcome) {
+        self.counts.mine().attempts.count(outcome);
+    }
+
+    /// How many calls ended `ok`, as `failure`, by `timeout`, `cancelled`.
+    pub(crate) fn calls(&self) -> [u64; 4] {
+        self.by_outcome(|counts| &counts.calls)
+    }
+
+    /// How many attempts did.
+    pub(crate) fn attempts(&self) -> [u64; 4] {
+        self.by_outcome(|counts| &counts.attempts)
+    }
+
+    fn by_outcome(&self, of: fn(&Counts) -> &ByOutcome) -> [u64; 4] {
+        self.counts.all().fold([0; 4], |sum, counts| {
+            let more = of(counts).counts();
+            std::array::from_fn(|at| sum[at] + more[at])
+        })
     }
 
     /// It was refused.
@@ -314,23 +347,29 @@ impl State {
         // that begin and end between the two would make it too large: looked at again, as long as somebody is so quick.
         let mut ended = self.ended();
         for _ in 0..100 {
-            let begun = self.begun.load(SeqCst);
+            let begun = self.begun();
             let ended_since = self.ended();
             if ended_since == ended {
                 return begun.saturating_sub(ended);
             }
             ended = ended_since;
         }
-        self.begun.load(SeqCst).saturating_sub(ended)
+        self.begun().saturating_sub(ended)
+    }
+
+    fn begun(&self) -> u64 {
+        self.counts.sum(|counts| counts.begun.load(SeqCst))
     }
 
     fn ended(&self) -> u64 {
-        self.calls.sum() + self.rejected.load(Acquire) + self.fallback.load(Acquire)
+        self.calls().iter().sum::<u64>() + self.rejected.load(Acquire) + self.fallback.load(Acquire)
     }
 
     /// F3: in a forked child, the calls in flight are the parent's; and children of one parent must not wait in step (R2).
     pub(crate) fn begin_anew(&self) {
-        self.begun.store(self.ended(), SeqCst);
+        let ended = self.ended();
+        self.counts.all().for_each(|counts| counts.begun.store(0, SeqCst));
+        self.counts.mine().begun.store(ended, SeqCst);
         self.bulkhead.begin_anew();
         self.listeners.begin_anew();
         self.jitter.store(random_seed(), Relaxed);

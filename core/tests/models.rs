@@ -18,6 +18,16 @@ fn a_breaker_opens_once_whoever_trips_it() {
 }
 
 #[test]
+fn a_breaker_misses_no_outcome_of_two_at_once() {
+    check(models::breaker_misses_no_outcome);
+}
+
+#[test]
+fn a_breaker_misses_no_success_of_two_at_once() {
+    check(models::breaker_misses_no_success);
+}
+
+#[test]
 fn half_open_admits_its_probes_and_no_more() {
     check(models::half_open_admits_its_probes);
 }

@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use crate::clock::{Nanos, SECOND, nanos};
-use crate::policy::window::{At, BUCKETS, Counts, Window};
-use crate::sync::AtomicU64;
+use crate::policy::window::{At, Window};
+use crate::stripes::Striped;
+use crate::sync::{AtomicU64, in_one_order};
 
 /// When to open, for how long, and how to close again. The default opens when at least half of at least 20 attempts within
 /// 30 s have failed.
@@ -176,6 +177,7 @@ impl Word {
         Word((circuit as u64) << 62 | openings.min(63) << 56 | u64::from(generation) << 24)
     }
 
+    #[inline]
     fn circuit(self) -> Circuit {
         Circuit::ALL[(self.0 >> 62) as usize]
     }
@@ -184,6 +186,7 @@ impl Word {
         self.0 >> 56 & 63
     }
 
+    #[inline]
     fn generation(self) -> u32 {
         (self.0 >> 24) as u32
     }
@@ -257,11 +260,12 @@ pub(crate) struct Cells {
     instant: Tagged,
     /// When the probe at each place counts as failed (B3).
     leases: [Tagged; Breaker::MOST_PROBES as usize],
-    /// Outcomes and failures; outcomes and slow ones.
-    outcomes: Window,
+    /// Outcomes, each in one of the two: successes come with every call, failures in trouble.
+    successes: Striped<Window>,
+    failures: Window,
+    /// The same by how long attempts took, while slow ones matter.
+    quick: Window,
     slow: Window,
-    /// The bucket of the latest failure: while that lies outside the window, there is nothing to be weighed.
-    failed_at: AtomicU64,
     /// Generation and failures in a row.
     in_a_row: AtomicU64,
     /// How often each state was entered.
@@ -274,9 +278,10 @@ impl Default for Cells {
             word: AtomicU64::new(Word::new(Circuit::Closed, 0, 0).0),
             instant: Tagged(AtomicU64::new(0)),
             leases: std::array::from_fn(|_| Tagged(AtomicU64::new(TAG_MASK << (64 - TAG_BITS)))),
-            outcomes: Window::default(),
+            successes: Striped::default(),
+            failures: Window::default(),
+            quick: Window::default(),
             slow: Window::default(),
-            failed_at: AtomicU64::new(0),
             in_a_row: AtomicU64::new(0),
             entered: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -284,6 +289,7 @@ impl Default for Cells {
 }
 
 impl Cells {
+    #[inline]
     fn word(&self) -> Word {
         Word(self.word.load(Acquire))
     }
@@ -294,8 +300,10 @@ impl Cells {
         self.instant.store_in_order(to.generation(), instant);
         // What was counted is of no use any more, and is not to be found when generations come round.
         if matches!(to.circuit(), Circuit::Open | Circuit::Isolated | Circuit::Closed) {
-            self.outcomes.begin(to.generation());
-            self.slow.begin(to.generation());
+            self.successes.begin(to.generation());
+            for window in [&self.failures, &self.quick, &self.slow] {
+                window.begin(to.generation());
+            }
         }
         if from.circuit() != to.circuit() {
             self.entered[to.circuit() as usize].fetch_add(1, Relaxed);
@@ -414,20 +422,29 @@ impl Cells {
     fn count(&self, breaker: &Breaker, word: Word, failed: bool, slow: bool, now: Nanos) -> Option<Change> {
         let at = At::new(word.generation(), breaker.window, now);
         if failed {
-            self.failed_at.fetch_max(at.epoch(), AcqRel);
+            self.failures.add(at)
+        } else {
+            self.successes.add(at)
         }
-        self.outcomes.add(at, true, failed);
         let mut trips = false;
         if let Some(most) = breaker.consecutive_failures {
             trips = self.failures_in_a_row(word.generation(), failed) >= u64::from(most);
         }
-        // B1: after each outcome is recorded, which counts.
-        if at.epoch() < self.failed_at.load(Acquire).saturating_add(BUCKETS) {
-            trips |= reaches(self.outcomes.sum(at), breaker.min_calls, breaker.failure_rate);
+        // B1: after each outcome is recorded, which counts; of two at once, one sees the other. Failures are read first: their share
+        // as it is weighed is then one that there was at some moment, or less. While there is none, there is nothing to weigh.
+        in_one_order();
+        let failures = self.failures.sum(at);
+        if failures > 0 {
+            trips |= reaches(failures, self.successes.total(at), breaker.min_calls, breaker.failure_rate);
         }
         if breaker.slow_call.is_some() {
-            self.slow.add(at, true, slow);
-            trips |= reaches(self.slow.sum(at), breaker.min_calls, breaker.slow_rate);
+            if slow {
+                self.slow.add(at)
+            } else {
+                self.quick.add(at)
+            }
+            in_one_order();
+            trips |= reaches(self.slow.sum(at), self.quick.sum(at), breaker.min_calls, breaker.slow_rate);
         }
         if trips { self.open(breaker, word, now) } else { None }
     }
@@ -438,6 +455,10 @@ impl Cells {
         loop {
             let before = if present >> 32 == key >> 32 { present & u64::from(u32::MAX) } else { 0 };
             let after = if failed { before + 1 } else { 0 };
+            // As a rule: success after success, and no thread takes the word out of another's hands for that.
+            if present == key | after {
+                return after;
+            }
             match self.in_a_row.compare_exchange_weak(present, key | after, AcqRel, Acquire) {
                 Ok(_) => return after,
                 Err(other) => present = other,
@@ -535,22 +556,25 @@ impl Cells {
 
     /// What was counted over a window of another length says nothing about this one.
     pub fn forget_counts(&self) {
-        self.outcomes.forget();
-        self.slow.forget();
-        self.failed_at.store(0, Release);
+        self.successes.forget();
+        for window in [&self.failures, &self.quick, &self.slow] {
+            window.forget();
+        }
     }
 
     /// Outcomes and failures in the window.
     pub fn counts(&self, breaker: &Breaker, now: Nanos) -> (u64, u64) {
-        let counts = self.outcomes.sum(At::new(self.word().generation(), breaker.window, now));
-        (counts.first, counts.second)
+        let at = At::new(self.word().generation(), breaker.window, now);
+        let failures = self.failures.sum(at);
+        (failures + self.successes.total(at), failures)
     }
 }
 
 /// B1: whether enough outcomes were counted, and at least that share of them as failed or slow. Divided rather than multiplied:
 /// the quotient of two small numbers is the same binary fraction as the rate that somebody wrote.
-fn reaches(counts: Counts, least: u32, rate: f64) -> bool {
-    counts.second > 0 && counts.first >= u64::from(least) && counts.second as f64 / counts.first as f64 >= rate
+fn reaches(bad: u64, good: u64, least: u32, rate: f64) -> bool {
+    let outcomes = bad + good;
+    bad > 0 && outcomes >= u64::from(least) && bad as f64 / outcomes as f64 >= rate
 }
 
 #[cfg(all(test, not(feature = "loom")))]
