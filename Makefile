@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-examples test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-examples test-install test-docs lint bench docs generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -41,7 +41,7 @@ comma := ,
 
 # One cargo invocation for all but the wheel, so that every dependency is compiled once, with one set of features.
 crates := ambassador-sidecar ambassador-examples ambassador-c ambassador-node ambassador-java
-cargo_makes := $(addprefix target/release/,ambassador payments seed libambassador.so libambassador.a libambassador_node.so libambassador_java.so)
+cargo_makes := $(addprefix target/release/,ambassador payments seed streams libambassador.so libambassador.a libambassador_node.so libambassador_java.so)
 
 .PHONY: cargo
 cargo:
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java examples install docs
+suites := rust c python node java streams examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -144,6 +144,10 @@ test-c: build/made/prefix $(foreach example,payments-c payments-cpp seed-c seed-
 	@cmake --build build/c-tests
 	@mkdir -p build/reports
 	@ctest --test-dir build/c-tests --output-on-failure --output-junit $(CURDIR)/build/reports/c.xml
+
+test-streams: build build/made/venv-test ## one script of calls, played in every language: the events and waits are the same
+	@mkdir -p build/reports
+	@$(python) -m pytest tests/streams --junitxml=build/reports/streams.xml
 
 test-examples: build build/made/venv-test ## the seed's programs and the payment services, in all six languages
 	@mkdir -p build/reports
@@ -186,7 +190,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	@npm run --silent --prefix bindings-node lint
 	$(call say,lint: Java)
 	@$(MAVEN) -q -f bindings-java/pom.xml test-compile
-	@for example in examples/java/*.java; do javac --release 17 -Xlint:all -Werror -cp build/java/ambassador-proxy.jar -d build/java/examples "$$example"; done
+	@for example in examples/java/*.java tests/streams/*.java; do javac --release 17 -Xlint:all -Werror -cp build/java/ambassador-proxy.jar -d build/java/examples "$$example"; done
 	$(call say,lint: the house)
 	@python3 tools/house.py
 

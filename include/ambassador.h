@@ -144,7 +144,8 @@ typedef int32_t (*amb_function)(const struct amb_attempt *attempt, void *user_da
  */
 typedef struct amb_result {
     /**
-     * What the call returned: #AMB_OK, the function's own status after the last attempt, #AMB_CANCELLED, or an `AMB_ERR_…`.
+     * What the call returned: #AMB_OK, the function's own status after the last attempt, #AMB_CANCELLED, an `AMB_ERR_…`, or what
+     * a `fallback` failed with.
      */
     int32_t status;
     /**
@@ -165,9 +166,15 @@ typedef struct amb_result {
      */
     double retry_after_ms;
     /**
-     * What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
+     * What went wrong, before a `fallback` ran if one did; empty after a success, also after one that only `classify` calls so.
+     * Cut at the end of a character when too long.
      */
     char message[AMB_MESSAGE_SIZE];
+    /**
+     * What the call would have returned, had not a `fallback` run in place of it: with #AMB_OK in `status` that has answered. 0 when
+     * none ran.
+     */
+    int32_t original_status;
 } amb_result;
 
 /**
@@ -324,6 +331,13 @@ typedef struct amb_rate_limit {
 } amb_rate_limit;
 
 /**
+ * Answers in place of the error that a call ends with. It is given that end, as the call would have returned it, valid while it
+ * runs, and the call's `user_data`, where it leaves the answer as the function would have. Returns 0 when it has answered; anything
+ * else is what the call then returns.
+ */
+typedef int32_t (*amb_fallback)(const struct amb_result *result, void *user_data, void *fallback_data);
+
+/**
  * Settings of a proxy. Always start from amb_options_init().
  */
 typedef struct amb_options {
@@ -375,6 +389,14 @@ typedef struct amb_options {
      * How many calls there may be in a time; off by default.
      */
     struct amb_rate_limit rate_limit;
+    /**
+     * Answers in place of the error that a call ends with; null (the default): nothing does.
+     */
+    amb_fallback fallback;
+    /**
+     * Passed to `fallback`; has to live as long as the proxy and its calls.
+     */
+    void *fallback_data;
 } amb_options;
 
 /**
@@ -491,7 +513,7 @@ struct amb_call *amb_attempt_call(const struct amb_attempt *attempt);
  * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns but #AMB_CANCELLED.
  *
  * A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
- * with #AMB_ERR_FORKED, whatever it returns.
+ * with #AMB_ERR_FORKED, whatever it returns. So it is with a fallback, which runs on the calling thread too.
  *
  * @param proxy     the proxy
  * @param function  makes one attempt; it may call the same proxy again
@@ -507,7 +529,7 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
 /**
  * Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
  * for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
- * bound, the call ends with #AMB_CANCELLED.
+ * bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
  */
@@ -583,8 +605,8 @@ enum amb_status amb_proxy_on_event(const struct amb_proxy *proxy,
 char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
- * The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` is left
- * null.
+ * The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` and
+ * `fallback` are left null.
  */
 enum amb_status amb_proxy_policy(const struct amb_proxy *proxy,
                                  struct amb_options *options);
@@ -618,6 +640,9 @@ const char *amb_last_error_allowed(void);
  * When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
  * `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
  * remains the caller's.
+ *
+ * A fallback of the proxy runs on a thread of the ambassador's too, before `on_done`, also when the call is refused; after
+ * amb_shutdown() on one of its own. Nothing bounds it. A function that was given up may still run then.
  *
  * When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
  * all that the child has.

@@ -102,7 +102,7 @@ struct RateLimit {
     Duration max_wait = Duration(0);                 ///< how long a call may wait for its turn; 0 refuses it at once
 };
 
-/** Settings of a proxy. */
+/** Settings of a proxy. A fallback is none of them, for it has a function's type: see AmbassadorProxy::fallback(). */
 struct Options {
     std::int64_t max_retries = 3;                              ///< attempts in all: 1 to 100
     std::optional<Duration> timeout = std::chrono::seconds(2); ///< the bound of each attempt; nullopt for none
@@ -308,14 +308,18 @@ using Classifier = std::function<Outcome(const std::exception_ptr &)>;
 
 /**
  * What the attempts of a call threw. Which of it came in time only the library knows (T3), and it answers with statuses: so
- * the status of an exception has the number of its attempt in it, and whether it may not be tried again.
+ * the status of an exception has the number of its attempt in it, whether it may not be tried again, and whether the classifier
+ * threw it.
  */
 class Thrown {
 public:
-    static std::int32_t status(const amb_attempt *attempt, Outcome outcome) noexcept
+    static std::int32_t status(const amb_attempt *attempt, Outcome outcome, bool by_classifier = false) noexcept
     {
-        return static_cast<std::int32_t>(amb_attempt_number(attempt) * 2 + (outcome == Outcome::Fail ? 1 : 0));
+        const std::uint32_t bits = (outcome == Outcome::Fail ? 1 : 0) + (by_classifier ? 2 : 0);
+        return static_cast<std::int32_t>(amb_attempt_number(attempt) * 4 + bits);
     }
+
+    static bool by_classifier(std::int32_t status) noexcept { return status > AMB_OK && status % 4 >= 2; }
 
     static std::int32_t outcome(std::int32_t status) noexcept
     {
@@ -338,7 +342,7 @@ public:
     /** The exception of that status; null when it is one of the library's own. */
     std::exception_ptr of(std::int32_t status) const noexcept
     {
-        return status > AMB_OK ? by(static_cast<std::uint32_t>(status / 2)) : nullptr;
+        return status > AMB_OK ? by(static_cast<std::uint32_t>(status / 4)) : nullptr;
     }
 
 private:
@@ -368,7 +372,7 @@ inline std::int32_t failure(const amb_attempt *attempt, const Classifier &classi
         return Thrown::status(attempt, classify ? classify(error) : Outcome::Retry);
     } catch (...) {
         error = std::current_exception();
-        return Thrown::status(attempt, Outcome::Fail);
+        return Thrown::status(attempt, Outcome::Fail, true);
     }
 }
 
@@ -390,10 +394,110 @@ extern "C" inline std::int32_t ambassador_hpp_classify(std::int32_t status, void
            thrown.of(result.last_status), length(result.retry_after_ms)});
 }
 
+/** A call, as the library finds it when something is to answer in place of its error (H2). */
+class Answering {
+public:
+    virtual std::int32_t answer(const amb_result &ended) noexcept = 0;
+
+protected:
+    Answering() = default;
+    ~Answering() = default;
+};
+
+/** The library's way to it. */
+extern "C" inline std::int32_t ambassador_hpp_fallback(const amb_result *ended, void *call, void *)
+{
+    return static_cast<Answering *>(call)->answer(*ended);
+}
+
+/** In place of a fallback: there is none, and nothing is asked. */
+struct NoFallback {};
+
+/** What a fallback answers with: what it returns, where it is a function of the error or of nothing; else itself. */
+template <class R, class A>
+R answer_of(const A &fallback, const std::exception_ptr &error)
+{
+    constexpr bool of_error = std::is_invocable_v<const A &, const std::exception_ptr &>;
+    constexpr bool of_nothing = std::is_invocable_v<const A &>;
+    if constexpr (std::is_void_v<R> && of_error)
+        std::invoke(fallback, error);
+    else if constexpr (std::is_void_v<R> && of_nothing)
+        std::invoke(fallback);
+    else if constexpr (std::is_invocable_r_v<R, const A &, const std::exception_ptr &>)
+        return std::invoke(fallback, error);
+    else if constexpr (std::is_invocable_r_v<R, const A &>)
+        return std::invoke(fallback);
+    else {
+        static_assert(std::is_convertible_v<const A &, R>, "a fallback gives what the function returns: as a value, or as a "
+                                                           "function of a const std::exception_ptr & or of nothing");
+        return fallback;
+    }
+}
+
+/**
+ * To be called in the catch block of what the call ended with, which so is the fallback's too. Fills `place`, or `failed`. What a
+ * classifier threw is not answered (A2).
+ */
+template <class R, class A>
+std::int32_t fall_back(const amb_result &ended, const A &fallback, Place<R> &place, std::exception_ptr &failed) noexcept
+{
+    try {
+        if (Thrown::by_classifier(ended.status))
+            throw;
+        if constexpr (!std::is_same_v<A, NoFallback>)
+            place.fill([&]() -> R { return answer_of<R>(fallback, std::current_exception()); });
+        return AMB_OK;
+    } catch (...) {
+        failed = std::current_exception();
+        return 1;
+    }
+}
+
+/** A call on its caller's thread. */
+template <class F, class A, class R>
+struct Frame final : Answering {
+    F &function;
+    const A &fallback;
+    const Classifier &classify;
+    const std::string &target;
+    Place<R> place{};
+    Thrown thrown{};
+    std::exception_ptr failed{};
+
+    Frame(F &function, const A &fallback, const Classifier &classify, const std::string &target)
+        : function(function), fallback(fallback), classify(classify), target(target)
+    {
+    }
+
+    static std::int32_t run(const amb_attempt *attempt, void *data) noexcept
+    {
+        auto &frame = static_cast<Frame &>(*static_cast<Answering *>(data));
+        try {
+            frame.place.fill([&]() -> R { return std::invoke(frame.function, Attempt(attempt)); });
+            return AMB_OK;
+        } catch (...) {
+            std::exception_ptr error;
+            const std::int32_t status = failure(attempt, frame.classify, error);
+            frame.thrown.keep(amb_attempt_number(attempt), std::move(error));
+            return status;
+        }
+    }
+
+    std::int32_t answer(const amb_result &ended) noexcept override
+    {
+        try {
+            raise(ended, target, thrown);
+        } catch (...) {
+            return fall_back(ended, fallback, place, failed);
+        }
+    }
+};
+
 /** A spawned call: its function, the value of its newest attempt, and what all of them threw. */
-template <class F, class R>
-struct Task {
+template <class F, class A, class R>
+struct Task final : Answering {
     F function;
+    A fallback;
     Classifier classify;
     std::string target;
     std::promise<R> promise{};
@@ -401,10 +505,18 @@ struct Task {
     std::uint32_t newest = 0;
     Place<R> place{};
     Thrown thrown{};
+    std::exception_ptr failed{};
+
+    Task(F function, A fallback, Classifier classify, std::string target)
+        : function(std::move(function)), fallback(std::move(fallback)), classify(std::move(classify)), target(std::move(target))
+    {
+    }
+
+    static Task &of(void *data) noexcept { return static_cast<Task &>(*static_cast<Answering *>(data)); }
 
     static std::int32_t run(const amb_attempt *attempt, void *data) noexcept
     {
-        auto &task = *static_cast<Task *>(data);
+        auto &task = of(data);
         Place<R> place;
         std::exception_ptr error;
         std::int32_t status = AMB_OK;
@@ -426,11 +538,30 @@ struct Task {
         return status;
     }
 
+    std::int32_t answer(const amb_result &ended) noexcept override
+    {
+        try {
+            const std::lock_guard<std::mutex> lock(mutex);
+            raise(ended, target, thrown);
+        } catch (...) {
+            Place<R> answered;
+            std::exception_ptr error;
+            const std::int32_t status = fall_back(ended, fallback, answered, error);
+            const std::lock_guard<std::mutex> lock(mutex);
+            newest = UINT32_MAX; // Nor is what an abandoned attempt brings from now on.
+            place = std::move(answered);
+            failed = std::move(error);
+            return status;
+        }
+    }
+
     static void done(const amb_result *result, void *data) noexcept
     {
-        auto &task = *static_cast<Task *>(data);
+        auto &task = of(data);
         std::unique_lock<std::mutex> lock(task.mutex);
         try {
+            if (result->status != AMB_OK && task.failed)
+                std::rethrow_exception(task.failed);
             if (result->status != AMB_OK)
                 raise(*result, task.target, task.thrown);
             if constexpr (std::is_void_v<R>)
@@ -442,7 +573,12 @@ struct Task {
         }
     }
 
-    static void destroy(void *data) noexcept { delete static_cast<Task *>(data); }
+    static void destroy(void *data) noexcept { delete &of(data); }
+};
+
+/** Frees a handle. */
+struct Free {
+    void operator()(amb_proxy *proxy) const noexcept { amb_proxy_free(proxy); }
 };
 
 } // namespace detail
@@ -466,6 +602,9 @@ private:
     CallHandle call_;
 };
 
+template <class A>
+class WithFallback;
+
 /** The ambassador for one target. Movable; may be used from any thread. */
 class AmbassadorProxy {
 public:
@@ -479,18 +618,11 @@ public:
     {
         amb_options raw = detail::plain(options);
         raw.classify = detail::ambassador_hpp_classify;
-        const amb_status status = amb_proxy_new(target.c_str(), &raw, &proxy_);
-        if (status == AMB_OK)
-            return;
-        ErrorFacts facts{amb_last_error(), status, target};
-        const auto text = [](const char *last) { return std::string(last == nullptr ? "" : last); };
-        if (status == AMB_ERR_CONFIG)
-            throw ConfigError(std::move(facts), text(amb_last_error_field()), text(amb_last_error_value()),
-                              text(amb_last_error_allowed()));
-        detail::raise(facts);
+        proxy_ = made(raw);
+        raw.fallback = detail::ambassador_hpp_fallback;
+        answered_ = made(raw);
     }
 
-    ~AmbassadorProxy() { amb_proxy_free(proxy_); }
     /** Takes the other's place; calls of the other are then an AmbassadorError. */
     AmbassadorProxy(AmbassadorProxy &&other) noexcept { swap(other); }
     /** As the constructor that moves. */
@@ -521,29 +653,7 @@ public:
     template <class F>
     std::invoke_result_t<F &, const Attempt &> execute(F &&function) const
     {
-        using R = std::invoke_result_t<F &, const Attempt &>;
-        struct Frame {
-            F &function;
-            const detail::Classifier &classify;
-            detail::Place<R> place;
-            detail::Thrown thrown;
-        } frame{function, classify_, {}, {}};
-        const auto run = [](const amb_attempt *attempt, void *data) noexcept -> std::int32_t {
-            auto &frame = *static_cast<Frame *>(data);
-            try {
-                frame.place.fill([&]() -> R { return std::invoke(frame.function, Attempt(attempt)); });
-                return AMB_OK;
-            } catch (...) {
-                std::exception_ptr error;
-                const std::int32_t status = detail::failure(attempt, frame.classify, error);
-                frame.thrown.keep(amb_attempt_number(attempt), std::move(error));
-                return status;
-            }
-        };
-        amb_result result;
-        if (amb_proxy_call(proxy_, run, &frame, &result) != AMB_OK)
-            detail::raise(result, target_, frame.thrown);
-        return frame.place.take();
+        return run(proxy_.get(), function, detail::NoFallback{});
     }
 
     /**
@@ -553,21 +663,35 @@ public:
     template <class F>
     PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
     {
-        using R = std::invoke_result_t<F &, const Attempt &>;
-        using Task = detail::Task<F, R>;
-        std::unique_ptr<Task> task(new Task{std::move(function), classify_, target_});
-        auto future = task->promise.get_future();
-        amb_call *call = nullptr;
-        const amb_status status = amb_proxy_spawn(proxy_, Task::run, task.get(), Task::destroy, Task::done, &call);
-        check(status);
-        task.release(); // `destroy` has it now.
-        return {std::move(future), CallHandle(call)};
+        return begin(proxy_.get(), std::move(function), detail::NoFallback{});
     }
+
+    /**
+     * The same proxy, with something that answers in place of whatever a call would throw, refusals included; the call then counts
+     * as `fallback`. It gives what the function returns: as a value, or as a function of the error, a `const std::exception_ptr &`,
+     * or of nothing. A call that is cancelled is not answered, nor is what a classifier threw.
+     *
+     * @code
+     * Receipt receipt = payments.fallback(Receipt::later()).call([&] { return send_charge(order); });
+     * @endcode
+     *
+     * It runs where the function does, while the error is handled, as in a catch block: `throw;` hands the error on, and
+     * std::throw_with_nested() keeps it within another. What it throws is what the call throws, the same object; the call then
+     * counts as it had ended.
+     */
+    template <class A>
+    WithFallback<std::decay_t<A>> fallback(A &&answer) const &
+    {
+        return {*this, std::forward<A>(answer)};
+    }
+    /** What it gives would outlive the proxy. */
+    template <class A>
+    void fallback(A &&answer) const && = delete;
 
     /** The health of the target as JSON. */
     std::string health() const
     {
-        const std::unique_ptr<char, void (*)(char *)> text(amb_proxy_health(proxy_), amb_string_free);
+        const std::unique_ptr<char, void (*)(char *)> text(amb_proxy_health(get()), amb_string_free);
         if (!text)
             detail::raise({amb_last_error(), AMB_ERR_ARGUMENT, target_});
         return text.get();
@@ -577,17 +701,17 @@ public:
     Options policy() const
     {
         amb_options raw;
-        check(amb_proxy_policy(proxy_, &raw));
+        check(amb_proxy_policy(get(), &raw));
         Options options = detail::dressed(raw);
         options.classify = classify_;
         return options;
     }
 
     /** Opens the circuit of the target by hand: every attempt is refused until reset(). Does nothing where the breaker is off. */
-    void isolate() const { check(amb_proxy_isolate(proxy_)); }
+    void isolate() const { check(amb_proxy_isolate(get())); }
 
     /** Closes the circuit of the target by hand, whatever it has seen. */
-    void reset() const { check(amb_proxy_reset(proxy_)); }
+    void reset() const { check(amb_proxy_reset(get())); }
 
     /**
      * Tells the listener of every event of the target from now on, through whatever proxy of the same name: JSON text, valid
@@ -603,31 +727,114 @@ public:
             }
         };
         auto kept = std::make_unique<Listener>(std::move(listener));
-        check(amb_proxy_on_event(proxy_, hear, kept.get()));
+        check(amb_proxy_on_event(get(), hear, kept.get()));
         kept.release(); // The library has it now.
     }
 
     /** The C handle, still owned by this. */
-    amb_proxy *get() const noexcept { return proxy_; }
+    amb_proxy *get() const noexcept { return proxy_.get(); }
 
     /** Exchanges two proxies. */
     void swap(AmbassadorProxy &other) noexcept
     {
-        std::swap(proxy_, other.proxy_);
+        proxy_.swap(other.proxy_);
+        answered_.swap(other.answered_);
         target_.swap(other.target_);
         classify_.swap(other.classify_);
     }
 
 private:
+    template <class A>
+    friend class WithFallback;
+    using Handle = std::unique_ptr<amb_proxy, detail::Free>;
+
+    Handle made(const amb_options &options) const
+    {
+        amb_proxy *proxy = nullptr;
+        const amb_status status = amb_proxy_new(target_.c_str(), &options, &proxy);
+        if (status == AMB_OK)
+            return Handle(proxy);
+        ErrorFacts facts{amb_last_error(), status, target_};
+        const auto text = [](const char *last) { return std::string(last == nullptr ? "" : last); };
+        if (status == AMB_ERR_CONFIG)
+            throw ConfigError(std::move(facts), text(amb_last_error_field()), text(amb_last_error_value()),
+                              text(amb_last_error_allowed()));
+        detail::raise(facts);
+    }
+
+    template <class F, class A>
+    std::invoke_result_t<F &, const Attempt &> run(amb_proxy *proxy, F &function, const A &fallback) const
+    {
+        using Frame = detail::Frame<F, A, std::invoke_result_t<F &, const Attempt &>>;
+        Frame frame(function, fallback, classify_, target_);
+        amb_result result;
+        if (amb_proxy_call(proxy, Frame::run, static_cast<detail::Answering *>(&frame), &result) != AMB_OK) {
+            if (frame.failed)
+                std::rethrow_exception(std::move(frame.failed));
+            detail::raise(result, target_, frame.thrown);
+        }
+        return frame.place.take();
+    }
+
+    template <class F, class A>
+    PendingCall<std::invoke_result_t<F &, const Attempt &>> begin(amb_proxy *proxy, F function, A fallback) const
+    {
+        using Task = detail::Task<F, A, std::invoke_result_t<F &, const Attempt &>>;
+        auto task = std::make_unique<Task>(std::move(function), std::move(fallback), classify_, target_);
+        auto future = task->promise.get_future();
+        amb_call *call = nullptr;
+        detail::Answering *const data = task.get();
+        check(amb_proxy_spawn(proxy, Task::run, data, Task::destroy, Task::done, &call));
+        task.release(); // `destroy` has it now.
+        return {std::move(future), CallHandle(call)};
+    }
+
     void check(amb_status status) const
     {
         if (status != AMB_OK)
             detail::raise({amb_last_error(), status, target_});
     }
 
-    amb_proxy *proxy_ = nullptr;
+    Handle proxy_{};
+    Handle answered_{}; // The same, for calls with a fallback.
     std::string target_;
     detail::Classifier classify_;
+};
+
+/** A proxy with a fallback, as AmbassadorProxy::fallback() gives it. Not to be used once the proxy is gone, or moved. */
+template <class A>
+class WithFallback {
+public:
+    /** As AmbassadorProxy::fallback() makes it. */
+    WithFallback(const AmbassadorProxy &proxy, A answer) : proxy_(&proxy), answer_(std::move(answer)) {}
+
+    /** AmbassadorProxy::call(), with the fallback. */
+    template <class F, class... Args>
+    std::invoke_result_t<F &, Args &...> call(F &&function, Args &&...args) const
+    {
+        return execute([&](const Attempt &) -> std::invoke_result_t<F &, Args &...> { return std::invoke(function, args...); });
+    }
+
+    /** AmbassadorProxy::execute(), with the fallback. */
+    template <class F>
+    std::invoke_result_t<F &, const Attempt &> execute(F &&function) const
+    {
+        return proxy_->run(proxy_->answered_.get(), function, answer_);
+    }
+
+    /**
+     * AmbassadorProxy::spawn(), with a copy of the fallback, which runs on a thread of the ambassador's. A function that was given
+     * up may still run then.
+     */
+    template <class F>
+    PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
+    {
+        return proxy_->begin(proxy_->answered_.get(), std::move(function), answer_);
+    }
+
+private:
+    const AmbassadorProxy *proxy_;
+    A answer_;
 };
 
 /** Sends the lines that the ambassador says, such as those of retries, to this listener; an empty one for silence. It may be

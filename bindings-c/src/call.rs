@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use ambassador_core::runtime;
 
 use crate::attempt::amb_attempt;
+use crate::fallback::Fallback;
 use crate::flight::Flight;
 use crate::proxy::{amb_proxy, find};
 use crate::raise;
@@ -23,7 +24,7 @@ pub type amb_function = Option<unsafe extern "C" fn(attempt: *const amb_attempt,
 /// and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns but #AMB_CANCELLED.
 ///
 /// A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
-/// with #AMB_ERR_FORKED, whatever it returns.
+/// with #AMB_ERR_FORKED, whatever it returns. So it is with a fallback, which runs on the calling thread too.
 ///
 /// @param proxy     the proxy
 /// @param function  makes one attempt; it may call the same proxy again
@@ -47,7 +48,10 @@ pub unsafe extern "C" fn amb_proxy_call(
             return Err(raise::argument("amb_proxy_call: function is null"));
         };
         // SAFETY: by this function's contract.
-        ended = Some(call(&Flight::new(entry), &|attempt| unsafe { function(attempt, user_data) }));
+        let function = |attempt| unsafe { function(attempt, user_data) };
+        // SAFETY: the data is the call's, whose caller waits for it.
+        let ask = |fallback: &Fallback, result: &_| unsafe { fallback.ask(result, user_data) };
+        ended = Some(call(&Flight::new(entry), function, ask));
         Ok(())
     });
     let ended = ended.unwrap_or_else(|| raise::as_result(status));
@@ -58,12 +62,17 @@ pub unsafe extern "C" fn amb_proxy_call(
     ended.status
 }
 
-fn call(flight: &Arc<Flight>, function: &dyn Fn(*const amb_attempt) -> i32) -> amb_result {
-    let mut call = pin!(flight.run(|ctx| {
+fn call(
+    flight: &Arc<Flight>,
+    function: impl Fn(*const amb_attempt) -> i32,
+    ask: impl Fn(&Fallback, &amb_result) -> i32,
+) -> amb_result {
+    let attempt = |ctx| {
         let attempt = amb_attempt::new(ctx, Arc::clone(flight), None);
         let status = function(&attempt);
         ready(attempt.returned(status))
-    }));
+    };
+    let mut call = pin!(flight.run(attempt, ask));
     // A call that succeeds at once needs no runtime.
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(ended) => ended,

@@ -1,7 +1,6 @@
 //! One call in flight, wherever its function runs: driven through the core's front door, and stopped from outside by a flag, a
 //! wake-up, and a handle that is there while the call is (O3).
 
-use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,11 +12,12 @@ use std::time::Duration;
 
 use ambassador_core::call::Outcome;
 use ambassador_core::clock::{self, Nanos};
-use ambassador_core::{Attempt, CallError, Code};
+use ambassador_core::{Attempt, CallError, Code, runtime};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
 
+use crate::fallback::Fallback;
 use crate::proxy::Entry;
 use crate::result::{Returned, amb_result};
 use crate::status::amb_status;
@@ -41,6 +41,8 @@ pub(crate) struct Flight {
     wake: Notify,
     /// Whether the call was cancelled while its function was about to succeed.
     succeeded: AtomicBool,
+    /// How it ended, if a fallback ran: that its front door does not tell.
+    fell_back: OnceLock<Box<amb_result>>,
     key: OnceLock<Option<usize>>,
 }
 
@@ -57,18 +59,25 @@ impl Flight {
             cancelled: AtomicBool::new(false),
             wake: Notify::new(),
             succeeded: AtomicBool::new(false),
+            fell_back: OnceLock::new(),
             key: OnceLock::new(),
         })
     }
 
-    /// The call, to its end; `attempt` makes one. Dropped before, the call ends cancelled, and the core counts it so.
-    pub async fn run<F>(self: &Arc<Flight>, mut attempt: impl FnMut(Attempt) -> F) -> amb_result
+    /// The call, to its end; `attempt` makes one, and `ask` runs its fallback, if it has one. Dropped before, the call ends cancelled,
+    /// and the core counts it so.
+    #[allow(clippy::result_large_err, reason = "the front door passes errors by value")]
+    pub async fn run<F>(
+        self: &Arc<Flight>,
+        mut attempt: impl FnMut(Attempt) -> F,
+        ask: impl Fn(&Fallback, &amb_result) -> i32,
+    ) -> amb_result
     where
         F: Future<Output = Returned>,
     {
         let _retired_at_the_end = Retire(self);
         let classified = self.entry.proxy.classify(|result| self.outcome(result)).on_retry(log::retry);
-        let running = classified.execute(|ctx| {
+        let attempts = |ctx: Attempt| {
             // Stopped where there was no wait to cut short: nothing more is begun, and the poll below sees to the end.
             let begun = (!self.is_cancelled() && !self.is_the_parents()).then(|| {
                 self.attempt.store(ctx.attempt(), SeqCst);
@@ -81,19 +90,30 @@ impl Flight {
                     Some(begun) => {
                         let returned = begun.await;
                         self.heed(&returned);
-                        Err(returned)
+                        Err::<(), _>(returned)
                     }
                     None => pending().await,
                 }
             }
-        });
+        };
+        match &self.entry.fallback {
+            None => self.drive(classified.execute(attempts)).await,
+            Some(fallback) => {
+                let answer = |error: &_| self.fall_back(error, |result| ask(fallback, result));
+                self.drive(classified.fallback(answer).execute(attempts)).await
+            }
+        }
+    }
+
+    /// What runs, to its end, or until the call is stopped.
+    async fn drive(&self, running: impl Future<Output = Result<(), CallError<Returned>>>) -> amb_result {
         // In a box, so that a child can leave it.
         let mut running = Box::pin(running);
         let mut stopped = pin!(self.wake.notified());
         let ended = poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)));
             match polled {
-                Ok(Poll::Ready(Err(ended))) => Poll::Ready(Ok(ended)),
+                Ok(Poll::Ready(ended)) => Poll::Ready(Ok(ended)),
                 Ok(Poll::Pending) if self.is_the_parents() => Poll::Ready(Err(Stopped::by_others())),
                 Ok(Poll::Pending) => stopped.as_mut().poll(cx).map(|()| Err(Stopped::by_others())),
                 Err(thrown) => match thrown.downcast::<Stopped>() {
@@ -106,25 +126,33 @@ impl Flight {
         if self.is_the_parents() {
             // F3: to drop it would be to end the parent's call, and to count that here.
             mem::forget(running);
+            if self.fell_back.get().is_some() {
+                // Where its fallback forked, that has happened.
+                runtime::forked();
+            }
             let message = self.entry.proxy.error_message(Code::Forked, None, clock::now());
             return self.cut_short(amb_status::AMB_ERR_FORKED, &message);
         }
         match ended {
             // A success of a cancelled call, that came to its bound on its way to the core.
-            Ok(CallError::Ambassador(error, _)) if self.succeeded.load(SeqCst) && error.code() != Code::Shutdown => {
+            Ok(Err(CallError::Ambassador(error, _)))
+                if self.succeeded.load(SeqCst) && error.code() != Code::Shutdown =>
+            {
                 self.cut_short(amb_status::AMB_CANCELLED, &Stopped::by_others().message)
             }
-            Ok(ended) => amb_result::of(ended, self.elapsed()),
+            Ok(ended) => match (self.fell_back.get(), ended) {
+                (Some(fell_back), _) => **fell_back,
+                (None, Err(ended)) => amb_result::of(&ended, self.elapsed()),
+                (None, Ok(())) => unreachable!("a value comes of a fallback alone"),
+            },
             Err(stopped) => self.cut_short(amb_status::AMB_CANCELLED, &stopped.message),
         }
     }
 
     /// What an attempt's end is for this call (A1, A2).
-    fn outcome(&self, result: &Result<Infallible, Returned>) -> Outcome {
-        let returned = match result {
-            Err(returned) => returned,
-            Ok(never) => match *never {},
-        };
+    fn outcome(&self, result: &Result<(), Returned>) -> Outcome {
+        // Of an attempt all is an error: see `Returned`.
+        let Err(returned) = result else { return Outcome::Ok };
         let outcome = self.judged(returned);
         if outcome != Outcome::Ok {
             self.last_status.store(returned.status, SeqCst);
@@ -136,6 +164,26 @@ impl Flight {
         let judged = returned.judged.get().unwrap_or_else(|| self.entry.outcome(returned.status));
         returned.judged.set(Some(judged));
         judged
+    }
+
+    /// H2: what the fallback makes of the call's end.
+    #[allow(clippy::result_large_err, reason = "the front door passes errors by value")]
+    fn fall_back(
+        &self,
+        error: &CallError<Returned>,
+        ask: impl FnOnce(&amb_result) -> i32,
+    ) -> Result<(), CallError<Returned>> {
+        if matches!(error, CallError::Failed(last) if last.is_value()) {
+            return Err(error.clone());
+        }
+        if self.is_cancelled() {
+            // Its bound was noticed first; it is cancelled all the same.
+            resume_unwind(Box::new(Stopped::by_others()));
+        }
+        let ended = amb_result::of(error, self.elapsed());
+        let status = ask(&ended);
+        let _ = self.fell_back.set(Box::new(ended.fell_back(status, self.elapsed())));
+        if status == 0 { Ok(()) } else { Err(error.clone()) }
     }
 
     /// The function has come to its end. Control flow ends the call, however late it comes (A3), and so does whatever a
@@ -210,7 +258,7 @@ impl Drop for Retire<'_> {
 
 /// Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
 /// for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
-/// bound, the call ends with #AMB_CANCELLED.
+/// bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
 ///
 /// #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
 #[unsafe(no_mangle)]

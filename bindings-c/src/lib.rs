@@ -7,6 +7,7 @@
 
 mod attempt;
 mod call;
+mod fallback;
 mod flight;
 mod fork;
 mod log;

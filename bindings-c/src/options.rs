@@ -9,6 +9,7 @@ use ambassador_core::clock::Nanos;
 use ambassador_core::settings::{Settings, Spelling, Value};
 use ambassador_core::{Breaker, Budget, Bulkhead, ConfigError, Limit, Policy, RateLimit};
 
+use crate::fallback::amb_fallback;
 use crate::raise;
 use crate::status::amb_status;
 
@@ -145,6 +146,10 @@ pub struct amb_options {
     pub bulkhead: amb_bulkhead,
     /// How many calls there may be in a time; off by default.
     pub rate_limit: amb_rate_limit,
+    /// Answers in place of the error that a call ends with; null (the default): nothing does.
+    pub fallback: amb_fallback,
+    /// Passed to `fallback`; has to live as long as the proxy and its calls.
+    pub fallback_data: *mut c_void,
 }
 
 /// Fills in the defaults, and the size. #AMB_ERR_ARGUMENT when `options` is null.
@@ -186,6 +191,8 @@ pub(crate) fn from_policy(policy: &Policy, name: *const c_char) -> amb_options {
         breaker: breaker(shared.breaker.as_ref()),
         bulkhead: bulkhead(shared.bulkhead.as_ref()),
         rate_limit: rate_limit(shared.rate_limit.as_ref()),
+        fallback: None,
+        fallback_data: ptr::null_mut(),
     }
 }
 
@@ -266,6 +273,7 @@ pub(crate) unsafe fn draft(target: &str, options: &amb_options) -> Result<Settin
     settings.set("backoff.jitter", text(options.backoff.jitter))?;
     settings.set("backoff.hint_max_ms", Value::Float(options.backoff.hint_max_ms))?;
     draft_groups(&mut settings, options).map_err(in_words_of_c)?;
+    settings.set("fallback", Value::Bool(options.fallback.is_some()))?;
     Ok(settings)
 }
 

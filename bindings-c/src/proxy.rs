@@ -11,6 +11,7 @@ use ambassador_core::{AmbassadorProxy, ConfigError};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 
+use crate::fallback::Fallback;
 use crate::options::{self, amb_classify, amb_options, amb_outcome};
 use crate::status::amb_status;
 use crate::{c_text, fork, raise};
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     name: CString,
     classify: amb_classify,
     classify_data: *mut c_void,
+    /// What answers in place of its calls' errors.
+    pub fallback: Option<Fallback>,
 }
 
 // SAFETY: `classify_data` is the program's, which promises with it that `classify` may be called from any thread; nothing
@@ -79,7 +82,8 @@ pub(crate) fn find(handle: *const amb_proxy, function: &str) -> Result<Arc<Entry
 /// @param proxy   receives the handle
 ///
 /// # Safety
-/// `target` and the texts in `options` end with a zero; `proxy` may be written.
+/// `target` and the texts in `options` end with a zero; its functions may be called with their data, on any thread; `proxy` may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn amb_proxy_new(
     target: *const c_char,
@@ -106,6 +110,8 @@ pub unsafe extern "C" fn amb_proxy_new(
             name: c_text(made.name()),
             classify: options.classify,
             classify_data: options.classify_data,
+            // SAFETY: by the contract.
+            fallback: unsafe { Fallback::new(options.fallback, options.fallback_data) },
             proxy: made,
         };
         fork::watch();
@@ -217,8 +223,8 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
     })
 }
 
-/// The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` is left
-/// null.
+/// The settings that the proxy was made with, defaults filled in. The name in it lives as long as the proxy; `classify` and
+/// `fallback` are left null.
 ///
 /// # Safety
 /// `options` is null or may be written.

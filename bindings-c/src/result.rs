@@ -16,7 +16,8 @@ pub const AMB_MESSAGE_SIZE: usize = 256;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct amb_result {
-    /// What the call returned: #AMB_OK, the function's own status after the last attempt, #AMB_CANCELLED, or an `AMB_ERR_…`.
+    /// What the call returned: #AMB_OK, the function's own status after the last attempt, #AMB_CANCELLED, an `AMB_ERR_…`, or what
+    /// a `fallback` failed with.
     pub status: i32,
     /// The function's own status of the last attempt that returned one in time; with `AMB_ERR_…` in `status` it is the
     /// cause. 0 when there was none.
@@ -27,12 +28,17 @@ pub struct amb_result {
     pub elapsed_ms: f64,
     /// How long to wait before calling again, when the call was refused and that is known; else #AMB_NONE.
     pub retry_after_ms: f64,
-    /// What went wrong; empty after a success, also after one that only `classify` calls so. Cut at the end of a character when too long.
+    /// What went wrong, before a `fallback` ran if one did; empty after a success, also after one that only `classify` calls so.
+    /// Cut at the end of a character when too long.
     pub message: [c_char; AMB_MESSAGE_SIZE],
+    /// What the call would have returned, had not a `fallback` run in place of it: with #AMB_OK in `status` that has answered. 0 when
+    /// none ran.
+    pub original_status: i32,
 }
 
 /// What an attempt brought. To the core's front door all of it is errors: a classifier may call any status a failure, which
 /// then has its own words in the line of the retry.
+#[derive(Clone)]
 pub(crate) struct Returned {
     pub attempt: Attempt,
     pub status: i32,
@@ -43,9 +49,14 @@ pub(crate) struct Returned {
 }
 
 impl Returned {
+    /// What the function brought is a value; also one that a classifier calls a failure, which nothing answers (H2).
+    pub fn is_value(&self) -> bool {
+        self.status == 0
+    }
+
     /// Unjudged when the core failed (F1).
     fn is_success(&self) -> bool {
-        self.judged.get().map_or(self.status == 0, |judged| judged == Outcome::Ok)
+        self.judged.get().map_or(self.is_value(), |judged| judged == Outcome::Ok)
     }
 }
 
@@ -61,22 +72,28 @@ impl std::fmt::Display for Returned {
 impl amb_result {
     pub fn new(status: i32, last_status: i32, attempts: u32, elapsed: Duration, message: &str) -> amb_result {
         let (elapsed_ms, retry_after_ms) = (ms(elapsed), f64::INFINITY);
-        amb_result { status, last_status, attempts, elapsed_ms, retry_after_ms, message: fixed(message) }
+        let message = fixed(message);
+        amb_result { status, last_status, attempts, elapsed_ms, retry_after_ms, message, original_status: 0 }
     }
 
     /// What the core's front door ended with.
-    pub fn of(ended: CallError<Returned>, elapsed: Duration) -> amb_result {
+    pub fn of(ended: &CallError<Returned>, elapsed: Duration) -> amb_result {
         match ended {
             CallError::Failed(last) => {
                 let message = if last.is_success() { String::new() } else { last.to_string() };
                 amb_result::new(last.status, last.status, last.attempt.attempt(), elapsed, &message)
             }
             CallError::Ambassador(error, cause) => {
-                let (status, cause) = (status::of(error.code()), cause.map_or(0, |last| last.status));
+                let (status, cause) = (status::of(error.code()), cause.as_ref().map_or(0, |last| last.status));
                 let result = amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string());
                 amb_result { retry_after_ms: error.retry_after().map_or(f64::INFINITY, ms), ..result }
             }
         }
+    }
+
+    /// With what a fallback came to in place of it.
+    pub fn fell_back(self, status: i32, elapsed: Duration) -> amb_result {
+        amb_result { status, original_status: self.status, elapsed_ms: ms(elapsed), ..self }
     }
 
     /// The call did not begin.

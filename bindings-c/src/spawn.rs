@@ -1,22 +1,27 @@
 //! `amb_proxy_spawn`: the function runs on a thread of the runtime, so its caller is told at the bound, whatever the function
-//! does (T2). One that outlives its bound is abandoned: counted, and its data kept until it really ends (O3).
+//! does (T2). One that outlives its bound is abandoned: counted, and its data kept until it really ends (O3). A fallback runs on a
+//! thread of the runtime too, which meanwhile hands its timers to another.
 
 use std::ffi::c_void;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::process;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ambassador_core::{Attempt, Code, runtime};
 use arc_swap::ArcSwap;
 use once_cell::sync::Lazy;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::block_in_place;
 
 use crate::attempt::amb_attempt;
 use crate::call::amb_function;
+use crate::fallback::Fallback;
 use crate::flight::{Flight, amb_call};
 use crate::proxy::{amb_proxy, find};
 use crate::raise;
@@ -39,6 +44,31 @@ fn all_places() -> Semaphore {
 
 /// Calls that were spawned and whose `on_done` has not returned.
 static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// Of these, those with a fallback that have yet to begin on their thread: a shutdown lets them in.
+static BEGINNING: AtomicU64 = AtomicU64::new(0);
+
+/// One of them, until it has begun.
+struct Beginning(AtomicBool);
+
+impl Beginning {
+    fn new() -> Beginning {
+        BEGINNING.fetch_add(1, SeqCst);
+        Beginning(AtomicBool::new(false))
+    }
+
+    fn is_over(&self) {
+        if !self.0.swap(true, SeqCst) {
+            BEGINNING.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        self.is_over();
+    }
+}
 
 /// The program's data, destroyed with its last user.
 struct UserData {
@@ -90,6 +120,9 @@ impl Drop for Done {
 /// `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data
 /// remains the caller's.
 ///
+/// A fallback of the proxy runs on a thread of the ambassador's too, before `on_done`, also when the call is refused; after
+/// amb_shutdown() on one of its own. Nothing bounds it. A function that was given up may still run then.
+///
 /// When the function forks, and returns in the child as well, the child ends, with exit status 0: the thread that it runs on is
 /// all that the child has.
 ///
@@ -120,7 +153,8 @@ pub unsafe extern "C" fn amb_proxy_spawn(
         if function.is_none() {
             return Err(raise::argument("amb_proxy_spawn: function is null"));
         }
-        if runtime::is_shut_down() {
+        let has_fallback = entry.fallback.is_some();
+        if runtime::is_shut_down() && !has_fallback {
             let now = ambassador_core::clock::now();
             // The core refuses it, and counts it.
             let _refused = entry.proxy.begin(now);
@@ -136,7 +170,11 @@ pub unsafe extern "C" fn amb_proxy_spawn(
         PENDING.fetch_add(1, SeqCst);
         let data = Arc::new(UserData { pointer: user_data, destroy });
         let done = Done { on_done, data: Arc::clone(&data), flight: Arc::clone(&flight), result: None };
-        let mut begun = Box::pin(run(flight, function, data, done));
+        if has_fallback {
+            begin_elsewhere(flight, function, data, done);
+            return Ok(());
+        }
+        let mut begun = Box::pin(run(flight, function, data, done, None));
         // It begins here and now, so that a shutdown which comes next finds it in flight.
         let _entered = handle.enter();
         if begun.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -146,8 +184,43 @@ pub unsafe extern "C" fn amb_proxy_spawn(
     })
 }
 
-async fn run(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, mut done: Done) {
-    let ended = flight.run(|ctx| attempt(ctx, Arc::clone(&flight), function, Arc::clone(&data))).await;
+/// A call whose first moment may be its fallback's, which must not run on the caller's thread.
+fn begin_elsewhere(flight: Arc<Flight>, function: amb_function, data: Arc<UserData>, done: Done) {
+    if runtime::is_shut_down() {
+        // The runtime's threads are gone. It is refused, answered, and done. Where there is no thread to be had, `done` tells that
+        // it was shut down.
+        let call = move || runtime::block_on(run(flight, function, data, done, None));
+        let _ = thread::Builder::new().name("ambassador".into()).spawn(call);
+        return;
+    }
+    let beginning = Arc::new(Beginning::new());
+    runtime::handle().spawn(async move {
+        let mut begun = pin!(run(flight, function, data, done, Some(Arc::clone(&beginning))));
+        let first = poll_fn(|cx| Poll::Ready(begun.as_mut().poll(cx))).await;
+        beginning.is_over();
+        if first.is_pending() {
+            begun.await;
+        }
+    });
+}
+
+async fn run(
+    flight: Arc<Flight>,
+    function: amb_function,
+    data: Arc<UserData>,
+    mut done: Done,
+    beginning: Option<Arc<Beginning>>,
+) {
+    let ask = |fallback: &Fallback, result: &_| {
+        if let Some(beginning) = &beginning {
+            beginning.is_over();
+        }
+        // SAFETY: by the contract of `amb_proxy_spawn`; the data lives as long as this holds it.
+        let status = block_in_place(|| unsafe { fallback.ask(result, data.pointer) });
+        leave_if_forked(&flight);
+        status
+    };
+    let ended = flight.run(|ctx| attempt(ctx, Arc::clone(&flight), function, Arc::clone(&data)), ask).await;
     drop(data);
     done.result = Some(ended);
     // The program's own code may take its time: not on a thread that drives timers.
@@ -190,12 +263,16 @@ impl Work {
             }
             _ => 0,
         };
-        if flight.is_the_parents() {
-            // F3: what comes next on this thread is the parent's. It is all that the child has, so the child ends with it,
-            // as POSIX says of a process and its last thread.
-            process::exit(0);
-        }
+        leave_if_forked(flight);
         attempt.returned(status)
+    }
+}
+
+/// F3: in a child, what comes next on this thread is the parent's. It is all that the child has, so the child ends with it, as
+/// POSIX says of a process and its last thread.
+fn leave_if_forked(flight: &Flight) {
+    if flight.is_the_parents() {
+        process::exit(0);
     }
 }
 
@@ -258,10 +335,15 @@ pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
         }
         let timeout = Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or(Duration::MAX);
         let until = Instant::now().checked_add(timeout);
-        let mut drained = runtime::shutdown(timeout);
+        let in_time = || until.is_none_or(|until| Instant::now() < until);
+        while BEGINNING.load(SeqCst) > 0 && in_time() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        let mut drained = runtime::shutdown(left);
         while drained && PENDING.load(SeqCst) > 0 {
-            drained = until.is_none_or(|until| Instant::now() < until);
-            std::thread::sleep(Duration::from_millis(1));
+            drained = in_time();
+            thread::sleep(Duration::from_millis(1));
         }
         if drained {
             return Ok(());
@@ -273,6 +355,7 @@ pub extern "C" fn amb_shutdown(timeout_ms: f64) -> amb_status {
 /// In a forked child: what was pending is the parent's, and so are the threads that have the places.
 pub(crate) fn forked() {
     PENDING.store(0, SeqCst);
+    BEGINNING.store(0, SeqCst);
     if let Some(places) = Lazy::get(&PLACES) {
         places.store(Arc::new(all_places()));
     }

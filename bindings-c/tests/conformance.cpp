@@ -15,13 +15,16 @@ namespace {
 using ambassador::AmbassadorProxy;
 using ambassador::Outcome;
 
-constexpr std::int32_t FAILS = 1, FINAL = 2;
+constexpr std::int32_t FAILS = 1, FINAL = 2, FALLBACK_FAILS = 3;
 
 struct Failure : std::runtime_error {
     Failure() : std::runtime_error("Payment API unreachable") {}
 };
 struct Final : std::runtime_error {
     Final() : std::runtime_error("declined") {}
+};
+struct ByFallback : std::runtime_error {
+    ByFallback() : std::runtime_error("a fallback that throws") {}
 };
 struct ByClassifier : std::runtime_error {
     ByClassifier() : std::runtime_error("a classifier that throws") {}
@@ -144,6 +147,8 @@ public:
     {
         amb_options chosen = options;
         chosen.classify = how["classify"].is_null() ? classify : classify_values_too;
+        if (!how["fallback"].is_null())
+            chosen.fallback = how["fallback"].text() == "answers" ? answers : fails;
         amb_proxy *proxy = nullptr;
         if (amb_proxy_new("payment-api.example.com", &chosen, &proxy) != AMB_OK)
             throw std::invalid_argument(amb_last_error());
@@ -165,7 +170,10 @@ public:
         }
         switch (result.status) {
         case AMB_OK:
-            return {"value"};
+            return {result.original_status == AMB_OK ? "value" : "fallback"};
+        case FALLBACK_FAILS:
+            CHECK(result.original_status != AMB_OK);
+            return {"fallback_error"};
         case FAILS:
         case FINAL:
             return {"error"};
@@ -210,6 +218,9 @@ private:
         return status == FINAL ? AMB_OUTCOME_FAIL : AMB_OUTCOME_RETRY;
     }
 
+    static std::int32_t answers(const amb_result *, void *, void *) noexcept { return AMB_OK; }
+    static std::int32_t fails(const amb_result *, void *, void *) noexcept { return FALLBACK_FAILS; }
+
     bool spawned_;
     std::vector<amb_proxy *> proxies_{};
 };
@@ -234,6 +245,7 @@ public:
             }
         };
         proxies_.emplace_back("payment-api.example.com", std::move(chosen));
+        fallbacks_.push_back(how["fallback"].is_null() ? "" : how["fallback"].text());
         return proxies_.back().get();
     }
 
@@ -250,10 +262,17 @@ public:
             return std::string("value");
         };
         const AmbassadorProxy &proxy = proxies_.at(by);
+        const auto call = [&](const auto &way) { return spawned_ ? way.spawn(function).get() : way.execute(function); };
+        const auto fails = []() -> std::string { throw ByFallback(); };
+        const std::string &fallback = fallbacks_.at(by);
         try {
-            return {spawned_ ? proxy.spawn(function).get() : proxy.execute(function)};
+            if (fallback.empty())
+                return {call(proxy)};
+            return {fallback == "answers" ? call(proxy.fallback("fallback")) : call(proxy.fallback(fails))};
         } catch (const ambassador::Cancelled &) {
             return {"cancelled"};
+        } catch (const ByFallback &) {
+            return {"fallback_error"};
         } catch (const ByClassifier &) {
             return {"classifier"};
         } catch (const ambassador::AmbassadorError &error) {
@@ -266,6 +285,7 @@ public:
 private:
     bool spawned_;
     std::vector<AmbassadorProxy> proxies_{};
+    std::vector<std::string> fallbacks_{}; // `answers`, `throws`, or none.
 };
 
 // One vector on one surface.
@@ -431,9 +451,7 @@ std::string unsaid(const Json &vector, bool cpp)
 {
     const std::vector<Json> &proxies = vector["proxies"].list();
     for (std::size_t by = 0; by < proxies.size(); ++by) {
-        const Json &fallback = proxies[by]["fallback"], &classify = proxies[by]["classify"];
-        if (!fallback.is_null())
-            return "a fallback, for which a program needs no setting here";
+        const Json &classify = proxies[by]["classify"];
         if (classify.is_null())
             continue;
         if (!cpp && classify.text() == "throws")
@@ -442,6 +460,15 @@ std::string unsaid(const Json &vector, bool cpp)
             return "a classify that judges values, which in C++ is given exceptions alone";
     }
     return {};
+}
+
+// By its id, with the rules that it shows.
+std::string named(const Json &vector)
+{
+    std::string rules;
+    for (const Json &rule : vector["rules"].list())
+        rules += (rules.empty() ? "" : ", ") + rule.text();
+    return vector["id"].text() + " (" + rules + ')';
 }
 
 } // namespace
@@ -480,8 +507,8 @@ int main(int argc, char **argv)
                 ++ran;
                 if (!fault.empty()) {
                     ++faults;
-                    std::cerr << (cpp ? "C++" : "C") << (spawned ? ", spawned" : "") << ": " << vector["id"].text() << ": "
-                              << fault << '\n';
+                    std::cerr << (cpp ? "C++" : "C") << (spawned ? ", spawned" : "") << ": " << named(vector) << ": " << fault
+                              << '\n';
                 }
             }
             CHECK(ran + skipped == vectors.size());

@@ -32,6 +32,7 @@ TEST(the_defaults_are_the_seeds)
     CHECK(!options.rate_limit.enabled && options.rate_limit.rate == 0 && options.rate_limit.per_ms == 1000);
     CHECK_INT(options.rate_limit.burst, 0);
     CHECK(options.rate_limit.max_wait_ms == 0);
+    CHECK(options.fallback == NULL && options.fallback_data == NULL);
 }
 
 TEST(no_options_are_the_defaults)
@@ -55,7 +56,7 @@ TEST(a_policy_is_what_was_set)
         {true, 0.5, 1, 20000},
         {true, 0.25, 7, 1000, 5, 300, 0.75, 250, 2000, 2},
         {true, 10, 20, 30},
-        {true, 0.5, 60000, 3, 40},
+        {true, 0.5, 60000, 3, 40}, NULL, NULL,
     };
     amb_proxy *proxy = proxy_of(options);
     amb_options given;
@@ -242,7 +243,7 @@ TEST(every_setting_of_the_core_can_be_set)
         "breaker.window_ms", "breaker.consecutive_failures", "breaker.slow_call_ms", "breaker.slow_rate",
         "breaker.open_for_ms", "breaker.open_max_ms", "breaker.probes", "bulkhead", "bulkhead.max_concurrent",
         "bulkhead.max_queue", "bulkhead.queue_timeout_ms", "rate_limit", "rate_limit.rate", "rate_limit.per_ms",
-        "rate_limit.burst", "rate_limit.max_wait_ms",
+        "rate_limit.burst", "rate_limit.max_wait_ms", "fallback",
     };
     char *settings = amb_settings();
     size_t count = 0;

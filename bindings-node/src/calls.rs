@@ -32,6 +32,8 @@ const LAST_ERROR: i32 = 3;
 const DIRECT: i32 = 4;
 /// As `WAIT`, for a place in the bulkhead: it may come free before the wait is over (L1).
 const QUEUE: i32 = 5;
+/// Others of the call's attempts still run (H1).
+const AWAIT: i32 = -1;
 /// The error at that place of `Code::ALL`, counted from here.
 const ERROR: i32 = 6;
 
@@ -272,6 +274,7 @@ fn decide(
         Decision::Finish(Give::Value, _) => VALUE,
         Decision::Finish(Give::LastError, _) => LAST_ERROR,
         Decision::Finish(Give::Error(code), _) => ERROR + code as i32,
+        Decision::Await => AWAIT,
         Decision::WaitUntil(at) => {
             exchange.wait.set(at.saturating_sub(now) as f64);
             tell_wait(exchange, &proxy.core, call, at)

@@ -24,6 +24,8 @@ pub const WAIT: u8 = 1;
 pub const VALUE: u8 = 2;
 pub const LAST_ERROR: u8 = 3;
 pub const ERROR: u8 = 4;
+/// Others of the call's attempts still run (H1).
+pub const AWAIT: u8 = 5;
 
 /// Gives `Call` its method `error`, and puts the names of decisions and outcomes into the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -158,6 +160,7 @@ impl State {
         self.decided = at;
         match decision {
             Decision::Run => RUN,
+            Decision::Await => AWAIT,
             Decision::WaitUntil(until) => {
                 self.until = until;
                 WAIT

@@ -132,8 +132,10 @@ class Runner:
         async def attempt(ctx: Attempt) -> str:
             nonlocal ran, mark
             note_waits()
-            script = step["attempts"][ran]
             ran += 1
+            if ran > len(step["attempts"]):
+                raise Failure("one attempt too many")
+            script = step["attempts"][ran - 1]
             await self.steps(script["do"])
             self.advance(script["takes"])
             if script["hint"] is not None:
@@ -210,7 +212,7 @@ def test_every_vector_holds(surface, capsys):
         try:
             Runner(vector, surface).run()
         except BaseException as fault:
-            faults.append(f"{vector['id']}: {fault!r}"[:500])
+            faults.append(f"{vector['id']} ({', '.join(vector['rules'])}): {fault!r}"[:500])
     with capsys.disabled():
         names = {"worker": "Python sync", "caller": "Python sync on the caller's thread", "asyncio": "Python asyncio"}
         print(f"\nconformance: {names[surface]} ran {len(VECTORS)} vectors, skipped 0")

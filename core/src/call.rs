@@ -3,7 +3,9 @@
 //! loops, C callbacks and simulations in virtual time.
 //!
 //! A [`Call`] is plain numbers, so a host may keep it wherever it likes; [`AmbassadorProxy`](crate::AmbassadorProxy) is
-//! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, and asks the policies' cells where B, L and H2 say so.
+//! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells where B, L and H2 say so.
+
+mod hedging;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,8 +16,10 @@ use crate::error::Code;
 use crate::event::{self, Event};
 use crate::policy::breaker::Permit;
 use crate::policy::bulkhead::{Entry, Limit};
+use crate::policy::hedge::{After, Ended, Racer};
 use crate::policy::{Policy, Shared};
 use crate::target::State;
+use crate::testing;
 
 /// How long an attempt without a bound may be a probe of the breaker's before it counts as failed (B3).
 const LEASE: Nanos = 10 * SECOND;
@@ -30,6 +34,10 @@ pub struct Call {
     /// The wait before this attempt; of a refused call, how long until it may come again, 0 if nobody knows.
     previous_wait: Nanos,
     attempt: u32,
+    /// How many hedges have begun beside the attempt that was the first of those that run (H1); [`NO_MORE`] when none may.
+    hedges: u8,
+    /// The number of the attempt that ended last.
+    ended: u8,
     phase: Phase,
     last: Outcome,
     /// Why it ended, when something else may still answer.
@@ -39,6 +47,8 @@ pub struct Call {
     has_place: bool,
     /// The breaker's leave for the running attempt.
     permit: Option<Permit>,
+    /// Where the attempts are kept that run at once; 0 while there is one at most.
+    race: u64,
     /// Of the wait: when the budget's token was taken, which turn of the rate limit it is, which number in the queue.
     number: u64,
 }
@@ -69,6 +79,9 @@ impl Phase {
         }
     }
 }
+
+/// No more hedges begin beside the attempts that run.
+const NO_MORE: u8 = u8::MAX;
 
 /// What policies a call is driven by.
 #[derive(Clone, Copy)]
@@ -126,16 +139,30 @@ pub enum Decision {
     Run,
     /// Wait until that instant, never less, then ask again.
     WaitUntil(Nanos),
-    /// The call is over: hand this to the caller.
+    /// The call is over: hand this to the caller. Attempts that still run are lost, and were recorded as cancelled.
     Finish(Give, Stop),
+    /// An attempt has ended, and others of the call still run (H1): wait for the next of them to end.
+    Await,
+}
+
+/// Whether another attempt begins beside those that run (H1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Hedge {
+    /// One has begun: run it. Its number and bound are the call's now.
+    Run,
+    /// Ask again at that instant, if an attempt runs then.
+    At(Nanos),
+    /// Not until the next attempt that follows a wait.
+    Never,
 }
 
 /// What the caller gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Give {
-    /// The value of the attempt that just ended.
+    /// The value of the attempt that just ended; see [`Call::ended`].
     Value,
-    /// The error of the attempt that ended last, the same object (A4).
+    /// The error of the attempt that ended last, the same object (A4); see [`Call::ended`].
     LastError,
     /// An error of the ambassador's, its cause the last real error if there is one.
     Error(Code),
@@ -210,11 +237,12 @@ impl Stop {
 impl Decision {
     /// The decision as one number, for hosts to which only numbers go: 0 is `Run`, a positive number the instant of
     /// `WaitUntil`, a negative one `Finish`: −(1 + stop + 16·give), where `stop` is the position in [`Stop`] and `give` is 0 for
-    /// `Value`, 1 for `LastError`, 2 + i for the error of `Code::ALL[i]`.
+    /// `Value`, 1 for `LastError`, 2 + i for the error of `Code::ALL[i]`; the least number of all is `Await`.
     #[inline]
     pub const fn pack(self) -> i64 {
         match self {
             Decision::Run => 0,
+            Decision::Await => i64::MIN,
             Decision::WaitUntil(at) => {
                 if at > i64::MAX as u64 {
                     i64::MAX
@@ -239,6 +267,7 @@ impl Decision {
     pub fn unpack(packed: i64) -> Decision {
         match packed {
             0 => Decision::Run,
+            i64::MIN => Decision::Await,
             at if at > 0 => Decision::WaitUntil(at as Nanos),
             finish => {
                 let number = -(finish + 1);
@@ -268,12 +297,15 @@ impl Call {
             until: NEVER,
             previous_wait: 0,
             attempt,
+            hedges: 0,
+            ended: 0,
             phase,
             last: Outcome::Ok,
             stop: Stop::Ok,
             is_rejected: false,
             has_place: false,
             permit: None,
+            race: 0,
             number: 0,
         }
     }
@@ -301,8 +333,8 @@ impl Call {
         self.started
     }
 
-    /// When the running attempt must have ended: the earlier of its timeout and the call's deadline; [`NEVER`] when
-    /// neither is set.
+    /// When the running attempt, of several the newest, must have ended: the earlier of its timeout and the call's deadline;
+    /// [`NEVER`] when neither is set.
     #[inline]
     pub const fn bound(&self) -> Nanos {
         self.until
@@ -323,11 +355,15 @@ impl Call {
     #[inline]
     pub const fn to_words(&self) -> [u64; Call::WORDS] {
         let (permit, has_permit) = match self.permit {
+            // Those that run at once have their own; the two are never there together.
+            _ if self.race != 0 => (self.race, 1 << 3),
             Some(Permit { generation, place }) => (generation as u64 | (place as u64) << 32, 1 << 2),
             None => (0, 0),
         };
         let flags = self.is_rejected as u64 | (self.has_place as u64) << 1 | has_permit;
-        let state = self.attempt as u64
+        let state = self.attempt as u8 as u64
+            | (self.hedges as u64) << 8
+            | (self.ended as u64) << 16
             | (self.phase as u64) << 32
             | (self.last as u64) << 40
             | (self.stop as u64) << 48
@@ -347,7 +383,9 @@ impl Call {
             started,
             until,
             previous_wait,
-            attempt: state as u32,
+            attempt: state as u8 as u32,
+            hedges: (state >> 8) as u8,
+            ended: (state >> 16) as u8,
             phase: Phase::from_number((state >> 32) as u8),
             last: Outcome::from_number((state >> 40) as u8),
             stop: if stop < Stop::ALL.len() { Stop::ALL[stop] } else { Stop::Internal },
@@ -358,6 +396,7 @@ impl Call {
             } else {
                 None
             },
+            race: if flags & 8 != 0 { permit } else { 0 },
             number,
         }
     }
@@ -414,8 +453,9 @@ impl Call {
             self.last = Outcome::Timeout;
             return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
         }
-        if let Err(after) = self.ask_the_breaker(rules, now) {
-            return self.refuse(rules, now, Code::CircuitOpen, after);
+        match ask_the_breaker(rules, now) {
+            Ok(permit) => self.permit = permit,
+            Err(after) => return self.refuse(rules, now, Code::CircuitOpen, after),
         }
         if let Some(budget) = &rules.shared.budget {
             rules.state.budget.deposit(budget, now);
@@ -423,20 +463,10 @@ impl Call {
         self.run(rules.policy, now)
     }
 
-    /// O2: leave for an attempt that starts now, or how long until there may be one.
-    #[inline]
-    fn ask_the_breaker(&mut self, rules: Rules<'_>, now: Nanos) -> Result<(), Nanos> {
-        let Some(breaker) = &rules.shared.breaker else { return Ok(()) };
-        let lease = rules.policy.timeout.unwrap_or(LEASE);
-        let (answer, change) = rules.state.breaker.admit(breaker, lease, now);
-        rules.state.changed(change, now);
-        self.permit = Some(answer.map_err(|refused| refused.after.unwrap_or(0))?);
-        Ok(())
-    }
-
     #[inline]
     fn run(&mut self, policy: &Policy, now: Nanos) -> Decision {
         self.attempt += 1;
+        self.hedges = 0;
         self.started = now;
         self.until = bound(policy, self.entered, now);
         self.phase = Phase::Running;
@@ -475,15 +505,16 @@ impl Call {
         (call, decision)
     }
 
-    /// The running attempt ended; one has to run.
+    /// The one attempt that runs has ended; it has to run.
     #[inline]
     pub(crate) fn settle(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome, hint: Option<Nanos>) -> Decision {
         // T1, T3: what ends after its bound is a timeout, and what it brought is dropped.
-        let late = now > self.until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled);
+        let late = is_late(self.until, now, outcome);
         if late {
             rules.state.late.fetch_add(1, Relaxed);
         }
         self.last = if late { Outcome::Timeout } else { outcome };
+        self.ended = self.attempt as u8;
         self.attempt_ended(rules, now);
         match self.last {
             Outcome::Ok => self.finish(rules, now, Give::Value, Stop::Ok),
@@ -502,26 +533,8 @@ impl Call {
     /// O2: the attempt is recorded, whatever is decided then.
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
-        let Rules { shared, state, .. } = rules;
-        state.count_attempt(self.last);
-        let took = now.saturating_sub(self.started);
-        event::attempt_ended(state, self.attempt, self.last.as_str(), took);
-        if let Some(bulkhead) = &shared.bulkhead
-            && bulkhead.limit == Limit::Adaptive
-            && self.last == Outcome::Ok
-        {
-            state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
-        }
-        let Some(permit) = self.permit.take() else { return };
-        match &shared.breaker {
-            // A3, B3: control flow moves nothing.
-            _ if self.last == Outcome::Cancelled => state.breaker.let_go(permit),
-            None => state.breaker.let_go(permit),
-            Some(breaker) => {
-                let failed = self.last != Outcome::Ok;
-                state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
-            }
-        }
+        let permit = self.permit.take();
+        record(rules, self.attempt, self.last, permit, self.started, now);
     }
 
     #[cold]
@@ -611,9 +624,12 @@ impl Call {
             return self.finish(rules, now, self.last_error(), Stop::Deadline);
         }
         // R6
-        if self.ask_the_breaker(rules, now).is_err() {
-            self.give_token_back(rules);
-            return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
+        match ask_the_breaker(rules, now) {
+            Ok(permit) => self.permit = permit,
+            Err(_) => {
+                self.give_token_back(rules);
+                return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
+            }
         }
         rules.state.retries.fetch_add(1, Relaxed);
         self.run(rules.policy, now)
@@ -629,6 +645,7 @@ impl Call {
     pub(crate) fn cancel(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
         match self.phase {
             Phase::Ended => return,
+            Phase::Running if self.race != 0 => self.lose_others(rules, now),
             Phase::Running => {
                 self.last = Outcome::Cancelled;
                 self.attempt_ended(rules, now);
@@ -646,9 +663,9 @@ impl Call {
     /// F1: the core failed while it decided; whatever the attempt brought is handed back.
     #[cold]
     pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome) -> Decision {
-        if let Some(permit) = self.permit.take() {
-            rules.state.breaker.let_go(permit);
-        }
+        let racers = rules.state.races.end(std::mem::take(&mut self.race)).racers;
+        let permits = racers.into_iter().map(|racer| racer.permit).chain([self.permit.take()]);
+        permits.flatten().for_each(|permit| rules.state.breaker.let_go(permit));
         match self.phase {
             Phase::Waiting => self.give_token_back(rules),
             // The function has not run yet: it runs now, as if nothing had to be asked.
@@ -761,6 +778,50 @@ impl Call {
     fn deadline(&self, policy: &Policy) -> Nanos {
         policy.deadline.map_or(NEVER, |d| self.entered.saturating_add(d))
     }
+}
+
+/// O2: leave for an attempt that starts now, or how long until there may be one.
+#[inline]
+fn ask_the_breaker(rules: Rules<'_>, now: Nanos) -> Result<Option<Permit>, Nanos> {
+    let Some(breaker) = &rules.shared.breaker else { return Ok(None) };
+    let lease = rules.policy.timeout.unwrap_or(LEASE);
+    let (answer, change) = rules.state.breaker.admit(breaker, lease, now);
+    rules.state.changed(change, now);
+    answer.map(Some).map_err(|refused| refused.after.unwrap_or(0))
+}
+
+/// O2: an attempt has ended.
+#[inline]
+fn record(rules: Rules<'_>, number: u32, outcome: Outcome, permit: Option<Permit>, started: Nanos, now: Nanos) {
+    let Rules { policy, shared, state } = rules;
+    state.count_attempt(outcome);
+    let took = now.saturating_sub(started);
+    event::attempt_ended(state, number, outcome.as_str(), took);
+    if let Some(bulkhead) = &shared.bulkhead
+        && bulkhead.limit == Limit::Adaptive
+        && outcome == Outcome::Ok
+    {
+        state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
+    }
+    if policy.hedge.is_some() && matches!(outcome, Outcome::Ok | Outcome::Timeout) {
+        state.took(took, now);
+    }
+    let Some(permit) = permit else { return };
+    match &shared.breaker {
+        // A3, B3: control flow moves nothing.
+        _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
+        None => state.breaker.let_go(permit),
+        Some(breaker) => {
+            let failed = outcome != Outcome::Ok;
+            state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
+        }
+    }
+}
+
+/// T1, T3: whether what an attempt brings comes after its bound.
+#[inline]
+fn is_late(until: Nanos, now: Nanos, outcome: Outcome) -> bool {
+    now > until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled)
 }
 
 /// T1: min(timeout, time left).

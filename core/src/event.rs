@@ -40,6 +40,13 @@ pub enum Event {
         /// The wait.
         wait: Nanos,
     },
+    /// H1: another attempt began beside those that run.
+    Hedge {
+        /// Its number.
+        attempt: u32,
+        /// How long the one before it had run.
+        after: Nanos,
+    },
     /// S1: a call ended.
     Call {
         /// How many attempts it made.
@@ -84,6 +91,7 @@ impl Event {
                 write!(json, r#","attempt":{attempt},"outcome":"{outcome}","elapsed_ns":{elapsed}"#)
             }
             Event::Retry { attempt, wait } => write!(json, r#","attempt":{attempt},"wait_ns":{wait}"#),
+            Event::Hedge { attempt, after } => write!(json, r#","attempt":{attempt},"after_ns":{after}"#),
             Event::Call { attempts, outcome, stop, elapsed } => {
                 write!(json, r#","attempts":{attempts},"outcome":"{outcome}","stop":"{stop}","elapsed_ns":{elapsed}"#)
             }
@@ -99,11 +107,12 @@ impl Event {
         json + "}"
     }
 
-    /// `attempt`, `retry`, `call`, `circuit`, `settings`, `internal`.
+    /// `attempt`, `retry`, `hedge`, `call`, `circuit`, `settings`, `internal`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Event::Attempt { .. } => "attempt",
             Event::Retry { .. } => "retry",
+            Event::Hedge { .. } => "hedge",
             Event::Call { .. } => "call",
             Event::Circuit { .. } => "circuit",
             Event::Settings { .. } => "settings",
@@ -119,6 +128,9 @@ impl Event {
             }
             // The line itself is told, at the level of a warning, where the error's text is known.
             Event::Retry { .. } => {}
+            Event::Hedge { attempt, after } => {
+                tracing::debug!(target: "ambassador", name, attempt, after_ns = after, "another attempt began beside those that run");
+            }
             Event::Call { attempts, outcome, stop, elapsed } => {
                 tracing::debug!(target: "ambassador", name, attempts, outcome, stop, elapsed_ns = elapsed, "call ended");
             }

@@ -11,16 +11,18 @@ pub(crate) enum Point {
     Begin = 1,
     Settle = 2,
     Resume = 3,
+    Hedge = 4,
 }
 
 static INJECTED: AtomicU8 = AtomicU8::new(0);
 
-/// For tests: from now on every decision at `"begin"`, `"settle"` or `"resume"` panics; anything else switches that off.
+/// For tests: from now on every decision at `"begin"`, `"settle"`, `"resume"` or `"hedge"` panics; anything else switches that off.
 pub fn inject_panic(at: &str) {
     let point = match at {
         "begin" => Point::Begin as u8,
         "settle" => Point::Settle as u8,
         "resume" => Point::Resume as u8,
+        "hedge" => Point::Hedge as u8,
         _ => 0,
     };
     INJECTED.store(point, Relaxed);

@@ -1,11 +1,13 @@
 //! The front door for Rust: `call`, `execute`, `call_blocking`. The function runs in the caller's task; at the bound its
 //! future is dropped (T2). Timers are the shared runtime's, so any executor will do.
 
+mod hedged;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -326,12 +328,12 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
         let shared = Arc::new(PerCall::default());
         self.run(
             |call| function(Attempt { proxy: (*self.proxy).clone(), call: *call, shared: Arc::clone(&shared) }),
-            |call| shared.hint(call.attempt()),
+            |number| shared.hint(number),
         )
         .await
     }
 
-    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(&Call) -> Option<Nanos>) -> Result<T, CallError<E>>
+    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(u32) -> Option<Nanos>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
@@ -358,6 +360,10 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                 return attempt(&Call::direct(entered)).await.map_err(CallError::Failed);
             }
         };
+        if proxy.policy().hedge.is_some() {
+            // In a box: few calls are hedged, and the others' futures need not be as large.
+            return Box::pin(hedged::run(self, flight, attempt, hint)).await;
+        }
         let mut last_error = None;
         loop {
             let Ok(ended) = bounded(attempt(&flight.call), flight.call.bound()).await else {
@@ -378,7 +384,7 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                     })
                 }
             };
-            let asked = hint(&flight.call);
+            let asked = hint(flight.call.attempt());
             let mut decision = proxy.settle(&mut flight.call, at, outcome, asked);
             let (value, error) = match ended {
                 // T3: what came too late is dropped. What the classifier itself calls a timeout is the cause of it.
@@ -388,13 +394,7 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                 None => (None, None),
             };
             if let Decision::WaitUntil(until) = decision {
-                let text = match (&error, &value) {
-                    (Some(error), _) => error.to_string(),
-                    (None, Some(_)) => "its result may be tried again".into(),
-                    (None, None) => proxy.error_message(Code::Timeout, Some(&flight.call), at),
-                };
-                let line = proxy.retry_line(&flight.call, until.saturating_sub(at), &text);
-                let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
+                self.tell_retry(&flight.call, at, until, value.is_some(), error.as_ref());
             }
             last_error = error.or(last_error);
             if matches!(decision, Decision::WaitUntil(_)) {
@@ -404,25 +404,20 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
                 };
             }
             let Decision::Finish(give, _) = decision else { continue };
-            let ended = match (give, value, last_error) {
-                (Give::Error(code), _, cause) => {
-                    Err(CallError::Ambassador(proxy.error(code, Some(&flight.call), now()), cause))
-                }
-                (_, Some(value), _) => {
-                    // A value that is a failure to the classifier is no error to be answered.
-                    if flight.call.is_answering() {
-                        proxy.answered(&mut flight.call, now(), false);
-                    }
-                    Ok(value)
-                }
-                (_, None, Some(error)) => Err(CallError::Failed(error)),
-                // A timeout whose decision failed (F1).
-                (_, None, None) => {
-                    Err(CallError::Ambassador(proxy.error(Code::Timeout, Some(&flight.call), now()), None))
-                }
-            };
-            return ended.or_else(|error| flight.answered(error, answer));
+            return flight.conclude(give, value, last_error, answer);
         }
+    }
+
+    /// R7
+    fn tell_retry<E: fmt::Display>(&self, call: &Call, at: Nanos, until: Nanos, is_value: bool, error: Option<&E>) {
+        let proxy = &self.proxy;
+        let text = match error {
+            Some(error) => error.to_string(),
+            None if is_value => "its result may be tried again".into(),
+            None => proxy.error_message(Code::Timeout, Some(call), at),
+        };
+        let line = proxy.retry_line(call, until.saturating_sub(at), &text);
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
     }
 }
 
@@ -444,6 +439,32 @@ impl InFlight<'_> {
                 sleep_until(until).await?;
             }
         }
+    }
+
+    /// The call has ended so.
+    fn conclude<T, E>(
+        &mut self,
+        give: Give,
+        value: Option<T>,
+        last_error: Option<E>,
+        answer: &impl Answer<T, E>,
+    ) -> Result<T, CallError<E>> {
+        let proxy = self.proxy;
+        let error = |code, call: &Call, cause| CallError::Ambassador(proxy.error(code, Some(call), now()), cause);
+        let ended = match (give, value, last_error) {
+            (Give::Error(code), _, cause) => Err(error(code, &self.call, cause)),
+            (_, Some(value), _) => {
+                // A value that is a failure to the classifier is no error to be answered.
+                if self.call.is_answering() {
+                    proxy.answered(&mut self.call, now(), false);
+                }
+                Ok(value)
+            }
+            (_, None, Some(error)) => Err(CallError::Failed(error)),
+            // A timeout whose decision failed (F1).
+            (_, None, None) => Err(error(Code::Timeout, &self.call, None)),
+        };
+        ended.or_else(|error| self.answered(error, answer))
     }
 
     /// The call was refused.

@@ -63,6 +63,7 @@ pub use policy::backoff::{Backoff, Jitter};
 pub use policy::breaker::{Breaker, Circuit};
 pub use policy::budget::Budget;
 pub use policy::bulkhead::{Bulkhead, Limit};
+pub use policy::hedge::{After, Hedge};
 pub use policy::rate_limit::RateLimit;
 pub use proxy::{AmbassadorProxy, Builder};
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::call::{Call, Decision, Give, Outcome, Rules, Stop};
+use crate::call::{self, Call, Decision, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, spell};
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
@@ -32,11 +32,13 @@ use crate::policy::backoff::Backoff;
 use crate::policy::breaker::Breaker;
 use crate::policy::budget::Budget;
 use crate::policy::bulkhead::{Bulkhead, Limit};
+use crate::policy::hedge::{After, Hedge};
 use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::{Settings, Spelling, Value};
 use crate::target::{InForce, State, Target};
+use crate::testing;
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
@@ -100,6 +102,7 @@ impl AmbassadorProxy {
         let settings = settings.finish()?;
         let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
         let state = State::shared(name, &settings.policy.shared);
+        state.measure_for(&settings.policy);
         let proxy = AmbassadorProxy::of(settings.target, settings.policy, state);
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
@@ -123,6 +126,7 @@ impl AmbassadorProxy {
     pub fn alone(&self) -> AmbassadorProxy {
         let Inner { target, policy, state, .. } = &*self.0;
         let state = Arc::new(State::new(state.name(), &policy.shared));
+        state.measure_for(policy);
         AmbassadorProxy::of(target.clone(), policy.clone(), state)
     }
 
@@ -152,7 +156,7 @@ impl AmbassadorProxy {
             if runtime::is_shut_down() { Call::turned_away(rules, now) } else { Call::enter(rules, now) }
         });
         match begun {
-            Some((call, Decision::Run)) => Begin::Run(call),
+            Some((call, Decision::Run | Decision::Await)) => Begin::Run(call),
             Some((call, Decision::WaitUntil(at))) => Begin::Wait(call, at),
             Some((call, Decision::Finish(give, _))) => {
                 self.call_ended();
@@ -173,9 +177,40 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return self.out_of_turn(call, now);
         }
+        self.settle_running(call, now, outcome, |call, rules| match self.0.policy.hedge {
+            None => call.settle(rules, now, outcome, hint),
+            Some(_) => call.settle_hedged(rules, call.attempt(), now, outcome, hint),
+        })
+    }
+
+    /// [`settle`](AmbassadorProxy::settle), for a call of which several attempts may run at once (H1): the one of that number
+    /// ended. [`Decision::Await`]: the call goes on, for others of its attempts still run. Said of an attempt that was recorded
+    /// before, it changes nothing.
+    pub fn settle_attempt(
+        &self,
+        call: &mut Call,
+        number: u32,
+        now: Nanos,
+        outcome: Outcome,
+        hint: Option<Nanos>,
+    ) -> Decision {
+        if !call.is_running() {
+            return if call.has_ended() { Call::OVER } else { Decision::Await };
+        }
+        self.settle_running(call, now, outcome, |call, rules| call.settle_hedged(rules, number, now, outcome, hint))
+    }
+
+    #[inline]
+    fn settle_running(
+        &self,
+        call: &mut Call,
+        now: Nanos,
+        outcome: Outcome,
+        settle: impl FnOnce(&mut Call, Rules<'_>) -> Decision,
+    ) -> Decision {
         let shared = self.settings();
         let rules = self.rules(&shared);
-        let decided = fault::guard(Point::Settle, || call.settle(rules, now, outcome, hint));
+        let decided = fault::guard(Point::Settle, || settle(call, rules));
         let decision = match decided {
             Some(decision) => decision,
             None => {
@@ -185,6 +220,22 @@ impl AmbassadorProxy {
         };
         self.decided(decision);
         decision
+    }
+
+    /// H1: whether another attempt begins now, beside the one that runs. To be asked when an attempt begins, and again when the
+    /// answer says so, for as long as attempts run. In virtual time, the end of the attempt tells.
+    pub fn hedge(&self, call: &mut Call, now: Nanos) -> call::Hedge {
+        if self.0.policy.hedge.is_none() || !call.is_running() || testing::instant().is_some() {
+            return call::Hedge::Never;
+        }
+        let shared = self.settings();
+        let rules = self.rules(&shared);
+        let decided = fault::guard(Point::Hedge, || call.hedge(rules, now));
+        if decided.is_none() {
+            self.fault("hedge");
+        }
+        self.hear();
+        decided.unwrap_or(call::Hedge::Never)
     }
 
     /// The wait is over, or the host woke early and is told to go on waiting. Said when the call does not wait, it changes
@@ -441,7 +492,7 @@ impl AmbassadorProxy {
                 r#"{{"target":{},"name":{},"in_flight":{},"#,
                 r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":{}}},"#,
                 r#""attempts":{{"ok":{},"failure":{},"timeout":{},"cancelled":{}}},"#,
-                r#""retries":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
+                r#""retries":{},"hedges":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
                 r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{}}}"#
             ),
             quoted(self.target()),
@@ -458,6 +509,7 @@ impl AmbassadorProxy {
             timed_out_attempts,
             cancelled_attempts,
             count(&state.retries),
+            count(&state.hedges),
             count(&state.late),
             state.bulkhead.abandoned(),
             count(&state.internal_errors),
@@ -651,6 +703,22 @@ impl Builder {
             .set("rate_limit.per", Value::Length(limit.per))
             .set("rate_limit.burst", limit.burst.map_or(Value::Null, |burst| Value::Int(burst.into())))
             .set("rate_limit.max_wait", Value::Length(limit.max_wait))
+    }
+
+    /// Whether another attempt begins beside one that takes long (H1), or `None` for never; off by default. Needs
+    /// [`idempotent`](Builder::idempotent).
+    pub fn hedge(self, hedge: impl Into<Option<Hedge>>) -> Builder {
+        let Some(hedge) = hedge.into() else { return self.set("hedge", Value::Null) };
+        let after = match hedge.after {
+            After::Fixed(length) => Value::Length(length),
+            quantile => Value::Text(quantile.to_string()),
+        };
+        self.set("hedge.after", after).set("hedge.max", Value::Int(hedge.max.into()))
+    }
+
+    /// Whether a call may safely be made twice; default no.
+    pub fn idempotent(self, idempotent: bool) -> Builder {
+        self.set("idempotent", Value::Bool(idempotent))
     }
 
     /// The proxy.

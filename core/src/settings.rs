@@ -18,6 +18,7 @@ use crate::policy::backoff::{Backoff, Jitter};
 use crate::policy::breaker::Breaker;
 use crate::policy::budget::Budget;
 use crate::policy::bulkhead::{Bulkhead, Limit};
+use crate::policy::hedge::{After, Hedge};
 use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, RunIn};
 use crate::target::{self, Target};
@@ -64,7 +65,7 @@ pub enum Spelling {
 pub struct Field {
     /// Its name.
     pub name: String,
-    /// `count`, `count_or_word`, `duration`, `number`, `choice`, `text`, `group` or `host`.
+    /// `count`, `count_or_word`, `duration`, `duration_or_word`, `number`, `choice`, `truth`, `text`, `group` or `host`.
     pub kind: &'static str,
     /// Its default, as text.
     pub default: String,
@@ -91,11 +92,17 @@ enum Kind {
         least: Nanos,
         none: bool,
     },
+    /// `least` nanoseconds and up, or one of some words.
+    DurationOr {
+        least: Nanos,
+        words: fn() -> Vec<String>,
+    },
     Number {
         least: f64,
         most: f64,
     },
     Choice(fn() -> Vec<&'static str>),
+    Truth,
     Name,
     Group,
     /// Only the host can hold it: types, predicates.
@@ -138,6 +145,10 @@ enum Id {
     Per,
     Burst,
     MaxWait,
+    Hedge,
+    HedgeAfter,
+    HedgeMax,
+    Idempotent,
     Fallback,
     Host,
 }
@@ -161,6 +172,10 @@ fn places() -> Vec<&'static str> {
     vec!["worker", "caller"]
 }
 
+fn quantiles() -> Vec<String> {
+    After::QUANTILES.map(|hundredths| After::Quantile(hundredths).to_string()).to_vec()
+}
+
 /// Any number of calls at once that a machine may see.
 const MANY: i64 = 1_000_000;
 /// What a share of all calls may be.
@@ -173,7 +188,7 @@ const fn count(least: i64, most: i64) -> Kind {
     Kind::Count { least, most, none: false }
 }
 
-const SPECS: [Spec; 38] = [
+const SPECS: [Spec; 42] = [
     spec(Id::MaxRetries, "max_retries", count(1, 100), "3"),
     spec(Id::Name, "name", Kind::Name, "the target"),
     spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
@@ -221,6 +236,10 @@ const SPECS: [Spec; 38] = [
     spec(Id::Per, "rate_limit.per", WINDOW, "1s"),
     spec(Id::Burst, "rate_limit.burst", Kind::Count { least: 1, most: MANY, none: true }, "rate"),
     spec(Id::MaxWait, "rate_limit.max_wait", LENGTH, "0s"),
+    spec(Id::Hedge, "hedge", Kind::Group, "off"),
+    spec(Id::HedgeAfter, "hedge.after", Kind::DurationOr { least: 1, words: quantiles }, "none"),
+    spec(Id::HedgeMax, "hedge.max", count(1, Hedge::MOST as i64), "1"),
+    spec(Id::Idempotent, "idempotent", Kind::Truth, "false"),
     spec(Id::Fallback, "fallback", Kind::Host("a value, or a function of the error"), "none"),
 ];
 
@@ -234,6 +253,7 @@ pub struct Settings {
     /// Groups that are off until the one setting is given that has no default.
     bulkhead: Option<Draft<Limit, Bulkhead>>,
     rate_limit: Option<Draft<f64, RateLimit>>,
+    hedge: Option<Draft<After, u32>>,
 }
 
 /// A group that needs one of its settings, and the rest of it.
@@ -263,6 +283,7 @@ impl Settings {
             policy: Policy::default(),
             bulkhead: None,
             rate_limit: None,
+            hedge: None,
         })
     }
 
@@ -284,7 +305,43 @@ impl Settings {
             let rate = needed.ok_or_else(|| missing(Id::Rate))?;
             self.policy.shared.rate_limit = Some(RateLimit { rate, ..rest });
         }
+        if let Some(Draft { needed, rest }) = self.hedge.take() {
+            let after = needed.ok_or_else(|| missing(Id::HedgeAfter))?;
+            self.policy.hedge = Some(Hedge { after, max: rest });
+            self.check_hedge()?;
+        }
         Ok(self)
+    }
+
+    /// H1: what a hedge needs besides.
+    fn check_hedge(&mut self) -> Result<(), ConfigError> {
+        let (spelling, policy) = (self.spelling, &mut self.policy);
+        let wrong = |id: Id, value: Value, allowed: &str| {
+            let spec = SPECS.iter().find(|spec| spec.id == id).expect("every id is in the table");
+            Err(ConfigError::new(spelling.name(spec), spelling.show(&value), allowed))
+        };
+        if !policy.idempotent {
+            let allowed =
+                format!("{} beside hedge, which runs the function twice at once", spelling.show(&Value::Bool(true)));
+            return wrong(Id::Idempotent, Value::Bool(false), &allowed);
+        }
+        if policy.max_retries < 2 {
+            return wrong(
+                Id::MaxRetries,
+                Value::Int(policy.max_retries.into()),
+                "2 or more beside hedge, which is an attempt",
+            );
+        }
+        // Who waits for a function on its own thread cannot begin another.
+        if policy.run_in == Some(RunIn::Caller) {
+            return wrong(
+                Id::RunIn,
+                Value::Text("caller".into()),
+                "worker beside hedge, which runs the function twice at once",
+            );
+        }
+        policy.run_in = Some(RunIn::Worker);
+        Ok(())
     }
 
     /// Sets one field. A group can be switched off as a whole by [`Value::Null`] or `false`.
@@ -343,6 +400,12 @@ impl Settings {
             (Id::Rate | Id::Per | Id::Burst | Id::MaxWait, kind) => {
                 return self.assign_rate_limit(spec.id, kind, value);
             }
+            (Id::Hedge, _) => switched(value)?.is_none().then(|| self.hedge = None)?,
+            (Id::HedgeAfter | Id::HedgeMax, kind) => return self.assign_hedge(spec.id, kind, value),
+            (Id::Idempotent, _) => match value {
+                Value::Bool(truth) => policy.idempotent = *truth,
+                _ => return None,
+            },
             (Id::Fallback, _) => policy.fallback = switched(value)?.is_some(),
             (Id::Host, _) => return None,
             (id, kind) => {
@@ -368,6 +431,20 @@ impl Settings {
             (_, kind) => draft.rest.queue_timeout = spelling.length(value, kind)?,
         }
         self.bulkhead = Some(draft);
+        Some(())
+    }
+
+    fn assign_hedge(&mut self, id: Id, kind: Kind, value: &Value) -> Option<()> {
+        let spelling = self.spelling;
+        let mut draft = self.hedge.clone().unwrap_or(Draft { needed: None, rest: 1 });
+        match (id, kind, value) {
+            (Id::HedgeAfter, _, Value::Text(word)) => draft.needed = Some(After::quantile(word)?),
+            (Id::HedgeAfter, Kind::DurationOr { least, .. }, value) => {
+                draft.needed = Some(After::Fixed(spelling.length(value, Kind::Duration { least, none: false })??));
+            }
+            (_, kind, value) => draft.rest = spelling.count(value, kind)??,
+        }
+        self.hedge = Some(draft);
         Some(())
     }
 
@@ -445,8 +522,10 @@ impl Kind {
             Kind::Count { .. } => "count",
             Kind::CountOr { .. } => "count_or_word",
             Kind::Duration { .. } => "duration",
+            Kind::DurationOr { .. } => "duration_or_word",
             Kind::Number { .. } => "number",
             Kind::Choice(_) => "choice",
+            Kind::Truth => "truth",
             Kind::Name => "text",
             Kind::Group => "group",
             Kind::Host(_) => "host",
@@ -464,7 +543,8 @@ impl Spelling {
     fn offers(self, spec: &Spec) -> bool {
         match spec.name {
             "run_in" => matches!(self, Spelling::Python | Spelling::Java),
-            "retry_on" | "not_on" | "fallback" => !matches!(self, Spelling::C | Spelling::Rust),
+            "fallback" => self != Spelling::Rust,
+            "retry_on" | "not_on" => !matches!(self, Spelling::C | Spelling::Rust),
             _ => true,
         }
     }
@@ -481,7 +561,7 @@ impl Spelling {
                 l => name.push(l),
             }
         }
-        if matches!(spec.kind, Kind::Duration { .. }) {
+        if matches!(spec.kind, Kind::Duration { .. } | Kind::DurationOr { .. }) {
             match self {
                 Spelling::Node | Spelling::Java => name.push_str("Ms"),
                 Spelling::C => name.push_str("_ms"),
@@ -524,19 +604,14 @@ impl Spelling {
             Kind::CountOr { least, most, word } => {
                 format!("a whole number from {least} to {most}, {word}, or {}", self.nothing())
             }
+            Kind::DurationOr { least, words } => {
+                let length = self.length_allowed(least);
+                format!("{length}, or one of {}", words().join(", "))
+            }
+            Kind::Truth => ["true", "false"].map(|truth| self.show(&Value::Bool(truth == "true"))).join(" or "),
             Kind::Duration { least, none } => {
-                let (unit, name) = self.unit();
-                let from = match least {
-                    0 => "from 0 to".into(),
-                    1 => "above 0 and at most".into(),
-                    least if self == Spelling::Rust => format!("from {} to", spell(least)),
-                    least => format!("from {} to", least as f64 / unit as f64),
-                };
                 let or = if none { format!(", or {}", self.nothing()) } else { String::new() };
-                match self {
-                    Spelling::Rust => format!("a duration {from} {}{or}", spell(LONGEST)),
-                    _ => format!("a number of {name} {from} {}{or}", LONGEST / unit),
-                }
+                self.length_allowed(least) + &or
             }
             Kind::Number { least, most } => format!("a number from {least} to {most}"),
             Kind::Choice(choices) => format!("one of {}", choices().join(", ")),
@@ -555,6 +630,20 @@ impl Spelling {
                 format!("{} for {off}, or a group of {}", self.nothing(), fields.join(", "))
             }
             Kind::Host(allowed) => allowed.into(),
+        }
+    }
+
+    fn length_allowed(self, least: Nanos) -> String {
+        let (unit, name) = self.unit();
+        let from = match least {
+            0 => "from 0 to".into(),
+            1 => "above 0 and at most".into(),
+            least if self == Spelling::Rust => format!("from {} to", spell(least)),
+            least => format!("from {} to", least as f64 / unit as f64),
+        };
+        match self {
+            Spelling::Rust => format!("a duration {from} {}", spell(LONGEST)),
+            _ => format!("a number of {name} {from} {}", LONGEST / unit),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use once_cell::sync::Lazy;
@@ -18,7 +18,8 @@ use crate::call::Outcome;
 use crate::clock::Nanos;
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
-use crate::policy::{Shared, budget, bulkhead, rate_limit};
+use crate::policy::hedge::{self, After};
+use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit};
 use crate::stripes::Striped;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
@@ -171,10 +172,14 @@ pub struct State {
     pub(crate) budget: budget::Cells,
     pub(crate) bulkhead: bulkhead::Cells,
     pub(crate) rate_limit: rate_limit::Cells,
+    pub(crate) races: hedge::Cells,
+    /// How long attempts take; counted from when a proxy first asks for a quantile of it.
+    latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
     pub(crate) rejections: Rejections,
     pub(crate) retries: AtomicU64,
+    pub(crate) hedges: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
     pub(crate) listeners: Listeners,
@@ -219,10 +224,13 @@ impl State {
             budget: budget::Cells::default(),
             bulkhead: bulkhead::Cells::default(),
             rate_limit: rate_limit::Cells::default(),
+            races: hedge::Cells::default(),
+            latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
             rejections: Rejections::default(),
             retries: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
             late: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
             listeners: Listeners::default(),
@@ -270,6 +278,25 @@ impl State {
         if before != settings {
             self.tell(Level::WARN, || Event::Settings { before: format!("{before:?}"), now: format!("{settings:?}") });
         }
+    }
+
+    /// Counts from now on how long attempts take, where a policy asks for a quantile of that.
+    pub(crate) fn measure_for(&self, policy: &Policy) {
+        if policy.hedge.is_some_and(|hedge| matches!(hedge.after, After::Quantile(_))) {
+            self.latency.get_or_init(latency::Cells::default);
+        }
+    }
+
+    /// An attempt took so long, or at least so long.
+    pub(crate) fn took(&self, took: Nanos, now: Nanos) {
+        if let Some(latency) = self.latency.get() {
+            latency.count(took, now);
+        }
+    }
+
+    /// What that many hundredths of the attempts took at most; `None` while too few are known.
+    pub(crate) fn quantile(&self, hundredths: u8, now: Nanos) -> Option<Nanos> {
+        self.latency.get()?.quantile(hundredths, now)
     }
 
     /// Tells an event to whoever listens.
@@ -371,6 +398,7 @@ impl State {
         self.counts.all().for_each(|counts| counts.begun.store(0, SeqCst));
         self.counts.mine().begun.store(ended, SeqCst);
         self.bulkhead.begin_anew();
+        self.races.begin_anew();
         self.listeners.begin_anew();
         self.jitter.store(random_seed(), Relaxed);
     }

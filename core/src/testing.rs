@@ -63,6 +63,11 @@ pub fn advance(length: Nanos) {
     let _ = INSTANT.fetch_update(SeqCst, SeqCst, |instant| (instant != 0).then(|| instant.saturating_add(length)));
 }
 
+/// Moves virtual time to that instant, which may lie behind it: where the next of several attempts begins that run at once (H1).
+pub(crate) fn go_back(to: Nanos) {
+    let _ = INSTANT.fetch_update(SeqCst, SeqCst, |instant| (instant != 0).then_some(to));
+}
+
 /// A host is about to wait until that instant. `true` when time is virtual: the wait is over then, and was noted.
 pub fn pass(until: Nanos) -> bool {
     let Some(now) = instant() else { return false };

@@ -22,7 +22,7 @@ fn health_has_every_number_and_nothing_else() {
             "in_flight": 0,
             "calls": { "ok": 0, "failure": 0, "timeout": 0, "rejected": 0, "cancelled": 0, "fallback": 0 },
             "attempts": { "ok": 0, "failure": 0, "timeout": 0, "cancelled": 0 },
-            "retries": 0,
+            "retries": 0, "hedges": 0,
             "late_results": 0,
             "abandoned": 0,
             "internal_errors": 0,

@@ -40,6 +40,7 @@ fn hosted(call: Call, decision: Decision) -> Option<Hosted> {
         Decision::Run => Some(Hosted::Running(call)),
         Decision::WaitUntil(_) => Some(Hosted::Waiting(call)),
         Decision::Finish(..) => None,
+        Decision::Await => panic!("no call is hedged here"),
     }
 }
 

@@ -94,6 +94,7 @@ proptest! {
             Decision::Run => prop_assert_eq!(packed, 0),
             Decision::WaitUntil(at) => prop_assert_eq!(at as i64, packed),
             Decision::Finish(..) => prop_assert!(packed < 0),
+            Decision::Await => prop_assert_eq!(packed, i64::MIN),
         }
     }
 

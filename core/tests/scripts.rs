@@ -127,7 +127,7 @@ proptest! {
                     ended = Some((outcome, Some((give, stop))));
                     break;
                 }
-                Decision::Run => { prop_assert!(false, "no attempt follows without a word about its wait"); unreachable!() }
+                Decision::Run | Decision::Await => { prop_assert!(false, "no attempt follows without a word about its wait"); unreachable!() }
             };
             prop_assert!(matches!(outcome, Outcome::Retry | Outcome::Timeout));
             // T3: what a late result asks for is dropped with it.
@@ -149,7 +149,7 @@ proptest! {
                     ended = Some((outcome, Some((give, stop))));
                     break;
                 }
-                Decision::WaitUntil(_) => prop_assert!(false, "the wait was over"),
+                Decision::WaitUntil(_) | Decision::Await => prop_assert!(false, "the wait was over"),
             }
         }
         let (last, how) = ended.expect("a script is as long as a call can be");

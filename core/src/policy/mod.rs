@@ -6,6 +6,8 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
+pub mod hedge;
+pub(crate) mod latency;
 pub mod rate_limit;
 pub(crate) mod window;
 
@@ -14,6 +16,7 @@ use backoff::Backoff;
 use breaker::Breaker;
 use budget::Budget;
 use bulkhead::Bulkhead;
+use hedge::Hedge;
 use rate_limit::RateLimit;
 
 /// How a target's calls are made. Build one through [`AmbassadorProxy::builder`](crate::AmbassadorProxy::builder).
@@ -32,6 +35,10 @@ pub struct Policy {
     pub run_in: Option<RunIn>,
     /// Whether something of the host's answers in place of the final error (H2).
     pub fallback: bool,
+    /// Whether another attempt may begin beside one that runs (H1); off by default.
+    pub hedge: Option<Hedge>,
+    /// Whether a call may safely be made twice.
+    pub idempotent: bool,
     /// What concerns the target's state, which all its proxies share (C4).
     pub shared: Shared,
 }
@@ -58,6 +65,8 @@ impl Default for Policy {
             backoff: Backoff::default(),
             run_in: None,
             fallback: false,
+            hedge: None,
+            idempotent: false,
             shared: Shared::default(),
         }
     }

@@ -30,7 +30,7 @@ fn every_vector_holds() {
     let mut faults = Vec::new();
     for vector in &vectors {
         if let Err(fault) = runner::run(vector) {
-            faults.push(format!("{}: {fault}", vector.id));
+            faults.push(format!("{} ({}): {fault}", vector.id, vector.rules.join(", ")));
         }
     }
     assert!(faults.is_empty(), "{} of {} vectors do not hold:\n{}", faults.len(), vectors.len(), faults.join("\n"));

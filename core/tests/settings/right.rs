@@ -129,7 +129,7 @@ fn each_language_spells_the_settings_its_own_way() {
     };
     without(Spelling::Node, &["runIn"]);
     without(Spelling::Java, &[]);
-    without(Spelling::C, &["run_in", "retry_on", "not_on", "fallback"]);
+    without(Spelling::C, &["run_in", "retry_on", "not_on"]);
     without(Spelling::Rust, &["run_in", "retry_on", "not_on", "fallback"]);
     for (spelling, some) in [
         (Spelling::Node, ["maxRetries", "timeoutMs", "backoff.hintMaxMs", "retryOn", "breaker.openForMs"]),

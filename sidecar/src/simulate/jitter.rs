@@ -211,6 +211,7 @@ impl Run {
         match decision {
             Decision::Run => self.attempt(number, now),
             Decision::WaitUntil(until) => self.wait(number, until),
+            Decision::Await => unreachable!("no call is hedged here"),
             Decision::Finish(..) => {
                 let client = &mut self.clients[number as usize];
                 let ended = client.call.take();

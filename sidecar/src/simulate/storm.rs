@@ -414,6 +414,7 @@ impl<'a> Run<'a> {
         match decision {
             Decision::Run => self.attempt(slot, now),
             Decision::WaitUntil(until) => self.wait(slot, until),
+            Decision::Await => unreachable!("no call is hedged here"),
             Decision::Finish(give, _) => self.end(slot, give, now),
         }
     }

@@ -79,7 +79,7 @@ class ConformanceTest {
                 new Runner(vector.getAsJsonObject(), surface, time).run();
                 lines.flush();
             } catch (Throwable fault) {
-                faults.add(vector.getAsJsonObject().get("id").getAsString() + ": " + fault);
+                faults.add(named(vector.getAsJsonObject()) + ": " + fault);
             } finally {
                 Native.injectPanic("");
                 Thread.interrupted();
@@ -88,6 +88,13 @@ class ConformanceTest {
         System.out.println("conformance: " + surface.title + " ran " + ran + " vectors, skipped 0");
         assertEquals(vectors.size(), ran);
         assertTrue(faults.isEmpty(), () -> faults.size() + " of " + vectors.size() + " vectors do not hold:\n" + String.join("\n", faults));
+    }
+
+    /** By its id, with the rules that it shows. */
+    private static String named(JsonObject vector) {
+        var rules = new ArrayList<String>();
+        vector.getAsJsonArray("rules").forEach(rule -> rules.add(rule.getAsString()));
+        return vector.get("id").getAsString() + " (" + String.join(", ", rules) + ")";
     }
 
     /** What a call gave, and when to come again. */
