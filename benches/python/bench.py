@@ -1,4 +1,5 @@
-"""What a call costs that succeeds at once, in nanoseconds: the bare function, the peers, and ours.
+"""What a call costs that succeeds at once, in nanoseconds: the bare function, the peers, and ours; and what one costs that an
+open breaker refuses.
 
 A plain loop of calls; each figure is the median of several rounds, and the rounds of all rows alternate, so that a slow
 moment of the machine is shared. Prints Markdown tables; ``make bench`` puts them into ``benches/README.md``.
@@ -12,11 +13,15 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+import hyx.circuitbreaker
 import hyx.retry
+import hyx.timeout
+import pybreaker
 import stamina
 import tenacity
-from ambassador_proxy import AmbassadorProxy
+from ambassador_proxy import AmbassadorProxy, Breaker, CircuitOpenError
 
 ROUNDS = 15
 ROUND_NS = 40_000_000
@@ -69,19 +74,71 @@ pool = ThreadPoolExecutor(4)
 unbounded = AmbassadorProxy("unbounded.example.com", timeout=None)
 caller = AmbassadorProxy("caller.example.com", run_in="caller")
 worker = AmbassadorProxy("worker.example.com")
+# The rest (retries, breaker, budget, metrics) is on by default.
+everything = AmbassadorProxy("everything.example.com", run_in="caller", bulkhead={"max_concurrent": 64})
+everything_async = AmbassadorProxy("everything-async.example.com", bulkhead={"max_concurrent": 64})
 wrapped = caller.wrap(charge)
 wrapped_unbounded = unbounded.wrap(charge)
+
+
+@tenacity.retry(**RETRIES)
+@pybreaker.CircuitBreaker()
+def by_tenacity_and_pybreaker() -> int:
+    return 99
+
 
 INLINE: list[Row] = [
     ("the bare function", charge),
     ("the seed's loop, written by hand (unbounded)", lambda: seeds_loop(charge)),
     ("tenacity (unbounded)", by_tenacity),
     ("stamina (unbounded)", by_stamina),
+    ("tenacity around pybreaker (unbounded)", by_tenacity_and_pybreaker),
     ("**Ambassador**, `timeout=None` (unbounded)", lambda: unbounded.call(charge)),
     ('**Ambassador**, `run_in="caller"` (each attempt bounded)', lambda: caller.call(charge)),
+    ('**Ambassador**, `run_in="caller"`, with a bulkhead too', lambda: everything.call(charge)),
     ('**Ambassador**, `wrap`, `run_in="caller"` (each attempt bounded)', wrapped),
     ("**Ambassador**, `wrap`, `timeout=None` (unbounded)", wrapped_unbounded),
     ('**Ambassador**, `execute` with context, `run_in="caller"`', lambda: caller.execute(lambda _: 99)),
+]
+
+
+def opened() -> tuple[pybreaker.CircuitBreaker, AmbassadorProxy]:
+    """Two breakers that the only call ever made has opened, for an hour."""
+
+    def down() -> int:
+        raise ConnectionError("Payment API unreachable")
+
+    peer = pybreaker.CircuitBreaker(fail_max=1, reset_timeout=3600)
+    breaker = Breaker(consecutive_failures=1, open_for=3600, open_max=3600)
+    ours = AmbassadorProxy("open.example.com", max_retries=1, run_in="caller", breaker=breaker)
+    for call in (peer.call, ours.call):
+        with suppress(ConnectionError, pybreaker.CircuitBreakerError):
+            call(down)
+    return peer, ours
+
+
+peer_open, ours_open = opened()
+
+
+def refused_by_pybreaker() -> None:
+    try:
+        peer_open.call(charge)
+    except pybreaker.CircuitBreakerError:
+        return
+    raise AssertionError("the breaker is not open")
+
+
+def refused_by_ours() -> None:
+    try:
+        ours_open.call(charge)
+    except CircuitOpenError:
+        return
+    raise AssertionError("the breaker is not open")
+
+
+REFUSED: list[Row] = [
+    ("pybreaker", refused_by_pybreaker),
+    ('**Ambassador**, `run_in="caller"`', refused_by_ours),
 ]
 
 BOUNDED: list[Row] = [
@@ -107,6 +164,13 @@ by_stamina_async = stamina.retry(**STAMINA)(charge_async)
 by_hyx_async = hyx.retry.retry(on=Exception, attempts=3)(charge_async)
 
 
+@hyx.retry.retry(on=Exception, attempts=3)
+@hyx.circuitbreaker.consecutive_breaker()
+async def by_hyx_async_bounded() -> int:
+    async with hyx.timeout.timeout(2):
+        return await charge_async()
+
+
 @tenacity.retry(**RETRIES)
 async def by_tenacity_async_bounded() -> int:
     return await asyncio.wait_for(charge_async(), 2)
@@ -119,9 +183,11 @@ ASYNC: list[AsyncRow] = [
     ("tenacity around `asyncio.wait_for`", by_tenacity_async_bounded),
     ("stamina (unbounded)", by_stamina_async),
     ("hyx (unbounded)", by_hyx_async),
+    ("hyx, retry, circuit breaker and timeout", by_hyx_async_bounded),
     ("`asyncio.wait_for` alone", lambda: asyncio.wait_for(charge_async(), 2)),
     ("**Ambassador**, `timeout=None` (unbounded)", lambda: unbounded.call(charge_async)),
     ("**Ambassador**, defaults (each attempt bounded)", lambda: worker.call(charge_async)),
+    ("**Ambassador**, with a bulkhead too", lambda: everything_async.call(charge_async)),
 ]
 
 
@@ -171,6 +237,8 @@ def table(title: str, peer: str, names: list[str], medians: list[float], against
 def main() -> None:
     medians = measure([lambda calls, work=work: nanoseconds(work, calls) for _, work in INLINE])
     table("Python: a call that succeeds at once", "tenacity", [name for name, _ in INLINE], medians, 2)
+    medians = measure([lambda calls, work=work: nanoseconds(work, calls) for _, work in REFUSED])
+    table("Python: a call that an open breaker refuses", "pybreaker", [name for name, _ in REFUSED], medians, 0)
     medians = measure([lambda calls, work=work: nanoseconds(work, calls) for _, work in BOUNDED])
     names = [name for name, _ in BOUNDED]
     table("Python: the same, on another thread", "ThreadPoolExecutor", names, medians, 0)

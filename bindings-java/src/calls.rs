@@ -12,10 +12,13 @@ use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use jni::{EnvUnowned, Outcome as JniOutcome};
 
-use crate::handle;
+use crate::handle::{self, Standing};
 
 /// `begin`: run the function once and settle nothing (F1).
 const DIRECT: jlong = -1;
+
+/// `returned`: the call is over, and its caller gets the value.
+const GIVEN: jlong = Decision::Finish(Give::Value, Stop::Ok).pack();
 
 /// What a call ends with when there is no telling how it stands.
 const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
@@ -27,30 +30,60 @@ pub extern "system" fn Java_io_ambassador_Native_now(_: EnvUnowned<'_>, _: JClas
 }
 
 /// A call begins. Positive: run the first attempt; the number is its [permit](handle::Lent::permit). [`DIRECT`]; or any other
-/// negative number, which is for [`begun`](Java_io_ambassador_Native_begun) to tell.
+/// negative number, which is for [`stands`](Java_io_ambassador_Native_stands) to tell.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) -> jlong {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return DIRECT;
     };
-    let begun = proxy.begin(clock::now());
-    if let Begin::Run(call) = &begun
-        && let Some(permit) = proxy.permit(call)
-    {
-        return permit;
-    }
-    match begun {
-        Begin::Direct => DIRECT,
-        // No pointer is negative or 1.
-        slow => -handle::lend(slow),
+    let now = clock::now();
+    let (call, decision) = match proxy.begin(now) {
+        Begin::Run(call) => {
+            if let Some(permit) = proxy.permit(&call) {
+                return permit;
+            }
+            (call, Decision::Run)
+        }
+        Begin::Wait(call, until) => (call, Decision::WaitUntil(until)),
+        // Why is told by the code.
+        Begin::Refuse(call, code) => (call, Decision::Finish(Give::Error(code), Stop::NotRetryable)),
+        Begin::Direct => return DIRECT,
+    };
+    to_tell(call, decision, now)
+}
+
+/// The first attempt of a call brought a value, which nobody needs to judge. The decision that its caller gets it; or a number
+/// below all decisions, which is for [`stands`](Java_io_ambassador_Native_stands) to tell.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_returned(
+    _: EnvUnowned<'_>,
+    _: JClass<'_>,
+    proxy: jlong,
+    permit: jlong,
+) -> jlong {
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+        return GIVEN;
+    };
+    let now = clock::now();
+    let mut call = proxy.first(permit);
+    match proxy.settle(&mut call, now, Outcome::Ok, None) {
+        Decision::Finish(Give::Value, _) => GIVEN,
+        decision => to_tell(call, decision, now),
     }
 }
 
-/// How a call began that has no permit: writes its `words` and gives the decision. Without words to write, the call is
-/// cancelled.
+/// No pointer is negative, or as small as a decision.
+#[cold]
+fn to_tell(call: Call, decision: Decision, decided: Nanos) -> jlong {
+    -handle::lend(Standing { call, decision, decided })
+}
+
+/// How a call stands of which `begin` or `returned` could not tell all: writes its `words` and gives the decision. Without words
+/// to write, the call is cancelled.
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_io_ambassador_Native_begun<'local>(
+pub extern "system" fn Java_io_ambassador_Native_stands<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
     proxy: jlong,
@@ -61,25 +94,19 @@ pub extern "system" fn Java_io_ambassador_Native_begun<'local>(
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return LOST.pack();
     };
-    // SAFETY: Java passes what `begin` answered, once.
-    let begun = unsafe { handle::take_back::<Begin>(-answer) };
-    let (mut call, decision) = match begun.map(|begun| *begun) {
-        Some(Begin::Run(call)) => (call, Decision::Run),
-        Some(Begin::Wait(call, until)) => (call, Decision::WaitUntil(until)),
-        // Why is told by the code.
-        Some(Begin::Refuse(call, code)) => (call, Decision::Finish(Give::Error(code), Stop::NotRetryable)),
-        Some(Begin::Direct) | None => return LOST.pack(),
+    // SAFETY: Java passes what one of the two answered, once.
+    let Some(standing) = (unsafe { handle::take_back::<Standing>(-answer) }) else {
+        return LOST.pack();
     };
-    let written = env.with_env(|env| handle::write(env, &words, proxy, &call, call.entered()));
-    let kept = written.into_outcome();
+    let Standing { mut call, decision, decided } = *standing;
+    let kept = env.with_env(|env| handle::write(env, &words, proxy, &call, decided)).into_outcome();
     if !matches!(kept, JniOutcome::Ok(())) {
         proxy.cancel(&mut call, clock::now());
     }
     or_lost(kept, decision)
 }
 
-/// The first attempt of a call ended. Writes `words`, which may be null for a success without a bound, unless the caller just
-/// gets its value.
+/// The first attempt of a call ended.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_settleFirst<'local>(
     mut env: EnvUnowned<'local>,
@@ -96,9 +123,6 @@ pub extern "system" fn Java_io_ambassador_Native_settleFirst<'local>(
     };
     let (mut call, now) = (proxy.first(permit), clock::now());
     let decision = settle(proxy, &mut call, now, outcome, hint);
-    if let Decision::Finish(Give::Value, _) = decision {
-        return decision.pack();
-    }
     let written = env.with_env(|env| handle::write(env, &words, proxy, &call, now));
     or_lost(written.into_outcome(), decision)
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use ambassador_core::AmbassadorProxy;
-use ambassador_core::call::Call;
+use ambassador_core::call::{Call, Decision};
 use ambassador_core::clock::{NEVER, Nanos};
 use ambassador_core::settings::Settings;
 use ambassador_core::testing;
@@ -52,6 +52,8 @@ pub unsafe fn draft<'a>(handle: jlong) -> Option<&'a mut Settings> {
 /// A proxy as Java holds it.
 pub struct Lent {
     proxy: AmbassadorProxy,
+    /// How long a first attempt may take: the shorter of the timeout and the deadline; [`NEVER`] when neither is set.
+    length: Nanos,
     /// The latest generation of the breaker's that a permit was given in.
     generation: AtomicU32,
 }
@@ -64,71 +66,80 @@ impl Deref for Lent {
     }
 }
 
-// A permit, from its lowest bit on: whether the breaker gave leave; the low bits of the generation in which it did; an instant
-// in nanoseconds. The instant's 56 bits last for two years and three months of a process; calls after that go the slow way.
-// Six bits of the generation tell 64 changes of the breaker apart: an attempt during which there were exactly as many, or a
-// multiple, would be counted in the generation that is then.
-const HAS_LEAVE: u64 = 1;
-const GENERATION_BITS: u32 = 6;
-const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
-const INSTANT_SHIFT: u32 = GENERATION_BITS + 1;
+// A permit, from its lowest bit on: whether the call has a place in the bulkhead, and the breaker's leave; the low bits of the
+// generation in which it was given; an instant in nanoseconds. The instant's 55 bits last for a year and seven weeks of a
+// process; calls after that go the slow way. Six bits of the generation tell 64 changes of the breaker apart: an attempt during
+// which there were exactly as many, or a multiple, would be counted in the generation that is then.
+const HAS_LEAVE: u64 = 2;
+const TAKEN_MASK: u64 = 3;
+const GENERATION_SHIFT: u32 = 2;
+const GENERATION_MASK: u32 = (1 << 6) - 1;
+const INSTANT_SHIFT: u32 = GENERATION_SHIFT + 6;
 
-// Of `Call::to_words`: the state of a call that just entered and runs, with and without the breaker's leave.
+// Of `Call::to_words`: the state of a call that just entered and runs, with neither; and how far above a permit's flags the same
+// two stand in it.
 const ENTERED: u64 = 1;
-const ENTERED_BY_LEAVE: u64 = ENTERED | 1 << 58;
+const TAKEN_SHIFT: u32 = 57;
 
 impl Lent {
     pub fn new(proxy: AmbassadorProxy) -> Lent {
-        Lent { proxy, generation: AtomicU32::new(0) }
+        let policy = proxy.policy();
+        let length = policy.timeout.unwrap_or(NEVER).min(policy.deadline.unwrap_or(NEVER));
+        Lent { proxy, length, generation: AtomicU32::new(0) }
     }
 
     /// A call that is in its first attempt, as one number above 0: when the attempt must have ended, or, where nothing bounds
-    /// it, when it entered; and the breaker's leave. `None` for a call that is more than that: one with a place in the
-    /// bulkhead or among the probes, one that waited, and any in virtual time.
+    /// it, when it entered; whether it has a place in the bulkhead; and the breaker's leave. `None` for a call that is more than
+    /// that: one with a place among the probes, one that waited, and any in virtual time.
     #[inline]
     pub fn permit(&self, call: &Call) -> Option<jlong> {
         let [entered, started, until, previous_wait, state, leave, number] = call.to_words();
-        let leave = match state {
-            // A probe's place stands above the generation.
-            ENTERED_BY_LEAVE if leave <= u64::from(u32::MAX) => {
-                let generation = leave as u32;
-                if self.generation.load(Relaxed) != generation {
-                    self.generation.fetch_max(generation, Relaxed);
-                }
-                u64::from(generation & GENERATION_MASK) << 1 | HAS_LEAVE
-            }
-            ENTERED => 0,
-            _ => return None,
-        };
         let instant = if until == NEVER { entered } else { until };
-        let is_plain = entered == started && previous_wait == 0 && number == 0;
-        if !is_plain || instant >> (63 - INSTANT_SHIFT) != 0 || testing::instant().is_some() {
+        // A probe's place stands above the generation.
+        let is_plain = state & !(TAKEN_MASK << TAKEN_SHIFT) == ENTERED
+            && entered == started
+            && previous_wait | number | leave >> 32 | instant >> (63 - INSTANT_SHIFT) == 0;
+        if !is_plain || testing::instant().is_some() {
             return None;
         }
-        Some((instant << INSTANT_SHIFT | leave) as jlong)
+        let generation = leave as u32;
+        if self.generation.load(Relaxed) != generation {
+            // That of a call without leave is 0, and raises nothing.
+            self.generation.fetch_max(generation, Relaxed);
+        }
+        let generation = u64::from(generation & GENERATION_MASK) << GENERATION_SHIFT;
+        Some((instant << INSTANT_SHIFT | generation | state >> TAKEN_SHIFT) as jlong)
     }
 
     /// The call of a [`permit`](Lent::permit) that this proxy gave.
     #[inline]
     pub fn first(&self, permit: jlong) -> Call {
         let permit = permit as u64;
-        let instant = permit >> INSTANT_SHIFT;
-        let (state, leave) = if permit & HAS_LEAVE == 0 {
-            (ENTERED, 0)
+        let leave = if permit & HAS_LEAVE == 0 {
+            0
         } else {
             // The latest generation that ends in these bits.
             let latest = self.generation.load(Relaxed);
-            let back = latest.wrapping_sub((permit >> 1) as u32) & GENERATION_MASK;
-            (ENTERED_BY_LEAVE, u64::from(latest.wrapping_sub(back)))
+            let back = latest.wrapping_sub((permit >> GENERATION_SHIFT) as u32) & GENERATION_MASK;
+            u64::from(latest.wrapping_sub(back))
         };
-        let policy = self.policy();
-        let (entered, until) = match policy.timeout.into_iter().chain(policy.deadline).min() {
-            None => (instant, NEVER),
-            Some(length) => (instant.saturating_sub(length).max(1), instant),
+        let instant = permit >> INSTANT_SHIFT;
+        let (entered, until) = match self.length {
+            NEVER => (instant, NEVER),
+            length => (instant.saturating_sub(length).max(1), instant),
         };
+        let state = ENTERED | (permit & TAKEN_MASK) << TAKEN_SHIFT;
         // A test below holds this to what `Call::to_words` tells.
         Call::from_words([entered, entered, until, 0, state, leave, 0])
     }
+}
+
+/// How a call stands of which a number does not tell all, and what is decided: what Java [takes](take_back) to its words.
+pub struct Standing {
+    pub call: Call,
+    pub decision: Decision,
+    /// When that was decided.
+    pub decided: Nanos,
 }
 
 /// An instant for Java, whose numbers are signed: the one that never comes is its largest.
@@ -184,6 +195,7 @@ pub fn write(env: &Env<'_>, words: &JLongArray<'_>, proxy: &AmbassadorProxy, cal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ambassador_core::Code;
     use ambassador_core::call::Outcome;
     use ambassador_core::clock::SECOND;
     use ambassador_core::proxy::Begin;
@@ -206,7 +218,9 @@ mod tests {
 
     #[test]
     fn a_first_attempt_is_told_by_its_permit() {
-        for breaker in [Value::Bool(true), Value::Null] {
+        let groups = [Value::Bool(true), Value::Null];
+        let places = [Value::Int(9), Value::Null];
+        for (breaker, places) in groups.iter().flat_map(|group| places.iter().map(move |places| (group, places))) {
             for (timeout, deadline) in [
                 (Value::Int(250), Value::Null),
                 (Value::Null, Value::Null),
@@ -214,8 +228,12 @@ mod tests {
                 (Value::Int(250), Value::Int(1000)),
                 (Value::Int(250), Value::Int(10)),
             ] {
-                let settings = [("timeoutMs", timeout), ("deadlineMs", deadline), ("breaker", breaker.clone())];
-                let proxy = proxy_of(&settings);
+                let proxy = proxy_of(&[
+                    ("timeoutMs", timeout),
+                    ("deadlineMs", deadline),
+                    ("breaker", breaker.clone()),
+                    ("bulkhead.maxConcurrent", places.clone()),
+                ]);
                 let call = begun(&proxy, 7 * SECOND + 1);
                 let permit = proxy.permit(&call).expect("a plain call");
                 assert!(permit > 0);
@@ -244,20 +262,28 @@ mod tests {
     }
 
     #[test]
-    fn probes_and_calls_with_a_place_have_no_permit() {
+    fn a_probe_has_no_permit() {
         let probed = proxy_of(&[("breaker.consecutiveFailures", Value::Int(1)), ("maxRetries", Value::Int(1))]);
         let mut call = begun(&probed, 7 * SECOND);
         let _ = probed.settle(&mut call, 7 * SECOND, Outcome::Retry, None);
         assert_eq!(probed.permit(&begun(&probed, 12 * SECOND)), None);
-        let placed = proxy_of(&[("bulkhead.maxConcurrent", Value::Int(1))]);
-        assert_eq!(placed.permit(&begun(&placed, 7 * SECOND)), None);
+    }
+
+    #[test]
+    fn a_call_settled_by_its_permit_gives_its_place_back() {
+        let proxy = proxy_of(&[("bulkhead.maxConcurrent", Value::Int(1))]);
+        for _ in 0..3 {
+            let permit = proxy.permit(&begun(&proxy, 7 * SECOND)).expect("the one place is free");
+            assert!(matches!(proxy.begin(7 * SECOND), Begin::Refuse(_, Code::BulkheadFull)));
+            let _ = proxy.settle(&mut proxy.first(permit), 7 * SECOND, Outcome::Ok, None);
+        }
     }
 
     #[test]
     fn an_instant_beyond_its_bits_has_no_permit() {
         let proxy = proxy_of(&[]);
-        assert_eq!(proxy.permit(&begun(&proxy, 1 << 56)), None);
-        let last = begun(&proxy, (1 << 56) - 2 * SECOND - 1);
+        assert_eq!(proxy.permit(&begun(&proxy, 1 << 55)), None);
+        let last = begun(&proxy, (1 << 55) - 2 * SECOND - 1);
         assert_eq!(proxy.first(proxy.permit(&last).expect("it just fits")), last);
     }
 

@@ -23,6 +23,15 @@ test("isolate refuses every call until reset", async () => {
   assert.deepEqual([calls.rejected, rejections.circuit_open, circuit.state, in_flight], [1, 1, "closed", 0]);
 });
 
+test("the stack of a refusal tells who called", async () => {
+  const proxy = proxyOf();
+  proxy.isolate();
+  function charge() {
+    return proxy.call(() => assert.fail("it ran"));
+  }
+  assert.match((await rejection(charge())).stack, /\bat charge\b/);
+});
+
 test("a circuit that opened says when to come again", async () => {
   const proxy = proxyOf({ maxRetries: 1, breaker: { consecutiveFailures: 2 } });
   for (const message of ["one", "two"]) assert.equal((await rejection(proxy.call(failing(new Error(message))))).message, message);

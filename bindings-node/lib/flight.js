@@ -1,15 +1,14 @@
 // A call in flight: runs the function, waits for it and between attempts, and does what the core decides. There is no `if`
-// about retries here; `answer` is what the core said.
+// about retries here; `answer` is what the core said. A first attempt that succeeds at once is in `start.js`; all that goes
+// on after a failure is in `goOn`.
 //
-// A first attempt that succeeds costs two natives (`begin`, `settle`) and, if it has to be waited for, a place among the
-// timers. All that goes on after a failure is in `goOn`. Whatever comes next is a continuation of a promise that was waited
-// for in the caller's async context, never called by a timer, so that the function runs in that context at each attempt.
+// Whatever comes next is a continuation of a promise that was waited for in the caller's async context, never called by a
+// timer, so that the function runs in that context at each attempt.
 "use strict";
 
 const bridge = require("./bridge.js");
 const {
   native,
-  begin,
   cancel,
   answered,
   release,
@@ -41,8 +40,9 @@ const NOTE_LATE = 0;
 const NOTE_ABANDONED = 1;
 const NOTE_ABANDONED_ENDED = 2;
 
-/** The place of `TIMEOUT` among the core's codes. */
-const TIMEOUT_CODE = 0;
+/** The classes of errors by their places among the core's codes, and that of `TIMEOUT`. */
+const TYPES = native.codes().map((code) => BY_CODE[code]);
+const TIMEOUT_CODE = TYPES.indexOf(BY_CODE.TIMEOUT);
 
 /** What `call` is before a call began and after it ended, and while the core knows nothing of it. */
 const NONE = -1;
@@ -56,18 +56,18 @@ const TIMED_OUT = { ok: false, error: undefined };
 const NOTHING = { ok: false, error: undefined };
 
 class Flight {
-  constructor(core, fn, receiver, args, signal, isContextWanted) {
+  constructor(core, fn, receiver, args, signal, call, at) {
     this.core = core;
     this.fn = fn;
     this.receiver = receiver;
+    /** What the function is given; undefined when that is a context. */
     this.args = args;
     this.signal = signal;
-    this.isContextWanted = isContextWanted;
     /** The core's number of this call. */
-    this.call = NONE;
+    this.call = call;
     this.attempt = 1;
     /** For `timers`: the bound of the attempt or the end of the wait, and the place among the entries. */
-    this.at = Infinity;
+    this.at = at;
     this.place = -1;
     /** Ends the present race or wait. */
     this.wake = undefined;
@@ -92,8 +92,8 @@ class Flight {
 
   /** Runs the function once, as attempt `attempt` that is bounded by `at`. */
   run() {
-    const { fn } = this;
-    if (!this.isContextWanted) return Reflect.apply(fn, this.receiver, this.args);
+    const { fn, args } = this;
+    if (args !== undefined) return Reflect.apply(fn, this.receiver, args);
     this.context = new Attempt(this, this.attempt, this.at);
     return fn(this.context);
   }
@@ -226,40 +226,17 @@ class Flight {
 
   /** An error of the ambassador's, about this call. */
   error(code, more) {
-    const { code: name, message, ...details } = native.tell(this.core.handle, this.call, code);
-    return new BY_CODE[name](message, { ...details, ...more });
+    const { handle, target } = this.core;
+    const message = native.tell(handle, this.call, code);
+    const wait = lengths[WAIT_LENGTH];
+    return new TYPES[code](message, {
+      target,
+      attempts: numbers[ATTEMPT],
+      elapsedMs: lengths[AT],
+      retryAfterMs: Number.isNaN(wait) ? undefined : wait,
+      ...more,
+    });
   }
-}
-
-/**
- * Calls the function until it succeeds, may not be tried again, or no attempt is left: `fn(context)` when the context is wanted,
- * else `fn` with that receiver and these arguments.
- */
-function start(core, fn, receiver, args, signal, isContextWanted) {
-  if (signal?.aborted) return Promise.reject(signal.reason);
-  events.attend(core);
-  const flight = new Flight(core, fn, receiver, args, signal, isContextWanted);
-  numbers[PROXY] = core.number;
-  begin();
-  const answer = numbers[ANSWER];
-  const isHeard = numbers[HEARD];
-  if (answer !== DIRECT) flight.call = numbers[CALL];
-  if (answer === RUN) flight.at = lengths[AT];
-  else flight.read();
-  if (signal !== undefined) return watched(flight, answer, isHeard);
-  if (isHeard === 1) events.hear(core);
-  return answer === RUN ? first(flight) : enter(flight, answer);
-}
-
-/** A call that a signal may stop, from its very first event on. */
-function watched(flight, answer, isHeard) {
-  const { core, signal } = flight;
-  signals.watch(signal, flight);
-  if (isHeard === 1) events.hear(core);
-  const ended = answer === RUN && !flight.isStopped ? first(flight) : enter(flight, answer);
-  const forget = () => signals.forget(signal, flight);
-  ended.then(forget, forget);
-  return ended;
 }
 
 /** F1: the core failed before the call began. Once, unbounded, and whatever comes; but who stops the call gets control back. */
@@ -272,46 +249,19 @@ async function runDirectly(flight) {
 }
 
 /** A call that does not begin with its first attempt. */
-async function enter(flight, answer) {
+function enter(flight, answer) {
   if (answer === DIRECT) return runDirectly(flight);
+  if (answer < ERROR || flight.told.isAnswering || flight.isStopped) return enterLater(flight, answer);
+  // Refused at once: whoever calls again and again meanwhile shall not wait for it, nor pay much.
+  const error = flight.error(answer - ERROR);
+  flight.end(release);
+  return Promise.reject(error);
+}
+
+/** A call that has to wait before its first attempt, or something else answers for it. */
+async function enterLater(flight, answer) {
   const next = await waited(flight, answer);
   return next === RUN ? goOn(flight, await again(flight)) : finish(flight, NOTHING, next);
-}
-
-function first(flight) {
-  let value;
-  try {
-    value = flight.run();
-    if (isPromiseLike(value)) return follow(flight, Promise.resolve(value));
-  } catch (error) {
-    return goOn(flight, { ok: false, error });
-  }
-  return Promise.resolve(returned(flight, value));
-}
-
-/** The first attempt has to be waited for. By `then`, which costs less than an asynchronous function of its own. */
-function follow(flight, promise) {
-  return flight.race(promise).then(
-    (value) => {
-      timers.remove(flight);
-      if (value === GIVEN_UP) {
-        flight.abandon(promise);
-        return goOn(flight, TIMED_OUT);
-      }
-      return returned(flight, value);
-    },
-    (error) => {
-      timers.remove(flight);
-      return goOn(flight, { ok: false, error });
-    },
-  );
-}
-
-/** The first attempt brought this; it itself when that is all, else a promise of what the call brings in the end. */
-function returned(flight, value) {
-  if (flight.core.judge !== undefined || flight.isStopped) return goOn(flight, { ok: true, value });
-  const answer = flight.settle(OK, flight.hint);
-  return answer === VALUE ? value : goOn(flight, { ok: true, value }, answer);
 }
 
 /** A later attempt; how it ended. */
@@ -497,4 +447,4 @@ function isPromiseLike(value) {
   );
 }
 
-module.exports = { start };
+module.exports = { Flight, NONE, GIVEN_UP, TIMED_OUT, enter, goOn, isPromiseLike };

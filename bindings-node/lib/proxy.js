@@ -3,7 +3,7 @@
 
 const { native } = require("./bridge.js");
 const events = require("./events.js");
-const { start } = require("./flight.js");
+const { start } = require("./start.js");
 const { configError, open, policyOf, shown } = require("./settings.js");
 
 class Caller {
@@ -17,20 +17,13 @@ class Caller {
 
   call(fn, ...args) {
     if (typeof fn !== "function") return Promise.reject(notAFunction("call", fn));
-    return start(this.#core, fn, undefined, args, this.#signal, false);
+    return start(this.#core, fn, undefined, args, this.#signal);
   }
 
   execute(fn, options) {
     if (typeof fn !== "function") return Promise.reject(notAFunction("execute", fn));
     try {
-      return start(
-        this.#core,
-        fn,
-        undefined,
-        undefined,
-        options === undefined ? this.#signal : this.#signalOf(options),
-        true,
-      );
+      return start(this.#core, fn, undefined, undefined, options === undefined ? this.#signal : this.#signalOf(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -41,7 +34,7 @@ class Caller {
     const core = this.#core;
     const signal = options === undefined ? this.#signal : this.#signalOf(options);
     const wrapped = function (...args) {
-      return start(core, fn, this, args, signal, false);
+      return start(core, fn, this, args, signal);
     };
     for (const property of ["name", "length"]) {
       Object.defineProperty(wrapped, property, { value: fn[property], configurable: true });

@@ -13,7 +13,7 @@ use napi::bindgen_prelude::{Result, check_status, sys};
 #[repr(C)]
 pub struct Exchange {
     /// Out: the bound of the attempt, when a wait is over, or the present instant; nanoseconds, `Infinity` for never. Into `pass`:
-    /// the end of a wait; into `settle`: when the attempt ended.
+    /// the end of a wait; into `settle`: when the attempt ended. Out of `tell`: see there, as for `wait`.
     pub at: Cell<f64>,
     /// In: the wait that was asked for, in milliseconds; NaN for none.
     pub hint: Cell<f64>,

@@ -13,32 +13,26 @@ use napi_derive::napi;
 use crate::instance::Handle;
 use crate::settings::milliseconds;
 
-/// An error of the ambassador's, before it becomes an object.
-#[napi(object)]
-pub struct Told {
-    /// Its name in the core: `TIMEOUT`.
-    pub code: String,
-    pub message: String,
-    pub target: String,
-    pub attempts: u32,
-    pub elapsed_ms: f64,
-    pub retry_after_ms: Option<f64>,
+/// The names of all codes, by their places.
+#[napi(catch_unwind)]
+pub fn codes() -> Vec<&'static str> {
+    Code::ALL.iter().map(|code| code.as_str()).collect()
 }
 
-/// The error at that place of `Code::ALL`, about that call, or about none when the number is below zero.
+/// What the error at that place of `Code::ALL` says, about that call, or about none when the number is below zero. What else is
+/// told of the call goes into the exchange: attempt; at: how long it has taken; wait: when it may come again, NaN when nobody
+/// knows; both in milliseconds.
 #[napi(catch_unwind)]
-pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> Told {
+pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> String {
     let core = &handle.proxy.core;
     let (call, now) = (find(handle, call), clock::now());
     let code = Code::ALL.get(code as usize).copied().unwrap_or(Code::Internal);
-    Told {
-        code: code.as_str().into(),
-        message: core.error_message(code, call.as_ref(), now),
-        target: core.target().into(),
-        attempts: call.map_or(0, |call| call.attempt()),
-        elapsed_ms: call.map_or(0.0, |call| milliseconds(call.elapsed(now))),
-        retry_after_ms: call.and_then(|call| call.retry_after()).map(milliseconds),
-    }
+    // SAFETY: see `Exchange::create`; JavaScript does not run while this native does.
+    let exchange = unsafe { &*handle.instance.exchange };
+    exchange.attempt.set(call.map_or(0, |call| call.attempt() as i32));
+    exchange.at.set(call.map_or(0.0, |call| milliseconds(call.elapsed(now))));
+    exchange.wait.set(call.and_then(|call| call.retry_after()).map_or(f64::NAN, milliseconds));
+    core.error_message(code, call.as_ref(), now)
 }
 
 /// R7: the line of the retry that the call waits for, `wait` nanoseconds long.

@@ -1,8 +1,7 @@
-//! A call in flight as a Python object, for the ways on which Python drives it, and what a function sees of its attempt. Every
-//! decision is the core's; here it is kept, and put into Python's terms.
+//! A call in flight as a Python object, for the ways on which Python drives it. Every decision is the core's; here it is kept, and
+//! put into Python's terms.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -13,8 +12,8 @@ use ambassador_core::error::Code;
 use ambassador_core::proxy::CallId;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
+use crate::attempt::Attempt;
 use crate::raw::{self, Object};
 use crate::{interrupt, raise, settings, turn};
 
@@ -124,6 +123,16 @@ impl Call {
         &self.proxy
     }
 
+    /// What marks all its attempts as the same call.
+    pub fn id(&self) -> CallId {
+        *self.state().id.get_or_insert_with(CallId::random)
+    }
+
+    /// Its first attempt has told that id already.
+    pub fn is_known_as(&self, id: CallId) {
+        self.state().id = Some(id);
+    }
+
     pub fn bound(&self) -> Nanos {
         if self.is_direct { NEVER } else { self.state().call.bound() }
     }
@@ -210,6 +219,13 @@ impl Call {
         self.state().call.attempt()
     }
 
+    /// Whether nothing is to watch the running attempt's bound: there is none, or time is virtual, where a function that moves the
+    /// clock beyond its bound has timed out when it ends.
+    #[getter]
+    fn is_unwatched(&self) -> bool {
+        self.bound() == NEVER || ambassador_core::testing::instant().is_some()
+    }
+
     /// Seconds until the running attempt's bound; `None` without one.
     #[getter]
     fn remaining(&self) -> Option<f64> {
@@ -245,14 +261,8 @@ impl Call {
     /// What the function sees of the attempt that starts now.
     fn context(slf: &Bound<'_, Call>) -> PyResult<Py<Attempt>> {
         let call = slf.get().state().call;
-        let bound = slf.get().bound();
-        let attempt = Attempt {
-            of: slf.clone().unbind(),
-            call,
-            bound,
-            given_up: AtomicBool::new(false),
-            hint: AtomicU64::new(NO_HINT),
-        };
+        let attempt = Attempt::new(&slf.get().proxy, call, slf.get().bound());
+        attempt.belongs_to(slf);
         Py::new(slf.py(), attempt)
     }
 
@@ -400,89 +410,5 @@ unsafe extern "C-unwind" fn error(call: Object, _: *const Object, _: isize, _: O
             _ => Code::Internal,
         };
         raise::error(&of.proxy, code, Some(&call), at)
-    }
-}
-
-const NO_HINT: u64 = u64::MAX;
-
-/// One attempt of a call, as its function sees it: `proxy.execute(fn)` calls `fn(attempt)`.
-#[pyclass(frozen, module = "ambassador_proxy")]
-pub struct Attempt {
-    of: Py<Call>,
-    /// As it stood when this attempt started: an abandoned attempt goes on seeing its own number.
-    call: CoreCall,
-    bound: Nanos,
-    given_up: AtomicBool,
-    hint: AtomicU64,
-}
-
-impl Attempt {
-    fn hint(&self) -> Option<Nanos> {
-        let hint = self.hint.load(Relaxed);
-        (hint != NO_HINT).then_some(hint)
-    }
-}
-
-#[pymethods]
-impl Attempt {
-    /// The number of this attempt: 1, 2, 3 …
-    #[getter]
-    fn attempt(&self) -> u32 {
-        self.call.attempt()
-    }
-
-    /// The endpoint that this attempt goes to; the target itself.
-    #[getter]
-    fn endpoint(&self) -> &str {
-        self.of.get().proxy.target()
-    }
-
-    /// Seconds until this attempt's bound, down to 0; `None` when it is not bounded. Fit to be the timeout of a socket.
-    #[getter]
-    fn remaining(&self) -> Option<f64> {
-        (self.bound != NEVER).then(|| self.bound.saturating_sub(now()) as f64 / 1e9)
-    }
-
-    /// Whether the caller no longer waits for this attempt. Long work looks at it from time to time.
-    #[getter]
-    fn cancelled(&self) -> bool {
-        self.given_up.load(Relaxed) || now() >= self.bound
-    }
-
-    /// What to send along: `idempotency-key` (the same for all attempts of a call), `traceparent`, `x-ambassador-attempt` and,
-    /// when bounded, `x-ambassador-remaining-ms`. A new dict at each read.
-    #[getter]
-    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let of = self.of.get();
-        let id = *of.state().id.get_or_insert_with(CallId::random);
-        let headers = PyDict::new(py);
-        for (name, value) in of.proxy.headers(&self.call, id, now()) {
-            headers.set_item(name, value)?;
-        }
-        Ok(headers)
-    }
-
-    /// Set by the function before it raises: how long to wait at least before the next attempt, in seconds or as a
-    /// `timedelta`. `None` takes it back.
-    #[getter]
-    fn retry_after(&self) -> Option<f64> {
-        self.hint().map(|nanos| nanos as f64 / 1e9)
-    }
-
-    #[setter]
-    fn set_retry_after(&self, length: &Bound<'_, PyAny>) {
-        // R3: garbage is ignored.
-        let hint = settings::hint(length).map_or(NO_HINT, |nanos| nanos.min(NO_HINT - 1));
-        self.hint.store(hint, Relaxed);
-    }
-
-    /// The attempt was given up while its function still runs.
-    #[pyo3(name = "_give_up")]
-    pub fn give_up(&self) {
-        self.given_up.store(true, Relaxed);
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Attempt {} of {}>", self.call.attempt(), self.of.get().proxy.target())
     }
 }

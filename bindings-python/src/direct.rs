@@ -1,6 +1,6 @@
-//! The quick way: `proxy.call(fn, …)` on the caller's own thread. A first attempt that succeeds goes through here and the core,
-//! and nothing else: no object is made, no Python code runs but the function itself. Everything else (a failure, a worker, a
-//! coroutine) goes on in Python, in `_drive.py`.
+//! The quick way: `proxy.call(fn, …)` and `proxy.execute(fn, …)` on the caller's own thread. A first attempt that succeeds goes
+//! through here and the core, and nothing else: no object is made but what `execute` shows its function, no Python code runs but
+//! the function itself. Everything else (a failure, a worker, a coroutine) goes on in Python, in `_drive.py`.
 //!
 //! The function runs between `arm` and `disarm` of its bound. From its return to `disarm` no Python code runs on this thread
 //! and the GIL is held, so no interrupt can slip in between (see `interrupt`).
@@ -13,9 +13,11 @@ use ambassador_core::call::{Call as CoreCall, Decision, Give, Outcome};
 use ambassador_core::clock::{NEVER, now};
 use ambassador_core::proxy::Begin;
 use pyo3::prelude::*;
-use pyo3::{PyTypeInfo, ffi};
+use pyo3::{PyClass, PyClassInitializer, PyTypeInfo, ffi};
 
+use crate::attempt::Attempt;
 use crate::call::Call;
+use crate::kind::{Kind, kind_of};
 use crate::proxy::{Proxy, SetUp, not_set_up};
 use crate::raw::{self, Kept, Object};
 use crate::{interrupt, pool, raise, turn};
@@ -27,57 +29,36 @@ pub static TIMED_OUT: Kept = Kept::nothing();
 static GO_ON: Kept = Kept::nothing();
 static DRIVE: Kept = Kept::nothing();
 static DRIVE_ASYNC: Kept = Kept::nothing();
-static IS_ASYNC: Kept = Kept::nothing();
 static ENTER: Kept = Kept::nothing();
 static HEAR: Kept = Kept::nothing();
 
-// Classes whose exact instances are recognized.
-static FUNCTION: Kept = Kept::nothing();
-static METHOD: Kept = Kept::nothing();
+/// The class whose exact instances are recognized.
 static COROUTINE: Kept = Kept::nothing();
-static FUNC: Kept = Kept::nothing();
-static CODE: Kept = Kept::nothing();
-static CO_FLAGS: Kept = Kept::nothing();
 
-/// `inspect.CO_COROUTINE`.
-const CO_COROUTINE: std::ffi::c_long = 0x80;
-
-/// `go_on(proxy, call, fn, args, kwargs, value, error)` continues after a first attempt; `drive(proxy, fn, args, kwargs)` makes a
-/// whole call; `drive_async` the same for a coroutine function; `is_async(fn)` tells whether it is one.
-/// `enter(proxy, call, fn, args, kwargs)` goes on with a call that does not begin by running; `hear(proxy)` tells who listens.
-pub fn install(
-    go_on: Py<PyAny>,
-    drive: Py<PyAny>,
-    drive_async: Py<PyAny>,
-    is_async: Py<PyAny>,
-    enter: Py<PyAny>,
-    hear: Py<PyAny>,
-) {
+/// `go_on(proxy, call, fn, args, kwargs, value, error, attempt)` continues after a first attempt;
+/// `drive(proxy, fn, args, kwargs, with_context)` makes a whole call; `drive_async` the same for a coroutine function;
+/// `enter(proxy, call, fn, args, kwargs, with_context)` goes on with a call that does not begin by running; `hear(proxy)` tells who
+/// listens.
+pub fn install(go_on: Py<PyAny>, drive: Py<PyAny>, drive_async: Py<PyAny>, enter: Py<PyAny>, hear: Py<PyAny>) {
     ENTER.keep(enter);
     HEAR.keep(hear);
     GO_ON.keep(go_on);
     DRIVE.keep(drive);
     DRIVE_ASYNC.keep(drive_async);
-    IS_ASYNC.keep(is_async);
 }
 
-/// Gives `Proxy` its method `call`, and the module what else runs user code.
+/// Gives `Proxy` its methods `call` and `execute`, and the module what else runs user code.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     raw::look_up();
-    let types = py.import("types")?;
-    for (kept, name) in [(&FUNCTION, "FunctionType"), (&METHOD, "MethodType"), (&COROUTINE, "CoroutineType")] {
-        kept.keep(types.getattr(name)?.unbind());
-    }
-    for (kept, name) in [(&FUNC, "__func__"), (&CODE, "__code__"), (&CO_FLAGS, "co_flags")] {
-        kept.keep(pyo3::types::PyString::intern(py, name).into_any().unbind());
-    }
+    COROUTINE.keep(py.import("types")?.getattr("CoroutineType")?.unbind());
     // Told from every value of a function's own by being nobody else's.
     TIMED_OUT.keep(py.import("builtins")?.getattr("object")?.call0()?.unbind());
     // SAFETY: null was never stored: kept above.
     module.add("TIMED_OUT", unsafe { Bound::from_borrowed_ptr(py, TIMED_OUT.get()) })?;
 
     raw::add_method(&Proxy::type_object(py), raw::method(c"call", call, CALL_DOC))?;
+    raw::add_method(&Proxy::type_object(py), raw::method(c"execute", execute, EXECUTE_DOC))?;
     raw::add_method(&Proxy::type_object(py), raw::method(c"_begin", begin, BEGIN_DOC))?;
     for function in [
         raw::method(
@@ -126,126 +107,92 @@ Raises ``CallTimeoutError`` when the last attempt outran ``timeout``, and ``Dead
 3
 ";
 
+const EXECUTE_DOC: &std::ffi::CStr = c"execute($self, fn, /, *args, **kwargs)
+--
+
+``call``, for a function that wants to know its attempt: calls ``fn(attempt, *args, **kwargs)``.
+
+>>> from ambassador_proxy import AmbassadorProxy
+>>> AmbassadorProxy(\"payment-api.example.com\").execute(lambda attempt: attempt.attempt)
+1
+";
+
 const BEGIN_DOC: &std::ffi::CStr = c"A call begins: a Call to be driven, or one that is direct when the core failed.";
-
-/// How a function is called.
-enum Kind {
-    Plain,
-    Coroutine,
-    /// An error is set.
-    Neither,
-}
-
-#[inline]
-unsafe fn kind_of(function: Object) -> Kind {
-    // SAFETY: the GIL is held and the function is valid; what `PyObject_GetAttr` gives is given back.
-    unsafe {
-        if raw::is_exactly(function, &FUNCTION) {
-            return kind_of_function(function);
-        }
-        if raw::is_exactly(function, &METHOD) {
-            let function = ffi::PyObject_GetAttr(function, FUNC.get());
-            if function.is_null() {
-                return Kind::Neither;
-            }
-            let kind = if raw::is_exactly(function, &FUNCTION) { kind_of_function(function) } else { asked(function) };
-            ffi::Py_DECREF(function);
-            return kind;
-        }
-        if ffi::Py_TYPE(function) == &raw mut ffi::PyCFunction_Type { Kind::Plain } else { asked(function) }
-    }
-}
-
-#[inline]
-unsafe fn kind_of_function(function: Object) -> Kind {
-    // SAFETY: as `kind_of`.
-    unsafe {
-        let code = ffi::PyObject_GetAttr(function, CODE.get());
-        if code.is_null() {
-            return Kind::Neither;
-        }
-        let flags = ffi::PyObject_GetAttr(code, CO_FLAGS.get());
-        ffi::Py_DECREF(code);
-        if flags.is_null() {
-            return Kind::Neither;
-        }
-        let number = ffi::PyLong_AsLong(flags);
-        ffi::Py_DECREF(flags);
-        if number & CO_COROUTINE != 0 { Kind::Coroutine } else { Kind::Plain }
-    }
-}
-
-#[cold]
-unsafe fn asked(function: Object) -> Kind {
-    // SAFETY: as `kind_of`.
-    unsafe {
-        if ffi::PyCallable_Check(function) == 0 {
-            let class = ffi::PyObject_GetAttrString(ffi::Py_TYPE(function).cast(), c"__name__".as_ptr());
-            if !class.is_null() {
-                let message = c"expected a function to call, not an object of class %U; pass the function itself, and its arguments after it";
-                ffi::PyErr_Format(ffi::PyExc_TypeError, message.as_ptr(), class);
-                ffi::Py_DECREF(class);
-            }
-            return Kind::Neither;
-        }
-        let answer = raw::vectorcall(IS_ASYNC.get(), &function, 1, null_mut());
-        if answer.is_null() {
-            return Kind::Neither;
-        }
-        let is_async = answer == ffi::Py_True();
-        ffi::Py_DECREF(answer);
-        if is_async { Kind::Coroutine } else { Kind::Plain }
-    }
-}
 
 /// `Proxy.call(fn, *args, **kwargs)`.
 unsafe extern "C-unwind" fn call(proxy: Object, args: *const Object, count: isize, names: Object) -> Object {
     // SAFETY: called by the interpreter: `args` holds `count` references, and one for each name.
+    unsafe { begun::<false>(c"call() needs the function to call as its first argument", proxy, args, count, names) }
+}
+
+/// `Proxy.execute(fn, *args, **kwargs)`.
+unsafe extern "C-unwind" fn execute(proxy: Object, args: *const Object, count: isize, names: Object) -> Object {
+    // SAFETY: as `call`.
+    unsafe { begun::<true>(c"execute() needs the function to call as its first argument", proxy, args, count, names) }
+}
+
+#[inline]
+unsafe fn begun<const WITH_CONTEXT: bool>(
+    missing: &std::ffi::CStr,
+    proxy: Object,
+    args: *const Object,
+    count: isize,
+    names: Object,
+) -> Object {
+    // SAFETY: as `call`.
     unsafe {
         if count < 1 {
-            ffi::PyErr_SetString(
-                ffi::PyExc_TypeError,
-                c"call() needs the function to call as its first argument".as_ptr(),
-            );
+            ffi::PyErr_SetString(ffi::PyExc_TypeError, missing.as_ptr());
             return null_mut();
         }
         let function = *args;
+        let (args, count) = (args.add(1), count as usize - 1);
         match kind_of(function) {
-            Kind::Plain => plain(proxy, function, args.add(1), count as usize - 1, names),
-            Kind::Coroutine => packed(&DRIVE_ASYNC, proxy, function, args.add(1), count as usize - 1, names),
+            Kind::Plain => plain::<WITH_CONTEXT>(proxy, function, args, count, names),
+            Kind::Coroutine => packed::<WITH_CONTEXT>(&DRIVE_ASYNC, proxy, function, args, count, names),
             Kind::Neither => null_mut(),
         }
     }
 }
 
-/// A call of a function that is no coroutine function.
+/// A call of a function that is no coroutine function, and that gets its attempt first if `WITH_CONTEXT`.
 ///
 /// # Safety
 /// The GIL is held; `proxy` is a `Proxy`; the rest is as for a vectorcall.
 #[inline]
-pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count: usize, names: Object) -> Object {
+pub unsafe fn plain<const WITH_CONTEXT: bool>(
+    proxy: Object,
+    function: Object,
+    args: *const Object,
+    count: usize,
+    names: Object,
+) -> Object {
     // SAFETY: as this function asks of its caller. Nothing here is to be dropped while user code runs.
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
         if !set_up.on_caller {
-            return packed(&DRIVE, proxy, function, args, count, names);
+            return packed::<WITH_CONTEXT>(&DRIVE, proxy, function, args, count, names);
         }
         let entered = now();
         let mut call = match set_up.core.begin(entered) {
             Begin::Run(call) => call,
             Begin::Wait(call, until) => {
                 let call = Call::waiting(&set_up.core, call, until, entered);
-                return enter(proxy, call, function, args, count, names);
+                return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
             }
             Begin::Refuse(call, code) if call.is_answering() => {
                 let call = Call::refused(&set_up.core, call, code, entered);
-                return enter(proxy, call, function, args, count, names);
+                return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
             }
             Begin::Refuse(call, code) => {
                 let nothing = raise::set(&set_up.core, code, Some(&call), entered);
                 return after_all(proxy, set_up, nothing);
             }
             // F1: once, directly.
+            Begin::Direct if WITH_CONTEXT => {
+                let call = Call::direct(&set_up.core, entered);
+                return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
+            }
             Begin::Direct => {
                 let result = raw::vectorcall(function, args, count, names);
                 return after_all(proxy, set_up, result);
@@ -257,18 +204,33 @@ pub unsafe fn plain(proxy: Object, function: Object, args: *const Object, count:
             set_up.core.cancel(&mut call, now());
             return null_mut();
         }
+        let mut attempt = null_mut();
+        if WITH_CONTEXT {
+            attempt = into_object(Attempt::new(&set_up.core, call, bound));
+            if attempt.is_null() {
+                set_up.core.cancel(&mut call, now());
+                return null_mut();
+            }
+        }
         let armed = interrupt::arm(bound);
-        let result = raw::vectorcall(function, args, count, names);
+        let result = if WITH_CONTEXT {
+            raw::call_with(attempt, function, args, count, names)
+        } else {
+            raw::vectorcall(function, args, count, names)
+        };
         let fired = armed && interrupt::disarm();
         if !result.is_null() && !fired && !set_up.sees_values && !raw::is_exactly(result, &COROUTINE) {
             let at = now();
             if at <= bound && generation == interrupt::generation() {
                 let decision = set_up.core.settle(&mut call, at, Outcome::Ok, None);
                 debug_assert!(matches!(decision, Decision::Finish(Give::Value, _)));
+                ffi::Py_XDECREF(attempt);
                 return after_all(proxy, set_up, result);
             }
         }
-        more(proxy, set_up, call, function, args, count, names, result, fired, generation)
+        let result = more(proxy, set_up, call, attempt, function, args, count, names, result, fired, generation);
+        ffi::Py_XDECREF(attempt);
+        result
     }
 }
 
@@ -303,7 +265,7 @@ unsafe fn hear(proxy: Object, result: Object) -> Object {
 
 /// A call that does not begin by running goes on in Python.
 #[cold]
-unsafe fn enter(
+unsafe fn enter<const WITH_CONTEXT: bool>(
     proxy: Object,
     call: Call,
     function: Object,
@@ -313,7 +275,7 @@ unsafe fn enter(
 ) -> Object {
     // SAFETY: as `plain`. Nothing here is to be dropped while Python code runs.
     unsafe {
-        let call = call.into_object();
+        let call = into_object(call);
         if call.is_null() {
             return null_mut();
         }
@@ -321,7 +283,7 @@ unsafe fn enter(
             ffi::Py_DECREF(call);
             return null_mut();
         };
-        let all = [proxy, call, function, tuple, if dict.is_null() { ffi::Py_None() } else { dict }];
+        let all = [proxy, call, function, tuple, or_none(dict), truth(WITH_CONTEXT)];
         let result = raw::vectorcall(ENTER.get(), all.as_ptr(), all.len(), null_mut());
         for object in [call, tuple, dict] {
             ffi::Py_XDECREF(object);
@@ -337,6 +299,7 @@ unsafe fn more(
     proxy: Object,
     set_up: &SetUp,
     mut call: CoreCall,
+    attempt: Object,
     function: Object,
     args: *const Object,
     count: usize,
@@ -373,11 +336,14 @@ unsafe fn more(
                 return null_mut();
             }
         }
-        let call = Call::of(&set_up.core, call).into_object();
+        let call = into_object(Call::of(&set_up.core, call));
         if call.is_null() {
             ffi::Py_XDECREF(value);
             ffi::Py_XDECREF(raised);
             return null_mut();
+        }
+        if !attempt.is_null() {
+            Attempt::behind(attempt).belongs_to(Bound::ref_from_ptr(Python::assume_attached(), &call).cast_unchecked());
         }
         let Some((tuple, dict)) = raw::pack(args, count, names) else {
             ffi::Py_XDECREF(value);
@@ -385,9 +351,7 @@ unsafe fn more(
             ffi::Py_DECREF(call);
             return null_mut();
         };
-        let none = ffi::Py_None();
-        let or_none = |object: Object| if object.is_null() { none } else { object };
-        let all = [proxy, call, function, tuple, or_none(dict), or_none(value), or_none(raised)];
+        let all = [proxy, call, function, tuple, or_none(dict), or_none(value), or_none(raised), or_none(attempt)];
         let result = raw::vectorcall(GO_ON.get(), all.as_ptr(), all.len(), null_mut());
         for object in [call, tuple, dict, value, raised] {
             ffi::Py_XDECREF(object);
@@ -401,11 +365,20 @@ unsafe fn is_interrupt(error: Object) -> bool {
     unsafe { ffi::PyErr_GivenExceptionMatches(error, interrupt::interrupted()) != 0 }
 }
 
-/// A way that begins in Python: `way(proxy, function, args, kwargs)`.
-///
-/// # Safety
-/// As [`plain`].
-pub unsafe fn packed(
+/// Borrowed.
+fn or_none(object: Object) -> Object {
+    // SAFETY: lives for ever.
+    if object.is_null() { unsafe { ffi::Py_None() } } else { object }
+}
+
+/// Borrowed.
+fn truth(is_so: bool) -> Object {
+    // SAFETY: both live for ever.
+    unsafe { if is_so { ffi::Py_True() } else { ffi::Py_False() } }
+}
+
+/// A way that begins in Python: `way(proxy, function, args, kwargs, with_context)`.
+unsafe fn packed<const WITH_CONTEXT: bool>(
     way: &Kept,
     proxy: Object,
     function: Object,
@@ -413,10 +386,10 @@ pub unsafe fn packed(
     count: usize,
     names: Object,
 ) -> Object {
-    // SAFETY: as this function asks of its caller.
+    // SAFETY: as `plain`.
     unsafe {
         let Some((tuple, dict)) = raw::pack(args, count, names) else { return null_mut() };
-        let all = [proxy, function, tuple, if dict.is_null() { ffi::Py_None() } else { dict }];
+        let all = [proxy, function, tuple, or_none(dict), truth(WITH_CONTEXT)];
         let result = raw::vectorcall(way.get(), all.as_ptr(), all.len(), null_mut());
         ffi::Py_DECREF(tuple);
         ffi::Py_XDECREF(dict);
@@ -487,12 +460,12 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
         let entered = now();
-        match set_up.core.begin(entered) {
-            Begin::Run(call) => Call::of(&set_up.core, call).into_object(),
-            Begin::Wait(call, until) => Call::waiting(&set_up.core, call, until, entered).into_object(),
-            Begin::Refuse(call, code) => Call::refused(&set_up.core, call, code, entered).into_object(),
-            Begin::Direct => Call::direct(&set_up.core, entered).into_object(),
-        }
+        into_object(match set_up.core.begin(entered) {
+            Begin::Run(call) => Call::of(&set_up.core, call),
+            Begin::Wait(call, until) => Call::waiting(&set_up.core, call, until, entered),
+            Begin::Refuse(call, code) => Call::refused(&set_up.core, call, code, entered),
+            Begin::Direct => Call::direct(&set_up.core, entered),
+        })
     }
 }
 
@@ -507,17 +480,18 @@ unsafe extern "C-unwind" fn drain(_: Object, args: *const Object, count: isize, 
     }
 }
 
-impl Call {
-    /// As a Python object; null, with an error set, when there is no memory.
-    fn into_object(self) -> Object {
-        // SAFETY: the GIL is held: only `more` and `begin` get here.
-        let py = unsafe { Python::assume_attached() };
-        match Py::new(py, self) {
-            Ok(call) => call.into_ptr(),
-            Err(error) => {
-                error.restore(py);
-                null_mut()
-            }
+/// As a Python object; null, with an error set, when there is no memory.
+///
+/// # Safety
+/// The GIL is held.
+unsafe fn into_object<T: PyClass + Into<PyClassInitializer<T>>>(value: T) -> Object {
+    // SAFETY: as this function asks of its caller.
+    let py = unsafe { Python::assume_attached() };
+    match Py::new(py, value) {
+        Ok(made) => made.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            null_mut()
         }
     }
 }

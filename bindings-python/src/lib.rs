@@ -6,9 +6,11 @@
 //! the end of the interpreter CPython ends daemon threads by unwinding them, and such a frame would turn that into an abort
 //! (F4). See `raw` and `direct`.
 
+mod attempt;
 mod call;
 mod direct;
 mod interrupt;
+mod kind;
 mod once;
 mod pool;
 mod proxy;
@@ -28,7 +30,9 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
-    use call::{Attempt, Call};
+    use attempt::Attempt;
+    #[pymodule_export]
+    use call::Call;
     #[pymodule_export]
     use pool::worker_threads;
     #[pymodule_export]
@@ -61,7 +65,8 @@ mod _native {
         enter: Py<PyAny>,
         hear: Py<PyAny>,
     ) -> PyResult<()> {
-        direct::install(go_on, drive, drive_async, is_async, enter, hear);
+        direct::install(go_on, drive, drive_async, enter, hear);
+        kind::install(by_code.py(), is_async)?;
         pool::install(start_worker);
         interrupt::install(main_thread, prepare, interrupted);
         raise::install(by_code)

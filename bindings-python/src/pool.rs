@@ -19,7 +19,8 @@ use once_cell::sync::Lazy;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::call::{Attempt, Call};
+use crate::attempt::Attempt;
+use crate::call::Call;
 use crate::interrupt;
 use crate::once::Leaked;
 use crate::raw::{self, Kept, Object};
@@ -326,8 +327,7 @@ unsafe fn leave(job: *const Job, attempt: Object) {
             }
         } else if (*job).state.compare_exchange(RUNNING, ABANDONED, SeqCst, SeqCst).is_ok() {
             if attempt != ffi::Py_None() {
-                let py = Python::assume_attached();
-                Bound::ref_from_ptr(py, &attempt).cast_unchecked::<Attempt>().get().give_up();
+                Attempt::behind(attempt).give_up();
             }
             (*job).proxy.note_abandoned();
             interrupt::send((*job).ident.load(SeqCst));

@@ -1,24 +1,43 @@
 //! The ambassador's own errors, as the exception classes of `errors.py`. Their texts are the core's.
 
+use std::mem::transmute;
 use std::ptr::null_mut;
 
 use ambassador_core::call::Call;
 use ambassador_core::clock::Nanos;
 use ambassador_core::{AmbassadorProxy, Code, ConfigError};
+use pyo3::exceptions::PyKeyError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString};
 
 use crate::raw::{self, Kept, Object};
 
-static BY_CODE: Kept = Kept::nothing();
-/// How the arguments of an exception after its message are called.
-static NAMES: Kept = Kept::nothing();
+/// The class of each code, by its place in `Code::ALL`.
+static CLASSES: [Kept; Code::ALL.len()] = [const { Kept::nothing() }; Code::ALL.len()];
+
+/// The attributes of an exception, and their names one by one.
+const FIELDS: [&str; 4] = ["target", "attempts", "elapsed", "retry_after"];
+static NAMES: [Kept; FIELDS.len()] = [const { Kept::nothing() }; FIELDS.len()];
+/// What they are where nothing else is said: to copy a dict costs less than to make it anew.
+static ATTRIBUTES: Kept = Kept::nothing();
+
+/// Owned, or null with an error set; `None` where the attribute stays as it is.
+type Fields = [Option<Object>; FIELDS.len()];
 
 /// `by_code` is the dict of exception classes.
 pub fn install(by_code: Bound<'_, PyDict>) -> PyResult<()> {
-    NAMES.keep(PyTuple::new(by_code.py(), ["target", "attempts", "elapsed", "retry_after"])?.into_any().unbind());
-    BY_CODE.keep(by_code.into_any().unbind());
+    let py = by_code.py();
+    for (code, kept) in Code::ALL.iter().zip(&CLASSES) {
+        let class = by_code.get_item(code.as_str())?;
+        kept.keep(class.ok_or_else(|| PyKeyError::new_err(code.as_str()))?.unbind());
+    }
+    for (name, kept) in FIELDS.iter().zip(&NAMES) {
+        kept.keep(PyString::intern(py, name).into_any().unbind());
+    }
+    // SAFETY: the GIL is held; a class was kept above.
+    let unsaid = unsafe { Bound::from_borrowed_ptr(py, class(Code::Internal)) }.call0()?;
+    ATTRIBUTES.keep(unsaid.getattr("__dict__")?.unbind());
     Ok(())
 }
 
@@ -29,7 +48,7 @@ pub fn config(py: Python<'_>, wrong: &ConfigError) -> PyErr {
         kwargs.set_item("field", &wrong.field)?;
         kwargs.set_item("value", &wrong.value)?;
         kwargs.set_item("allowed", &wrong.allowed)?;
-        // SAFETY: the GIL is held.
+        // SAFETY: the GIL is held; `install` kept a class.
         let class = unsafe { Bound::from_borrowed_ptr_or_err(py, class(Code::Config))? };
         class.call((wrong.to_string(),), Some(&kwargs))
     };
@@ -44,35 +63,86 @@ pub fn config(py: Python<'_>, wrong: &ConfigError) -> PyErr {
 pub unsafe fn error(proxy: &AmbassadorProxy, code: Code, call: Option<&Call>, now: Nanos) -> Object {
     // SAFETY: as this function asks of its caller; what is made here is given back.
     unsafe {
-        let class = class(code);
-        if class.is_null() {
-            return null_mut();
-        }
-        let elapsed = call.map_or(0, |call| call.elapsed(now)) as f64 / 1e9;
-        let retry_after = match call.and_then(Call::retry_after) {
-            Some(after) => ffi::PyFloat_FromDouble(after as f64 / 1e9),
-            None => {
-                ffi::Py_INCREF(ffi::Py_None());
-                ffi::Py_None()
-            }
-        };
-        let args = [
-            message(proxy, code, call, now),
-            text(proxy.target()),
-            ffi::PyLong_FromUnsignedLong(call.map_or(0, Call::attempt).into()),
-            ffi::PyFloat_FromDouble(elapsed),
-            retry_after,
+        let (attempts, elapsed) = call.map_or((0, 0), |call| (call.attempt(), call.elapsed(now)));
+        let seconds = |length: Nanos| ffi::PyFloat_FromDouble(length as f64 / 1e9);
+        let fields = [
+            Some(text(proxy.target())),
+            (attempts > 0).then(|| ffi::PyLong_FromUnsignedLong(attempts.into())),
+            (elapsed > 0).then(|| seconds(elapsed)),
+            call.and_then(Call::retry_after).map(seconds),
         ];
-        let error = if args.iter().any(|arg| arg.is_null()) {
+        let message = message(proxy, code, call, now);
+        let class = class(code);
+        let error = if message.is_null() || fields.contains(&Some(null_mut())) {
             null_mut()
+        } else if is_made_as_any(class) {
+            made(class, message, &fields)
         } else {
-            raw::vectorcall(class, args.as_ptr(), 1, NAMES.get())
+            called(class, message, &fields)
         };
-        for arg in args {
-            ffi::Py_XDECREF(arg);
+        ffi::Py_XDECREF(message);
+        for field in fields.into_iter().flatten() {
+            ffi::Py_XDECREF(field);
         }
         error
     }
+}
+
+/// Whether an exception of that class is made as any `Exception` is. Those that are an `OSError` too are not.
+unsafe fn is_made_as_any(class: Object) -> bool {
+    // SAFETY: both are classes.
+    unsafe {
+        let new = |class: Object| ffi::PyType_GetSlot(class.cast(), ffi::Py_tp_new);
+        new(class) == new(ffi::PyExc_Exception)
+    }
+}
+
+/// What `__init__` of `AmbassadorError` does, without running it: a refusal is to cost little.
+unsafe fn made(class: Object, message: Object, fields: &Fields) -> Object {
+    // SAFETY: the GIL is held, the references are valid, and what is made here is given back. Every class has a `tp_new` of
+    // this type; a tuple steals what it is given.
+    unsafe {
+        let args = ffi::PyTuple_New(1);
+        if args.is_null() {
+            return null_mut();
+        }
+        ffi::Py_INCREF(message);
+        ffi::PyTuple_SetItem(args, 0, message);
+        let new: ffi::newfunc = transmute(ffi::PyType_GetSlot(class.cast(), ffi::Py_tp_new));
+        let error = new(class.cast(), args, null_mut());
+        ffi::Py_DECREF(args);
+        let attributes = if error.is_null() { null_mut() } else { ffi::PyDict_Copy(ATTRIBUTES.get()) };
+        let is_whole = !attributes.is_null()
+            && said(fields).all(|(name, value)| ffi::PyDict_SetItem(attributes, name, value) == 0)
+            && ffi::PyObject_GenericSetDict(error, attributes, null_mut()) == 0;
+        ffi::Py_XDECREF(attributes);
+        whole(error, is_whole)
+    }
+}
+
+/// By its class, as Python would.
+unsafe fn called(class: Object, message: Object, fields: &Fields) -> Object {
+    // SAFETY: the GIL is held, and the references are valid.
+    unsafe {
+        let error = raw::vectorcall(class, &message, 1, null_mut());
+        let is_whole =
+            !error.is_null() && said(fields).all(|(name, value)| ffi::PyObject_SetAttr(error, name, value) == 0);
+        whole(error, is_whole)
+    }
+}
+
+fn said(fields: &Fields) -> impl Iterator<Item = (Object, Object)> {
+    NAMES.iter().zip(fields).filter_map(|(name, field)| Some((name.get(), (*field)?)))
+}
+
+/// It, or null if something went wrong while it was made.
+unsafe fn whole(error: Object, is_whole: bool) -> Object {
+    if is_whole {
+        return error;
+    }
+    // SAFETY: the GIL is held; the reference is owned, or null.
+    unsafe { ffi::Py_XDECREF(error) };
+    null_mut()
 }
 
 /// Sets that exception as the error; gives null.
@@ -101,19 +171,7 @@ unsafe fn text(text: &str) -> Object {
     unsafe { ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len() as isize) }
 }
 
-/// Borrowed; null, with an error set, when there is none.
-unsafe fn class(code: Code) -> Object {
-    // SAFETY: the GIL is held; `install` kept a dict.
-    unsafe {
-        let name = text(code.as_str());
-        if name.is_null() {
-            return null_mut();
-        }
-        let class = ffi::PyDict_GetItemWithError(BY_CODE.get(), name);
-        if class.is_null() && ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_SetObject(ffi::PyExc_KeyError, name);
-        }
-        ffi::Py_DECREF(name);
-        class
-    }
+/// Borrowed.
+fn class(code: Code) -> Object {
+    CLASSES[code as usize].get()
 }

@@ -3,7 +3,7 @@
 //! A function here that runs user code has nothing to drop.
 
 use std::mem::transmute;
-use std::ptr::null_mut;
+use std::ptr::{copy_nonoverlapping, null_mut};
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3::ffi;
@@ -55,6 +55,38 @@ pub unsafe fn vectorcall(function: Object, args: *const Object, count: usize, na
     let call: Vectorcall = unsafe { transmute(VECTORCALL.load(Relaxed)) };
     // SAFETY: as this function asks of its caller.
     unsafe { call(function, args, count, names) }
+}
+
+/// How many arguments [`call_with`] passes on without packing them.
+const FEW: usize = 8;
+
+/// `function(first, …)`, with what follows as for [`vectorcall`].
+///
+/// # Safety
+/// As [`vectorcall`].
+#[inline]
+pub unsafe fn call_with(first: Object, function: Object, args: *const Object, count: usize, names: Object) -> Object {
+    // SAFETY: as this function asks of its caller; what is packed is given back.
+    unsafe {
+        let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) as usize };
+        if count + named < FEW {
+            let mut all = [first; FEW];
+            copy_nonoverlapping(args, all.as_mut_ptr().add(1), count + named);
+            return vectorcall(function, all.as_ptr(), count + 1, names);
+        }
+        let Some((rest, dict)) = pack(args, count, names) else { return null_mut() };
+        let one = pack(&first, 1, null_mut());
+        let all = one.map_or(null_mut(), |(one, _)| {
+            let all = ffi::PySequence_Concat(one, rest);
+            ffi::Py_DECREF(one);
+            all
+        });
+        let result = if all.is_null() { null_mut() } else { call(function, all, dict) };
+        for object in [rest, all, dict] {
+            ffi::Py_XDECREF(object);
+        }
+        result
+    }
 }
 
 unsafe extern "C-unwind" fn packed_call(function: Object, args: *const Object, count: usize, names: Object) -> Object {

@@ -123,7 +123,7 @@ unsafe extern "C-unwind" fn called(slf: Object, args: *const Object, flagged: us
     // SAFETY: the interpreter keeps `slf` for the time of its call; the references in it outlive that.
     unsafe {
         let wrapped = slf.cast::<Wrapped>();
-        direct::plain((*wrapped).proxy, (*wrapped).function, args, count, names)
+        direct::plain::<false>((*wrapped).proxy, (*wrapped).function, args, count, names)
     }
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
 import time
 
@@ -44,6 +46,24 @@ def test_an_open_breaker_refuses_without_running_the_function_and_says_when_to_c
     with pytest.raises(CircuitOpenError):
         asyncio.run(ambassador.call(charge))
     assert untouched.calls == 0
+
+
+def test_a_refusal_is_an_exception_like_any_other(proxy, run_in):
+    ambassador = opened(proxy, run_in=run_in)
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(CircuitOpenError) as caught:
+            ambassador.call(down)
+        refusals.append(caught.value)
+    error = refusals[0]
+    assert set(vars(error)) == {"target", "attempts", "elapsed", "retry_after"}
+    made = CircuitOpenError(str(error), **vars(error))
+    for same in (made, copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert (type(same), same.args, str(same), repr(same)) == (type(error), error.args, str(error), repr(error))
+        assert vars(same) == vars(error)
+    # Each has attributes of its own.
+    error.target = "another"
+    assert refusals[1].target == ambassador.target
 
 
 def test_the_circuit_is_opened_and_closed_by_hand(proxy):

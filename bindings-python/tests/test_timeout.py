@@ -417,6 +417,20 @@ def test_headers_keep_their_key_across_attempts(proxy, run_in):
     assert not keys & set(other)
 
 
+def test_a_first_attempt_that_is_asked_only_afterwards_has_its_calls_key(proxy, run_in):
+    attempts = []
+
+    def function(attempt) -> str:
+        attempts.append(attempt)
+        if attempt.attempt < 2:
+            raise ConnectionError
+        return "charged"
+
+    assert proxy(run_in=run_in).execute(function) == "charged"
+    keys = {attempt.headers["idempotency-key"] for attempt in attempts}
+    assert (len(attempts), len(keys)) == (2, 1)
+
+
 def test_an_unbounded_attempt_has_no_end(proxy):
     def function(attempt) -> tuple[object, bool]:
         return attempt.remaining, attempt.cancelled
@@ -426,3 +440,10 @@ def test_an_unbounded_attempt_has_no_end(proxy):
 
 def test_execute_passes_arguments_on(proxy, run_in):
     assert proxy(run_in=run_in).execute(lambda attempt, a, *, b: (attempt.attempt, a, b), 2, b=3) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("many", [0, 3, 4, 9])
+def test_execute_passes_any_number_of_arguments_on(proxy, run_in, many):
+    args, kwargs = tuple(range(many)), {f"kw{n}": n for n in range(many)}
+    seen = proxy(run_in=run_in).execute(lambda attempt, *a, **k: (attempt.attempt, a, k), *args, **kwargs)
+    assert seen == (1, args, kwargs)

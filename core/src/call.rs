@@ -377,6 +377,7 @@ impl Call {
         [entered, started, until, previous_wait, state, permit, number]: [u64; Call::WORDS],
     ) -> Call {
         let flags = state >> 56;
+        let is_racing = flags & 8 != 0 && permit != 0;
         let stop = (state >> 48) as u8 as usize;
         Call {
             entered,
@@ -391,12 +392,12 @@ impl Call {
             stop: if stop < Stop::ALL.len() { Stop::ALL[stop] } else { Stop::Internal },
             is_rejected: flags & 1 != 0,
             has_place: flags & 2 != 0,
-            permit: if flags & 4 != 0 {
+            permit: if flags & 4 != 0 && !is_racing {
                 Some(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
             } else {
                 None
             },
-            race: if flags & 8 != 0 { permit } else { 0 },
+            race: if is_racing { permit } else { 0 },
             number,
         }
     }

@@ -1,6 +1,7 @@
 //! Time as plain numbers: monotonic nanoseconds, passed into every decision. Nothing else in the core reads a clock;
 //! hosts do, at the edge, with [`now`] or with a monotonic clock of their own.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
@@ -82,14 +83,23 @@ pub fn nanos(duration: Duration) -> Nanos {
 /// assert_eq!(spell(137_000_000), "137ms");
 /// ```
 pub fn spell(length: Nanos) -> String {
+    let mut text = String::with_capacity(16);
+    push_spelled(&mut text, length);
+    text
+}
+
+/// [`spell`], at the end of a text: errors are made where calls are refused, which has to be quick.
+pub(crate) fn push_spelled(text: &mut String, length: Nanos) {
     let (unit, name) = if length >= SECOND - MILLISECOND / 2 { (SECOND, "s") } else { (MILLISECOND, "ms") };
-    let hundredths = (length as u128 * 100 + unit as u128 / 2) / unit as u128;
+    let hundredth = unit / 100;
+    let hundredths = length / hundredth + u64::from(length % hundredth >= hundredth / 2);
     let (whole, rest) = (hundredths / 100, hundredths % 100);
-    match rest {
-        0 => format!("{whole}{name}"),
-        r if r % 10 == 0 => format!("{whole}.{}{name}", r / 10),
-        r => format!("{whole}.{r:02}{name}"),
-    }
+    let _ = match rest {
+        0 => write!(text, "{whole}"),
+        r if r % 10 == 0 => write!(text, "{whole}.{}", r / 10),
+        r => write!(text, "{whole}.{r:02}"),
+    };
+    text.push_str(name);
 }
 
 #[cfg(test)]

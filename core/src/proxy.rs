@@ -24,7 +24,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::call::{self, Call, Decision, Give, Outcome, Rules, Stop};
-use crate::clock::{self, NEVER, Nanos, spell};
+use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
 use crate::fault::{self, Point};
@@ -410,33 +410,35 @@ impl AmbassadorProxy {
 
     /// What an error of that code says: what happened, to which target, and what to do.
     pub fn error_message(&self, code: Code, call: Option<&Call>, now: Nanos) -> String {
-        let mut text = format!("{}: ", self.target());
+        // Made where a call is refused, which has to be quick: one text, and little that is formatted.
+        let mut text = String::with_capacity(192);
+        text.push_str(self.target());
+        text.push_str(": ");
         let policy = &self.0.policy;
-        let _ = match (code, call, policy.timeout, policy.deadline) {
+        match (code, call, policy.timeout, policy.deadline) {
             (Code::Timeout, Some(call), Some(timeout), _) => {
-                write!(
-                    text,
-                    "attempt {} of {} did not end within {}",
-                    call.attempt(),
-                    policy.max_retries,
-                    spell(timeout)
-                )
+                let _ = write!(text, "attempt {} of {} did not end within ", call.ended(), policy.max_retries);
+                push_spelled(&mut text, timeout);
             }
             (Code::Deadline, Some(_), _, Some(deadline)) => {
-                write!(text, "the call did not end within its deadline of {}", spell(deadline))
+                text.push_str("the call did not end within its deadline of ");
+                push_spelled(&mut text, deadline);
             }
             (Code::Shutdown, Some(call), ..) if call.attempt() > 0 => {
-                write!(text, "the ambassador was shut down before the call ended")
+                text.push_str("the ambassador was shut down before the call ended");
             }
-            _ => write!(text, "{}", code.summary()),
-        };
+            _ => text.push_str(code.summary()),
+        }
         if let Some(call) = call.filter(|call| call.attempt() > 0) {
             let _ = write!(text, " ({})", taken(call, now));
         }
         if let Some(after) = call.and_then(Call::retry_after) {
-            let _ = write!(text, " (again in {})", spell(after));
+            text.push_str(" (again in ");
+            push_spelled(&mut text, after);
+            text.push(')');
         }
-        let _ = write!(text, "; {}", code.advice());
+        text.push_str("; ");
+        text.push_str(code.advice());
         text
     }
 

@@ -64,9 +64,7 @@ async def drive_async(
                 if begun is None:
                     begun = fn(*args, **kwargs or {}) if attempt is None else fn(attempt, *args, **kwargs or {})
                 steps, begun = begun, None
-                # In virtual time a function that moves the clock beyond its bound has timed out when it ends.
-                unbounded = call.remaining is None or _native.virtual_time(None) is not None
-                value, error = (await steps if unbounded else _begin(steps)), None
+                value, error = (await steps if call.is_unwatched else _begin(steps)), None
             except _NoTask as no_task:
                 raise RuntimeError(*no_task.args) from None
             except BaseException as raised:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar, final, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, final, overload
 
 from ambassador_proxy.errors import AmbassadorError
 
@@ -67,6 +67,8 @@ class Call:
     @property
     def is_answering(self) -> bool: ...
     @property
+    def is_unwatched(self) -> bool: ...
+    @property
     def is_heard(self) -> bool: ...
     @property
     def name(self) -> str: ...
@@ -117,6 +119,13 @@ class Proxy:
         """Calls ``fn(*args, **kwargs)`` until it succeeds, may not be tried again, or no attempt is left."""
     @overload
     def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def execute(
+        self, fn: Callable[Concatenate[Attempt, P], Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]:
+        """``call``, for a function that wants to know its attempt: calls ``fn(attempt, *args, **kwargs)``."""
+    @overload
+    def execute(self, fn: Callable[Concatenate[Attempt, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
     def _set_up(self, target: object, edits: dict[str, object], rules: object, sees_values: bool) -> None: ...
     def _policy(self) -> dict[str, Any]: ...
     def _health(self) -> str: ...

@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from ambassador_proxy import _drive, _drive_async, _events, _native, _threads
 from ambassador_proxy._settings import (
@@ -123,29 +123,6 @@ class AmbassadorProxy(_native.Proxy):
             edits["fallback"] = True
         rules = rules_of(edits)
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
-
-    @overload
-    def execute(
-        self,
-        fn: Callable[Concatenate[_native.Attempt, P], Coroutine[Any, Any, T]],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Coroutine[Any, Any, T]: ...
-    @overload
-    def execute(self, fn: Callable[Concatenate[_native.Attempt, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    def execute(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """``call``, for a function that wants to know its attempt: calls ``fn(attempt, *args, **kwargs)``.
-
-        >>> from ambassador_proxy import AmbassadorProxy
-        >>> AmbassadorProxy("payment-api.example.com").execute(lambda attempt: attempt.attempt)
-        1
-        """
-        if not callable(fn):
-            # The native side says what is wrong.
-            return self.call(fn)
-        drive = _drive_async.drive_async if is_async(fn) else _drive.drive
-        return drive(self, fn, args, kwargs or None, with_context=True)
 
     @overload
     def wrap(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...

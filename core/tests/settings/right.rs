@@ -5,7 +5,7 @@ use std::time::Duration;
 use ambassador_core::clock::{MILLISECOND, SECOND};
 use ambassador_core::policy::RunIn;
 use ambassador_core::settings::{Settings, Spelling, Value};
-use ambassador_core::{AmbassadorProxy, Backoff, Jitter, Policy};
+use ambassador_core::{After, AmbassadorProxy, Backoff, Hedge, Jitter, Policy};
 
 use crate::{ALL, YEAR, built, policy, refused, set, settings, text};
 
@@ -27,7 +27,9 @@ fn every_field_of_every_language_can_be_set() {
         let unit = if matches!(spelling, Spelling::Python | Spelling::Rust) { SECOND } else { MILLISECOND };
         for field in Settings::fields(spelling) {
             let mut draft = settings(spelling);
-            for (group, needed) in [("bulkhead.", Value::Int(9)), ("rate", Value::Float(9.5))] {
+            for (group, needed) in
+                [("bulkhead.", Value::Int(9)), ("rate", Value::Float(9.5)), ("hedge.", Value::Length(SECOND))]
+            {
                 let needs = |name: &str| name.starts_with(group) && name.contains('.');
                 if needs(&field.name) {
                     let fields = Settings::fields(spelling);
@@ -35,10 +37,15 @@ fn every_field_of_every_language_can_be_set() {
                     draft.set(&first.name, needed).unwrap();
                 }
             }
+            if field.name.starts_with("hedge") {
+                draft.set("idempotent", Value::Bool(true)).unwrap();
+            }
             let before = built(draft.clone()).policy().clone();
             let value = match field.kind {
+                "count" if field.allowed.ends_with(" to 3") => Value::Int(2),
                 "count" | "count_or_word" => Value::Int(7),
-                "duration" => Value::Float(7.5),
+                "truth" => Value::Bool(true),
+                "duration" | "duration_or_word" => Value::Float(7.5),
                 "number" if field.allowed.ends_with(" to 1") => Value::Float(0.25),
                 "number" => Value::Float(1.5),
                 "choice" => text(field.allowed.rsplit(", ").next().unwrap()),
@@ -63,7 +70,7 @@ fn every_field_of_every_language_can_be_set() {
                 "text" => assert_eq!(proxy.name(), "payments, the new ones"),
                 _ => assert_ne!(proxy.policy(), &before, "{spelling:?} {} has no effect", field.name),
             }
-            if field.kind == "duration" {
+            if field.kind.starts_with("duration") {
                 let shown = format!("{:?}", proxy.policy());
                 assert_eq!(
                     shown.matches(&(unit * 15 / 2).to_string()).count(),
@@ -119,6 +126,10 @@ fn each_language_spells_the_settings_its_own_way() {
             "rate_limit.per",
             "rate_limit.burst",
             "rate_limit.max_wait",
+            "hedge",
+            "hedge.after",
+            "hedge.max",
+            "idempotent",
             "fallback",
         ]
     );
@@ -132,7 +143,7 @@ fn each_language_spells_the_settings_its_own_way() {
     without(Spelling::C, &["run_in", "retry_on", "not_on"]);
     without(Spelling::Rust, &["run_in", "retry_on", "not_on", "fallback"]);
     for (spelling, some) in [
-        (Spelling::Node, ["maxRetries", "timeoutMs", "backoff.hintMaxMs", "retryOn", "breaker.openForMs"]),
+        (Spelling::Node, ["maxRetries", "timeoutMs", "backoff.hintMaxMs", "retryOn", "hedge.afterMs"]),
         (Spelling::Java, ["maxRetries", "runIn", "backoff.baseMs", "rateLimit.maxWaitMs", "breaker.minCalls"]),
         (Spelling::C, ["max_retries", "timeout_ms", "backoff.hint_max_ms", "breaker.slow_call_ms", "budget.window_ms"]),
         (Spelling::Rust, ["max_retries", "timeout", "backoff.hint_max", "bulkhead.queue_timeout", "classify"]),
@@ -257,4 +268,19 @@ fn the_builder_sets_what_it_was_given() {
     assert_eq!(policy.backoff, backoff);
     assert_eq!((proxy.target(), proxy.name()), ("https://payment-api.example.com/v1", "a proxy built by hand"));
     assert_eq!(AmbassadorProxy::new("the.target").unwrap().name(), "the.target");
+}
+
+#[test]
+fn a_hedge_runs_on_workers_and_begins_after_a_time_or_a_quantile() {
+    for (spelling, field, value, after) in [
+        (Spelling::Python, "hedge.after", Value::Float(0.05), After::Fixed(50 * MILLISECOND)),
+        (Spelling::Python, "hedge.after", text("p99"), After::Quantile(99)),
+        (Spelling::Node, "hedge.afterMs", Value::Int(50), After::Fixed(50 * MILLISECOND)),
+        (Spelling::Java, "hedge.afterMs", text("p50"), After::Quantile(50)),
+        (Spelling::C, "hedge.after_ms", Value::Float(0.5), After::Fixed(MILLISECOND / 2)),
+    ] {
+        let policy = set(spelling, &[("idempotent", Value::Bool(true)), (field, value)]);
+        assert_eq!(policy.hedge, Some(Hedge { after, max: 1 }));
+        assert_eq!((policy.run_in, policy.idempotent), (Some(RunIn::Worker), true));
+    }
 }

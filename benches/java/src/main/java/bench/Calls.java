@@ -5,7 +5,11 @@ import dev.failsafe.FailsafeExecutor;
 import dev.failsafe.RetryPolicy;
 import dev.failsafe.Timeout;
 import io.ambassador.AmbassadorProxy;
+import io.ambassador.Bulkhead;
+import io.ambassador.CircuitOpenException;
 import io.ambassador.RunIn;
+import io.github.resilience4j.bulkhead.BulkheadConfig;
+import io.github.resilience4j.circuitbreaker.CallNotPermittedException;
 import io.github.resilience4j.circuitbreaker.CircuitBreaker;
 import io.github.resilience4j.core.IntervalFunction;
 import io.github.resilience4j.retry.Retry;
@@ -27,18 +31,26 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
-/** A call that succeeds at once, by each library. All are set alike: three attempts, 2 s, factor 2, jitter, and 2 s for a bound. */
+/**
+ * A call that succeeds at once, by each library, and one that an open breaker refuses. All are set alike: three attempts, 2 s,
+ * factor 2, jitter, 2 s for a bound, and room for a hundred calls at once where there is a bulkhead.
+ */
 @State(Scope.Benchmark)
 public class Calls {
     private long amount = 99;
     private Supplier<Long> resilienceRetry;
     private Supplier<Long> resilienceBreaker;
+    private Supplier<Long> resilienceBulkhead;
+    private Supplier<Long> resilienceOpen;
     private Callable<Long> resilienceLimited;
     private FailsafeExecutor<Long> failsafeRetry;
     private FailsafeExecutor<Long> failsafeTimeout;
     private ExecutorService executor;
     private AmbassadorProxy unbounded;
     private AmbassadorProxy bounded;
+    private AmbassadorProxy unboundedBulkhead;
+    private AmbassadorProxy boundedBulkhead;
+    private AmbassadorProxy open;
     private AmbassadorProxy worker;
     private Supplier<Long> wrapped;
 
@@ -60,6 +72,19 @@ public class Calls {
                 .intervalFunction(IntervalFunction.ofExponentialRandomBackoff(2000, 2))
                 .build());
         CircuitBreaker breaker = CircuitBreaker.ofDefaults("payments");
+        io.github.resilience4j.bulkhead.Bulkhead bulkhead = io.github.resilience4j.bulkhead.Bulkhead.of(
+                "payments", BulkheadConfig.custom().maxConcurrentCalls(100).build());
+        resilienceBulkhead = Retry.decorateSupplier(retry, CircuitBreaker.decorateSupplier(
+                breaker, io.github.resilience4j.bulkhead.Bulkhead.decorateSupplier(bulkhead, this::charge)));
+        CircuitBreaker openBreaker = CircuitBreaker.ofDefaults("down");
+        openBreaker.transitionToForcedOpenState();
+        // Retried by default, which nobody wants of a refusal.
+        Retry unlessOpen = Retry.of("down", RetryConfig.custom()
+                .maxAttempts(3)
+                .intervalFunction(IntervalFunction.ofExponentialRandomBackoff(2000, 2))
+                .ignoreExceptions(CallNotPermittedException.class)
+                .build());
+        resilienceOpen = Retry.decorateSupplier(unlessOpen, CircuitBreaker.decorateSupplier(openBreaker, this::charge));
         TimeLimiter limiter = TimeLimiter.of(TimeLimiterConfig.custom().timeoutDuration(Duration.ofSeconds(2)).build());
         resilienceRetry = Retry.decorateSupplier(retry, this::charge);
         resilienceBreaker = Retry.decorateSupplier(retry, CircuitBreaker.decorateSupplier(breaker, this::charge));
@@ -75,6 +100,13 @@ public class Calls {
         failsafeTimeout = Failsafe.with(policy, timeout);
         unbounded = AmbassadorProxy.builder("unbounded.example.com").timeout(null).build();
         bounded = new AmbassadorProxy("payment-api.example.com", 3, 2000);
+        unboundedBulkhead = AmbassadorProxy.builder("unbounded-bulkhead.example.com")
+                .timeout(null)
+                .bulkhead(Bulkhead.of(100))
+                .build();
+        boundedBulkhead = AmbassadorProxy.builder("bulkhead.example.com").bulkhead(Bulkhead.of(100)).build();
+        open = new AmbassadorProxy("down.example.com", 3, 2000);
+        open.isolate();
         worker = AmbassadorProxy.builder("worker.example.com").runIn(RunIn.WORKER).build();
         wrapped = bounded.wrapSupplier(this::charge);
     }
@@ -97,6 +129,11 @@ public class Calls {
     @Benchmark
     public long a3ResilienceRetryBreaker() {
         return resilienceBreaker.get();
+    }
+
+    @Benchmark
+    public long a3ResilienceRetryBreakerBulkhead() {
+        return resilienceBulkhead.get();
     }
 
     @Benchmark
@@ -130,6 +167,16 @@ public class Calls {
     }
 
     @Benchmark
+    public long b5AmbassadorUnboundedBulkhead() {
+        return unboundedBulkhead.<Long>call(v -> charge());
+    }
+
+    @Benchmark
+    public long b6AmbassadorBoundedBulkhead() {
+        return boundedBulkhead.<Long>call(v -> charge());
+    }
+
+    @Benchmark
     public long c1ExecutorSubmitAndGet() throws Exception {
         return executor.submit(this::charge).get(2, TimeUnit.SECONDS);
     }
@@ -152,5 +199,23 @@ public class Calls {
     @Benchmark
     public long d2AmbassadorAsync() {
         return bounded.<Long>callAsync(() -> CompletableFuture.completedFuture(charge())).join();
+    }
+
+    @Benchmark
+    public Object e1ResilienceOpen() {
+        try {
+            return resilienceOpen.get();
+        } catch (CallNotPermittedException refused) {
+            return refused;
+        }
+    }
+
+    @Benchmark
+    public Object e2AmbassadorOpen() {
+        try {
+            return open.<Long>call(v -> charge());
+        } catch (CircuitOpenException refused) {
+            return refused;
+        }
     }
 }

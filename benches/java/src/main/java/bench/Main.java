@@ -30,17 +30,22 @@ public final class Main {
         ROWS.put("a1TheBareFunction", "the bare function");
         ROWS.put("a2ResilienceRetry", "Resilience4j, retry (unbounded)");
         ROWS.put("a3ResilienceRetryBreaker", "Resilience4j, retry and circuit breaker (unbounded)");
+        ROWS.put("a3ResilienceRetryBreakerBulkhead", "Resilience4j, retry, circuit breaker and bulkhead (unbounded)");
         ROWS.put("a4FailsafeRetry", "Failsafe, retry (unbounded)");
         ROWS.put(PEER, "Failsafe, retry and timeout");
-        ROWS.put("b1AmbassadorUnbounded", "**Ambassador**, `timeout(null)` (unbounded)");
+        ROWS.put("b1AmbassadorUnbounded", "**Ambassador**, retry, breaker and budget: `timeout(null)` (unbounded)");
         ROWS.put("b2AmbassadorBounded", "**Ambassador**, defaults (each attempt bounded)");
         ROWS.put("b3AmbassadorExecute", "**Ambassador**, `execute` with context");
         ROWS.put("b4AmbassadorWrapped", "**Ambassador**, `wrapSupplier`");
+        ROWS.put("b5AmbassadorUnboundedBulkhead", "**Ambassador**, retry, breaker, budget and bulkhead (unbounded)");
+        ROWS.put("b6AmbassadorBoundedBulkhead", "**Ambassador**, the same with a timeout (each attempt bounded)");
         ROWS.put("c1ExecutorSubmitAndGet", "another thread: `ExecutorService`, `submit` and `get(2 s)`");
         ROWS.put("c2ResilienceRetryTimeLimiter", "another thread: Resilience4j, retry and time limiter");
         ROWS.put("c3AmbassadorWorker", "another thread: **Ambassador**, `runIn(WORKER)`");
         ROWS.put("d1FailsafeAsync", "a stage: Failsafe, retry and timeout, `getStageAsync`");
         ROWS.put("d2AmbassadorAsync", "a stage: **Ambassador**, `callAsync`");
+        ROWS.put("e1ResilienceOpen", "an open breaker refuses: Resilience4j, retry and circuit breaker");
+        ROWS.put("e2AmbassadorOpen", "an open breaker refuses: **Ambassador**");
     }
 
     private Main() {}

@@ -78,7 +78,7 @@ final class AsyncCall<T> {
                 first = Attempt.first(proxy, permit);
             } else {
                 words = Call.wordsOf(proxy, permit);
-                decision = Native.begun(proxy.handle, permit, words);
+                decision = Native.stands(proxy.handle, permit, words);
                 if (decision == Native.RUN) {
                     first = Attempt.next(proxy, null, words);
                 }

@@ -64,15 +64,14 @@ final class Call<T> {
         }
         int how = slot == null ? Watchdog.IN_TIME : Watchdog.disarm(slot, bound);
         if (error == null && !proxy.seesValues) {
-            long[] words = slot == null ? null : slot.words;
-            long decision = Native.settleFirst(proxy.handle, permit, Native.OK, Native.NO_HINT, words);
-            if (Native.isValue(decision)) {
+            long answer = Native.returned(proxy.handle, permit);
+            if (answer == Native.GIVEN) {
                 Aftermath.attend(proxy);
                 return value;
             }
-            // Too late, so there was a bound.
-            var call = new Call<T>(proxy, function, ctx, slot.words.clone());
-            return call.settled(Ended.of(proxy, value, null, how), decision);
+            // Too late.
+            var call = new Call<T>(proxy, function, ctx, wordsOf(proxy, answer));
+            return call.settled(Ended.of(proxy, value, null, how), Native.stands(proxy.handle, answer, call.words));
         }
         return settleFirst(proxy, function, ctx, permit, Ended.of(proxy, value, error, how));
     }
@@ -93,7 +92,7 @@ final class Call<T> {
     private static <T> T slowly(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long answer) {
         if (answer != Native.DIRECT) {
             long[] words = wordsOf(proxy, answer);
-            return new Call<T>(proxy, function, null, words).goOn(Native.begun(proxy.handle, answer, words));
+            return new Call<T>(proxy, function, null, words).goOn(Native.stands(proxy.handle, answer, words));
         }
         // F1: once, directly; that it failed is told first.
         Aftermath.attend(proxy);
@@ -104,7 +103,7 @@ final class Call<T> {
         }
     }
 
-    /** Room for the words of a call that began without a permit; without room, the call is over. */
+    /** Room for the words of a call that {@link Native#stands} is to tell of; without room, the call is over. */
     static long[] wordsOf(AmbassadorProxy proxy, long answer) {
         long[] words = null;
         try {
@@ -112,7 +111,7 @@ final class Call<T> {
             return words;
         } finally {
             if (words == null) {
-                Native.begun(proxy.handle, answer, null);
+                Native.stands(proxy.handle, answer, null);
             }
         }
     }
@@ -434,12 +433,15 @@ final class Call<T> {
 
     /** A4: with the errors of the attempts before, and the core's note, as suppressed. None is added to the app's own errors. */
     private <E extends RuntimeException> E described(E error, long decision) {
-        Set<Throwable> told = Collections.newSetFromMap(new IdentityHashMap<>());
-        told.add(error);
-        told.add(error.getCause());
-        for (Throwable earlier : seen) {
-            if (told.add(earlier)) {
-                error.addSuppressed(earlier);
+        // Of a call that was refused there are none.
+        if (!seen.isEmpty()) {
+            Set<Throwable> told = Collections.newSetFromMap(new IdentityHashMap<>());
+            told.add(error);
+            told.add(error.getCause());
+            for (Throwable earlier : seen) {
+                if (told.add(earlier)) {
+                    error.addSuppressed(earlier);
+                }
             }
         }
         if (!(error instanceof AmbassadorException)) {
@@ -452,7 +454,7 @@ final class Call<T> {
     private static AmbassadorException error(AmbassadorProxy proxy, int code, long[] words, Throwable cause) {
         String message = Native.errorMessage(proxy.handle, code, words);
         return AmbassadorException.of(
-                Native.codeName(code),
+                Native.nameOf(code),
                 message,
                 proxy.target(),
                 (int) words[Native.ATTEMPT],

@@ -1,6 +1,8 @@
 package io.ambassador;
 
 import java.lang.ref.Cleaner;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The natives: plain numbers and texts to the core and back. Whoever calls one has made sure by {@link NativeLibrary#load} that the
@@ -18,11 +20,14 @@ final class Native {
     /** {@link #begin}: the core failed; run the function once and settle nothing (F1). */
     static final long DIRECT = -1;
 
+    /** {@link #returned}: the call is over, and its caller gets the value. */
+    static final long GIVEN = -1;
+
     /** A decision: run the next attempt. A positive one: wait until that instant. A negative one: the call is over. */
     static final long RUN = 0;
 
     /** How far above its lowest bit the instant of a positive answer of {@link #begin} starts; below it is the core's. */
-    static final int INSTANT_SHIFT = 7;
+    static final int INSTANT_SHIFT = 8;
 
     /** No hint (R3). */
     static final long NO_HINT = -1;
@@ -70,6 +75,8 @@ final class Native {
     /** A decision: over, because control flow ended the call. */
     static final long STOPPED = -(1 + 5 + 16);
 
+    private static final Map<Integer, String> CODE_NAMES = new ConcurrentHashMap<>();
+
     /** Frees the handles of proxies that nobody holds any more. */
     static final Cleaner CLEANER = Cleaner.create();
 
@@ -85,17 +92,20 @@ final class Native {
         return give - 2;
     }
 
-    /** Whether the call is over and its caller gets the value. */
-    static boolean isValue(long decision) {
-        return decision < 0 && decision >= -16;
+    /** The name of the code at that place, such as {@code TIMEOUT}; asked for once. */
+    static String nameOf(int code) {
+        return CODE_NAMES.computeIfAbsent(code, Native::codeName);
     }
 
     static native long now();
 
     static native long begin(long proxy);
 
-    /** Once for each negative answer of {@link #begin} but {@link #DIRECT}: how the call stands, and what to do. */
-    static native long begun(long proxy, long answer, long[] words);
+    /** The function of a first attempt returned, and nobody needs to judge its value. {@link #GIVEN}, or what {@link #stands} tells. */
+    static native long returned(long proxy, long permit);
+
+    /** Once for each other answer of these two: how the call stands, and what to do. */
+    static native long stands(long proxy, long answer, long[] words);
 
     static native long settleFirst(long proxy, long permit, int outcome, long hint, long[] words);
 
@@ -140,7 +150,7 @@ final class Native {
 
     static native String errorMessage(long proxy, int code, long[] words);
 
-    static native String codeName(int code);
+    private static native String codeName(int code);
 
     static native String headers(long proxy, long[] words, long[] id);
 

@@ -71,9 +71,6 @@ final class Watchdog {
         private volatile Slot inner;
         private volatile long state;
 
-        /** Where the native tells how a call stands that did not just bring its value; to be copied before anything else. */
-        final long[] words = new long[Native.WORDS];
-
         private Slot(Desk desk, Slot outer) {
             this.desk = desk;
             this.outer = outer;

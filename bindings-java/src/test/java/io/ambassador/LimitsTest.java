@@ -235,13 +235,32 @@ class LimitsTest {
     }
 
     @Test
-    void a_call_for_whose_words_there_is_no_room_gives_its_place_back() {
-        var proxy = quick().bulkhead(Bulkhead.of(1)).build();
+    void a_call_for_whose_words_there_is_no_room_leaves_the_queue() {
+        var proxy = quick().bulkhead(Bulkhead.of(1).maxQueue(1)).build();
+        long permit = Native.begin(proxy.handle);
+        assertTrue(permit > 0);
         long answer = Native.begin(proxy.handle);
         assertTrue(answer < Native.DIRECT);
-        assertTrue(Native.begun(proxy.handle, answer, null) < Native.RUN);
+        assertTrue(Native.stands(proxy.handle, answer, null) < Native.RUN);
         assertEquals(1, count(proxy, "calls.cancelled"));
+        assertEquals(0, count(proxy, "bulkhead.queued"));
+        assertEquals(Native.GIVEN, Native.returned(proxy.handle, permit));
         assertEquals("charged", proxy.call(v -> "charged"));
+    }
+
+    @Test
+    void a_call_that_returned_too_late_and_for_whose_words_there_is_no_room_is_over() {
+        var proxy = quick().timeoutMs(1).bulkhead(Bulkhead.of(1)).build();
+        long permit = Native.begin(proxy.handle);
+        while (Native.now() <= Attempt.bound(proxy, permit)) {
+            Thread.onSpinWait();
+        }
+        long answer = Native.returned(proxy.handle, permit);
+        assertTrue(answer < Native.GIVEN);
+        Native.stands(proxy.handle, answer, null);
+        assertEquals(1, count(proxy, "attempts.timeout"));
+        assertEquals(1, count(proxy, "calls.cancelled"));
+        assertEquals(0, count(proxy, "bulkhead.occupied"));
     }
 
     @Test
