@@ -290,6 +290,7 @@ impl Call {
     /// The answer to whatever is said of a call that is over.
     pub(crate) const OVER: Decision = Decision::Finish(Give::LastError, Stop::Cancelled);
 
+    #[inline]
     const fn new(phase: Phase, attempt: u32, now: Nanos) -> Call {
         Call {
             entered: now,
@@ -402,15 +403,19 @@ impl Call {
         }
     }
 
+    /// A call that comes now, and has to [enter](Call::enter).
+    #[inline]
+    pub(crate) const fn coming(now: Nanos) -> Call {
+        Call::new(Phase::Running, 0, now)
+    }
+
     /// O1: a call enters now. Its deadline's clock starts; then it is the rate limit's turn, the bulkhead's, the breaker's.
     #[inline]
-    pub(crate) fn enter(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
-        let mut call = Call::new(Phase::Running, 0, now);
-        let decision = match &rules.shared.rate_limit {
-            None => call.ask_for_a_place(rules, now),
-            Some(_) => call.ask_for_a_turn(rules, now),
-        };
-        (call, decision)
+    pub(crate) fn enter(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        match &rules.shared.rate_limit {
+            None => self.ask_for_a_place(rules, now),
+            Some(_) => self.ask_for_a_turn(rules, now),
+        }
     }
 
     /// L2
@@ -500,10 +505,8 @@ impl Call {
 
     /// O1: the ambassador is shutting down.
     #[cold]
-    pub(crate) fn turned_away(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
-        let mut call = Call::new(Phase::Running, 0, now);
-        let decision = call.refuse(rules, now, Code::Shutdown, 0);
-        (call, decision)
+    pub(crate) fn turn_away(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        self.refuse(rules, now, Code::Shutdown, 0)
     }
 
     /// The one attempt that runs has ended; it has to run.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
 use crate::error::{Code, Error};
-use crate::proxy::{AmbassadorProxy, Begin, CallId};
+use crate::proxy::{AmbassadorProxy, CallId};
 use crate::runtime;
 use crate::testing;
 
@@ -343,23 +343,23 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
     {
         let (proxy, answer) = (&*self.proxy, &self.fallback);
         let entered = now();
-        let mut flight = match proxy.begin(entered) {
-            Begin::Run(call) => InFlight { proxy, call },
-            Begin::Wait(call, _) => {
-                let mut flight = InFlight { proxy, call };
-                match flight.wait().await {
-                    Ok(Decision::Finish(Give::Error(code), _)) => return flight.refused(code, answer),
-                    Ok(Decision::Finish(..)) => return flight.refused(Code::Internal, answer),
-                    Ok(_) => flight,
-                    Err(ShutDown) => return Err(flight.shut_down(None)),
-                }
-            }
-            Begin::Refuse(call, code) => return InFlight { proxy, call }.refused(code, answer),
+        let mut flight = InFlight { proxy, call: Call::coming(entered) };
+        let begun = match proxy.enter(&mut flight.call, entered) {
+            Some(Decision::WaitUntil(_)) => match flight.wait().await {
+                Ok(decision) => decision,
+                Err(ShutDown) => return Err(flight.shut_down(None)),
+            },
+            Some(decision) => decision,
             // F1: once, directly.
-            Begin::Direct => {
-                return attempt(&Call::direct(entered)).await.map_err(CallError::Failed);
+            None => {
+                flight.call = Call::direct(entered);
+                return attempt(&flight.call).await.map_err(CallError::Failed);
             }
         };
+        if let Decision::Finish(give, _) = begun {
+            let code = if let Give::Error(code) = give { code } else { Code::Internal };
+            return flight.refused(code, answer);
+        }
         if proxy.policy().hedge.is_some() {
             // In a box: few calls are hedged, and the others' futures need not be as large.
             return Box::pin(hedged::run(self, flight, attempt, hint)).await;

@@ -148,26 +148,36 @@ impl AmbassadorProxy {
     /// A call begins (O1), and with it its deadline's clock.
     #[inline]
     pub fn begin(&self, now: Nanos) -> Begin {
-        let begun = fault::guard(Point::Begin, || {
+        let mut call = Call::coming(now);
+        match self.enter(&mut call, now) {
+            Some(Decision::Run | Decision::Await) => Begin::Run(call),
+            Some(Decision::WaitUntil(at)) => Begin::Wait(call, at),
+            Some(Decision::Finish(Give::Error(code), _)) => Begin::Refuse(call, code),
+            Some(Decision::Finish(..)) => Begin::Refuse(call, Code::Internal),
+            None => Begin::Direct,
+        }
+    }
+
+    /// [`begin`](AmbassadorProxy::begin), where the call lies already: to move it costs as much as two of its decisions. `None`
+    /// is [`Begin::Direct`].
+    #[inline]
+    pub(crate) fn enter(&self, call: &mut Call, now: Nanos) -> Option<Decision> {
+        let decision = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
             let shared = self.settings();
             let rules = self.rules(&shared);
-            if runtime::is_shut_down() { Call::turned_away(rules, now) } else { Call::enter(rules, now) }
+            if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) }
         });
-        match begun {
-            Some((call, Decision::Run | Decision::Await)) => Begin::Run(call),
-            Some((call, Decision::WaitUntil(at))) => Begin::Wait(call, at),
-            Some((call, Decision::Finish(give, _))) => {
-                self.call_ended();
-                Begin::Refuse(call, if let Give::Error(code) = give { code } else { Code::Internal })
-            }
+        match decision {
+            Some(Decision::Finish(..)) => self.call_ended(),
+            Some(_) => {}
             None => {
                 self.fault("begin");
                 self.hear();
-                Begin::Direct
             }
         }
+        decision
     }
 
     /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3). Said when no attempt
