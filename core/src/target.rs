@@ -120,6 +120,7 @@ impl ByOutcome {
 struct Counts {
     begun: AtomicU64,
     calls: ByOutcome,
+    /// Those that ended otherwise than `ok`: one that does ends its call so, and is counted with it.
     attempts: ByOutcome,
 }
 
@@ -335,10 +336,12 @@ impl State {
         self.counts.mine().calls.count(outcome);
     }
 
-    /// An attempt ended so.
+    /// An attempt ended so; one that ended `ok` is counted with its call.
     #[inline]
     pub(crate) fn count_attempt(&self, outcome: Outcome) {
-        self.counts.mine().attempts.count(outcome);
+        if outcome != Outcome::Ok {
+            self.counts.mine().attempts.count(outcome);
+        }
     }
 
     /// How many calls ended `ok`, as `failure`, by `timeout`, `cancelled`.
@@ -348,7 +351,9 @@ impl State {
 
     /// How many attempts did.
     pub(crate) fn attempts(&self) -> [u64; 4] {
-        self.by_outcome(|counts| &counts.attempts)
+        let [_, failure, timeout, cancelled] = self.by_outcome(|counts| &counts.attempts);
+        let [ok, ..] = self.calls();
+        [ok, failure, timeout, cancelled]
     }
 
     fn by_outcome(&self, of: fn(&Counts) -> &ByOutcome) -> [u64; 4] {
