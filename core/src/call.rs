@@ -46,7 +46,7 @@ pub struct Call {
     /// The bulkhead's place.
     has_place: bool,
     /// The breaker's leave for the running attempt.
-    permit: Option<Permit>,
+    permit: Held,
     /// Where the attempts are kept that run at once; 0 while there is one at most.
     race: u64,
     /// Of the wait: when the budget's token was taken, which turn of the rate limit it is, which number in the queue.
@@ -77,6 +77,25 @@ impl Phase {
             5 => Phase::Answering,
             _ => Phase::Ended,
         }
+    }
+}
+
+/// A permit, or none; without bytes that are of no value, as an `Option` has them, for those are copied byte by byte and read
+/// back as words, before they have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held(Permit);
+
+impl Held {
+    const NONE: Held = Held(Permit { generation: 0, place: u8::MAX });
+
+    #[inline]
+    const fn get(self) -> Option<Permit> {
+        if self.0.place == u8::MAX { None } else { Some(self.0) }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Permit> {
+        std::mem::replace(self, Held::NONE).get()
     }
 }
 
@@ -305,7 +324,7 @@ impl Call {
             stop: Stop::Ok,
             is_rejected: false,
             has_place: false,
-            permit: None,
+            permit: Held::NONE,
             race: 0,
             number: 0,
         }
@@ -355,7 +374,7 @@ impl Call {
     /// The call as plain numbers, for a host that keeps it so.
     #[inline]
     pub const fn to_words(&self) -> [u64; Call::WORDS] {
-        let (permit, has_permit) = match self.permit {
+        let (permit, has_permit) = match self.permit.get() {
             // Those that run at once have their own; the two are never there together.
             _ if self.race != 0 => (self.race, 1 << 3),
             Some(Permit { generation, place }) => (generation as u64 | (place as u64) << 32, 1 << 2),
@@ -394,9 +413,9 @@ impl Call {
             is_rejected: flags & 1 != 0,
             has_place: flags & 2 != 0,
             permit: if flags & 4 != 0 && !is_racing {
-                Some(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
+                Held(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
             } else {
-                None
+                Held::NONE
             },
             race: if is_racing { permit } else { 0 },
             number,
@@ -460,7 +479,7 @@ impl Call {
             return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
         }
         match ask_the_breaker(rules, now) {
-            Ok(permit) => self.permit = permit,
+            Ok(permit) => self.permit = permit.map_or(Held::NONE, Held),
             Err(after) => return self.refuse(rules, now, Code::CircuitOpen, after),
         }
         if let Some(budget) = &rules.shared.budget {
@@ -629,7 +648,7 @@ impl Call {
         }
         // R6
         match ask_the_breaker(rules, now) {
-            Ok(permit) => self.permit = permit,
+            Ok(permit) => self.permit = permit.map_or(Held::NONE, Held),
             Err(_) => {
                 self.give_token_back(rules);
                 return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
