@@ -46,7 +46,7 @@ pub struct Call {
     /// The bulkhead's place.
     has_place: bool,
     /// The breaker's leave for the running attempt.
-    permit: Held,
+    permit: Option<Permit>,
     /// Where the attempts are kept that run at once; 0 while there is one at most.
     race: u64,
     /// Of the wait: when the budget's token was taken, which turn of the rate limit it is, which number in the queue.
@@ -77,25 +77,6 @@ impl Phase {
             5 => Phase::Answering,
             _ => Phase::Ended,
         }
-    }
-}
-
-/// A permit, or none; without bytes that are of no value, as an `Option` has them, for those are copied byte by byte and read
-/// back as words, before they have arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held(Permit);
-
-impl Held {
-    const NONE: Held = Held(Permit { generation: 0, place: u8::MAX });
-
-    #[inline]
-    const fn get(self) -> Option<Permit> {
-        if self.0.place == u8::MAX { None } else { Some(self.0) }
-    }
-
-    #[inline]
-    fn take(&mut self) -> Option<Permit> {
-        std::mem::replace(self, Held::NONE).get()
     }
 }
 
@@ -253,6 +234,43 @@ impl Stop {
     }
 }
 
+/// A [`Decision`] as two numbers, which are handed over in registers: read as a whole, one that was just written part by part is
+/// waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Flat(u64, u32);
+
+impl Flat {
+    #[inline]
+    pub fn of(decision: Decision) -> Flat {
+        match decision {
+            Decision::Run => Flat(0, 0),
+            Decision::Await => Flat(0, 1),
+            Decision::WaitUntil(at) => Flat(at, 2),
+            Decision::Finish(Give::Value, stop) => Flat(0, 3 | (stop as u32) << 8),
+            Decision::Finish(Give::LastError, stop) => Flat(1, 3 | (stop as u32) << 8),
+            Decision::Finish(Give::Error(code), stop) => Flat(2 + code as u64, 3 | (stop as u32) << 8),
+        }
+    }
+
+    #[inline]
+    pub fn decision(self) -> Decision {
+        let Flat(number, kind) = self;
+        match kind as u8 {
+            0 => Decision::Run,
+            1 => Decision::Await,
+            2 => Decision::WaitUntil(number),
+            _ => {
+                let give = match number {
+                    0 => Give::Value,
+                    1 => Give::LastError,
+                    code => Give::Error(Code::ALL[code as usize - 2]),
+                };
+                Decision::Finish(give, Stop::ALL[(kind >> 8) as usize])
+            }
+        }
+    }
+}
+
 impl Decision {
     /// The decision as one number, for hosts to which only numbers go: 0 is `Run`, a positive number the instant of
     /// `WaitUntil`, a negative one `Finish`: −(1 + stop + 16·give), where `stop` is the position in [`Stop`] and `give` is 0 for
@@ -324,7 +342,7 @@ impl Call {
             stop: Stop::Ok,
             is_rejected: false,
             has_place: false,
-            permit: Held::NONE,
+            permit: None,
             race: 0,
             number: 0,
         }
@@ -374,10 +392,10 @@ impl Call {
     /// The call as plain numbers, for a host that keeps it so.
     #[inline]
     pub const fn to_words(&self) -> [u64; Call::WORDS] {
-        let (permit, has_permit) = match self.permit.get() {
+        let (permit, has_permit) = match self.permit {
             // Those that run at once have their own; the two are never there together.
             _ if self.race != 0 => (self.race, 1 << 3),
-            Some(Permit { generation, place }) => (generation as u64 | (place as u64) << 32, 1 << 2),
+            Some(permit) => (permit.generation() as u64 | (permit.place() as u64) << 32, 1 << 2),
             None => (0, 0),
         };
         let flags = self.is_rejected as u64 | (self.has_place as u64) << 1 | has_permit;
@@ -413,9 +431,9 @@ impl Call {
             is_rejected: flags & 1 != 0,
             has_place: flags & 2 != 0,
             permit: if flags & 4 != 0 && !is_racing {
-                Held(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
+                Some(Permit::new(permit as u32, (permit >> 32) as u8 % 17))
             } else {
-                Held::NONE
+                None
             },
             race: if is_racing { permit } else { 0 },
             number,
@@ -479,7 +497,7 @@ impl Call {
             return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
         }
         match ask_the_breaker(rules, now) {
-            Ok(permit) => self.permit = permit.map_or(Held::NONE, Held),
+            Ok(permit) => self.permit = permit,
             Err(after) => return self.refuse(rules, now, Code::CircuitOpen, after),
         }
         if let Some(budget) = &rules.shared.budget {
@@ -540,7 +558,12 @@ impl Call {
         self.ended = self.attempt as u8;
         self.attempt_ended(rules, now);
         match self.last {
-            Outcome::Ok => self.finish(rules, now, Give::Value, Stop::Ok),
+            // As a rule, and nothing else may answer: without a detour.
+            Outcome::Ok => {
+                self.release(rules);
+                self.end(rules, now, Stop::Ok);
+                Decision::Finish(Give::Value, Stop::Ok)
+            }
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
             // T3: what it asked for came too late as well.
@@ -648,7 +671,7 @@ impl Call {
         }
         // R6
         match ask_the_breaker(rules, now) {
-            Ok(permit) => self.permit = permit.map_or(Held::NONE, Held),
+            Ok(permit) => self.permit = permit,
             Err(_) => {
                 self.give_token_back(rules);
                 return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);

@@ -5,6 +5,7 @@
 //! change is one compare-and-swap. Each change begins a new generation; a permit carries the one it was given in, and an
 //! outcome of an earlier generation moves nothing (B4).
 
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
@@ -154,11 +155,31 @@ pub(crate) struct Change {
     pub to: Circuit,
 }
 
-/// Leave to run one attempt. Plain numbers: generation, and the place among the probes (from 1; 0 is no probe).
+/// Leave to run one attempt: generation, and the place among the probes (from 1; 0 is no probe). One word, and so is an `Option`
+/// of it, for every call has one: a copy of parts that were just written waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permit {
-    pub generation: u32,
-    pub place: u8,
+pub(crate) struct Permit(NonZeroU64);
+
+impl Permit {
+    const IS_ONE: u64 = 1 << 63;
+
+    #[inline]
+    pub const fn new(generation: u32, place: u8) -> Permit {
+        match NonZeroU64::new(Permit::IS_ONE | (place as u64) << 32 | generation as u64) {
+            Some(word) => Permit(word),
+            None => unreachable!(),
+        }
+    }
+
+    #[inline]
+    pub const fn generation(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline]
+    pub const fn place(self) -> u8 {
+        (self.0.get() >> 32) as u8
+    }
 }
 
 /// An attempt was refused; `after` is how long until one may go through, if that is known.
@@ -316,7 +337,7 @@ impl Cells {
     pub fn admit(&self, breaker: &Breaker, lease: Nanos, now: Nanos) -> (Result<Permit, Refused>, Option<Change>) {
         let word = self.word();
         if word.circuit() == Circuit::Closed {
-            return (Ok(Permit { generation: word.generation(), place: 0 }), None);
+            return (Ok(Permit::new(word.generation(), 0)), None);
         }
         self.admit_if_it_may(breaker, lease, now)
     }
@@ -331,7 +352,7 @@ impl Cells {
         loop {
             let word = self.word();
             match word.circuit() {
-                Circuit::Closed => return (Ok(Permit { generation: word.generation(), place: 0 }), None),
+                Circuit::Closed => return (Ok(Permit::new(word.generation(), 0)), None),
                 Circuit::Isolated => return (Err(Refused { after: None }), None),
                 Circuit::Open => {
                     let Some(until) = self.instant.load(word.generation()) else {
@@ -378,7 +399,7 @@ impl Cells {
     fn lease(&self, word: Word, place: u8, lease: Nanos, now: Nanos) -> Permit {
         let generation = word.generation();
         self.leases[usize::from(place) - 1].store(generation, now.saturating_add(lease));
-        Permit { generation, place }
+        Permit::new(generation, place)
     }
 
     /// B3: half-open cannot wedge. A probe whose lease is not there (its thread was held up before it could store it) has what
@@ -407,7 +428,7 @@ impl Cells {
     pub fn record(&self, breaker: &Breaker, permit: Permit, failed: bool, took: Nanos, now: Nanos) -> Option<Change> {
         let word = self.word();
         // B4
-        if word.generation() != permit.generation {
+        if word.generation() != permit.generation() {
             return None;
         }
         let slow = breaker.slow_call.is_some_and(|slow_call| took >= slow_call);
@@ -471,18 +492,18 @@ impl Cells {
     fn report(&self, breaker: &Breaker, permit: Permit, failed: bool, now: Nanos) -> Option<Change> {
         loop {
             let word = self.word();
-            if word.generation() != permit.generation || permit.place == 0 {
+            if word.generation() != permit.generation() || permit.place() == 0 {
                 return None;
             }
             // Too late to count as anything else, though nobody has asked meanwhile.
-            let lease = self.leases[usize::from(permit.place) - 1].load(word.generation());
+            let lease = self.leases[usize::from(permit.place()) - 1].load(word.generation());
             if failed || lease.is_some_and(|end| now > end) {
                 if let Some(change) = self.open(breaker, word, now) {
                     return Some(change);
                 }
                 continue;
             }
-            let succeeded = word.without_probe(permit.place).with_success();
+            let succeeded = word.without_probe(permit.place()).with_success();
             if succeeded.succeeded() < breaker.probes {
                 if self.word.compare_exchange(word.0, succeeded.0, AcqRel, Acquire).is_ok() {
                     return None;
@@ -498,13 +519,13 @@ impl Cells {
 
     /// The attempt was cancelled, or never ran: a probe gives its place back, and nothing moves (B3).
     pub fn let_go(&self, permit: Permit) {
-        if permit.place == 0 {
+        if permit.place() == 0 {
             return;
         }
         let _ = self.word.fetch_update(AcqRel, Acquire, |word| {
             let word = Word(word);
-            (word.generation() == permit.generation && word.circuit() == Circuit::HalfOpen)
-                .then(|| word.without_probe(permit.place).0)
+            (word.generation() == permit.generation() && word.circuit() == Circuit::HalfOpen)
+                .then(|| word.without_probe(permit.place()).0)
         });
     }
 
@@ -712,7 +733,7 @@ mod tests {
         it.cells.let_go(probes[1]);
         assert_eq!(it.cells.circuit(), Circuit::HalfOpen);
         let again = it.admit(now).unwrap();
-        assert_eq!(again.place, probes[1].place);
+        assert_eq!(again.place(), probes[1].place());
         assert!(it.admit(now).is_err());
     }
 
