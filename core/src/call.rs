@@ -5,11 +5,14 @@
 //! A [`Call`] is plain numbers, so a host may keep it wherever it likes; [`AmbassadorProxy`](crate::AmbassadorProxy) is
 //! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells where B, L and H2 say so.
 
+mod flat;
 mod hedging;
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::Level;
+
+pub(crate) use flat::Flat;
 
 use crate::clock::{NEVER, Nanos, SECOND};
 use crate::error::Code;
@@ -230,43 +233,6 @@ impl Stop {
             Stop::BudgetEmpty => "the retry budget is empty",
             Stop::BulkheadFull => "the bulkhead is full",
             Stop::RateLimited => "rate limited",
-        }
-    }
-}
-
-/// A [`Decision`] as two numbers, which are handed over in registers: read as a whole, one that was just written part by part is
-/// waited for.
-#[derive(Clone, Copy)]
-pub(crate) struct Flat(u64, u32);
-
-impl Flat {
-    #[inline]
-    pub fn of(decision: Decision) -> Flat {
-        match decision {
-            Decision::Run => Flat(0, 0),
-            Decision::Await => Flat(0, 1),
-            Decision::WaitUntil(at) => Flat(at, 2),
-            Decision::Finish(Give::Value, stop) => Flat(0, 3 | (stop as u32) << 8),
-            Decision::Finish(Give::LastError, stop) => Flat(1, 3 | (stop as u32) << 8),
-            Decision::Finish(Give::Error(code), stop) => Flat(2 + code as u64, 3 | (stop as u32) << 8),
-        }
-    }
-
-    #[inline]
-    pub fn decision(self) -> Decision {
-        let Flat(number, kind) = self;
-        match kind as u8 {
-            0 => Decision::Run,
-            1 => Decision::Await,
-            2 => Decision::WaitUntil(number),
-            _ => {
-                let give = match number {
-                    0 => Give::Value,
-                    1 => Give::LastError,
-                    code => Give::Error(Code::ALL[code as usize - 2]),
-                };
-                Decision::Finish(give, Stop::ALL[(kind >> 8) as usize])
-            }
         }
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::call::{self, Call, Decision, Give, Outcome, Rules, Stop};
+use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
@@ -167,8 +167,9 @@ impl AmbassadorProxy {
             self.state().begin();
             let shared = self.settings();
             let rules = self.rules(&shared);
-            if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) }
+            Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
+        let decision = decision.map(Flat::decision);
         match decision {
             Some(Decision::Finish(..)) => self.call_ended(),
             Some(_) => {}
@@ -220,9 +221,9 @@ impl AmbassadorProxy {
     ) -> Decision {
         let shared = self.settings();
         let rules = self.rules(&shared);
-        let decided = fault::guard(Point::Settle, || settle(call, rules));
+        let decided = fault::guard(Point::Settle, || Flat::of(settle(call, rules)));
         let decision = match decided {
-            Some(decision) => decision,
+            Some(flat) => flat.decision(),
             None => {
                 self.fault("settle");
                 call.give_up(rules, now, outcome)
