@@ -167,11 +167,53 @@ pub fn queue_forgets_nobody() {
     assert_eq!(cells.enter(&bulkhead), Entry::In);
     let leaver = thread::spawn({
         let cells = Arc::clone(&cells);
-        move || cells.leave(Limit::Fixed(1))
+        move || {
+            stripes::take(1);
+            cells.leave(Limit::Fixed(1));
+        }
     });
     let turn = turn_of(cells.enter(&bulkhead));
     leaver.join().unwrap();
     assert!(turn.is_none_or(|number| cells.has_turn(number)));
+    assert_eq!(cells.occupied(), (1, 0));
+}
+
+/// Two places, one of them free; its thread and another come and go: there is always one, whoever spares it.
+pub fn a_spared_place_is_not_missed() {
+    let bulkhead = Bulkhead::new(2);
+    let cells = Arc::new(bulkhead::Cells::default());
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    let other = thread::spawn({
+        let (cells, bulkhead) = (Arc::clone(&cells), bulkhead.clone());
+        move || {
+            stripes::take(1);
+            assert_eq!(cells.enter(&bulkhead), Entry::In);
+            cells.leave(bulkhead.limit);
+        }
+    });
+    cells.leave(bulkhead.limit);
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    other.join().unwrap();
+    assert_eq!(cells.occupied(), (1, 0));
+    assert_eq!([(); 2].map(|()| cells.enter(&bulkhead)), [Entry::In, Entry::Full]);
+}
+
+/// One place, that is spared: two who come at once do not both get it.
+pub fn a_spared_place_is_one_callers() {
+    let bulkhead = Bulkhead::new(1);
+    let cells = Arc::new(bulkhead::Cells::default());
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    cells.leave(bulkhead.limit);
+    let other = thread::spawn({
+        let (cells, bulkhead) = (Arc::clone(&cells), bulkhead.clone());
+        move || {
+            stripes::take(1);
+            cells.enter(&bulkhead)
+        }
+    });
+    let mine = cells.enter(&bulkhead);
+    let other = other.join().unwrap();
+    assert!((mine == Entry::In) ^ (other == Entry::In));
     assert_eq!(cells.occupied(), (1, 0));
 }
 

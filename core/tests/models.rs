@@ -53,6 +53,16 @@ fn a_window_counts_each_outcome_once() {
 }
 
 #[test]
+fn a_place_that_is_spared_is_missed_by_nobody() {
+    check(models::a_spared_place_is_not_missed);
+}
+
+#[test]
+fn a_place_that_is_spared_is_given_once() {
+    check(models::a_spared_place_is_one_callers);
+}
+
+#[test]
 fn nobody_is_forgotten_in_the_bulkheads_queue() {
     check(models::queue_forgets_nobody);
 }
