@@ -121,8 +121,7 @@ impl Spare {
     #[inline]
     fn take(&self) -> bool {
         let word = self.0.load(SeqCst);
-        word & Spare::THERE != 0
-            && self.0.compare_exchange(word, word & !Spare::THERE, SeqCst, SeqCst).is_ok()
+        word & Spare::THERE != 0 && self.0.compare_exchange(word, word & !Spare::THERE, SeqCst, SeqCst).is_ok()
     }
 }
 
