@@ -150,7 +150,7 @@ impl AmbassadorProxy {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.as_usual().run(move |_| function(), |_| None)
+        self.judged_by(by_result).run(move |_| function(), |_| None)
     }
 
     /// [`call`](AmbassadorProxy::call), for a function that wants to know its attempt's number, bound and headers.
@@ -171,12 +171,12 @@ impl AmbassadorProxy {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.as_usual().execute(function)
+        self.judged_by(by_result).execute(function)
     }
 
-    /// A1, and nothing listens or answers.
-    fn as_usual<T, E>(&self) -> Terms<'_, impl Fn(&Result<T, E>) -> Outcome, impl Fn(&str), NoFallback> {
-        Terms { proxy: self, classifier: by_result, on_retry: |_: &str| (), fallback: NoFallback }
+    /// Nothing listens or answers.
+    fn judged_by<C>(&self, classifier: C) -> Terms<'_, C, fn(&str), NoFallback> {
+        Terms { proxy: self, classifier, on_retry: |_| (), fallback: NoFallback }
     }
 
     /// [`call`](AmbassadorProxy::call), for callers without an executor: blocks the present thread until the call is over.

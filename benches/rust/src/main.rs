@@ -19,6 +19,8 @@ const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(40);
 
 type Row<'a> = (&'a str, Box<dyn Fn(u32) + 'a>);
+/// So many calls by the thread of that number.
+type ByThread<'a> = dyn Fn(usize, u32) + Sync + 'a;
 
 /// The user's function: nothing, but out of the optimizer's sight.
 #[inline(never)]
@@ -65,17 +67,18 @@ fn median(figures: &mut [f64]) -> f64 {
 }
 
 /// Calls a second by so many threads, each with a loop of its own.
-fn throughput(work: &(dyn Fn(u32) + Sync), threads: usize, calls: u32) -> f64 {
+fn throughput(work: &ByThread<'_>, threads: usize, calls: u32) -> f64 {
     let start = Barrier::new(threads);
     let seconds = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
+            .map(|thread| {
+                let start = &start;
+                scope.spawn(move || {
                     // Warm, and all at once.
-                    work(calls / 10);
+                    work(thread, calls / 10);
                     start.wait();
                     let begun = Instant::now();
-                    work(calls);
+                    work(thread, calls);
                     begun.elapsed().as_secs_f64()
                 })
             })
@@ -86,11 +89,13 @@ fn throughput(work: &(dyn Fn(u32) + Sync), threads: usize, calls: u32) -> f64 {
 }
 
 fn print_threads() -> Result<(), ambassador_core::ConfigError> {
-    let (one, everything) = (AmbassadorProxy::new("threads.example.com")?, everything("limited-threads.example.com")?);
-    let rows: [(&str, Box<dyn Fn(u32) + Sync + '_>); 3] = [
+    let (one, shared) = (AmbassadorProxy::new("threads.example.com")?, everything("limited-threads.example.com")?);
+    // Threads that share nothing: what two of them can have on this machine.
+    let each = [everything("first-of-two.example.com")?, everything("second-of-two.example.com")?];
+    let rows: [(&str, Box<ByThread<'_>>); 4] = [
         (
             "the bare function",
-            Box::new(|calls| {
+            Box::new(|_, calls| {
                 for _ in 0..calls {
                     let _ = black_box(charge());
                 }
@@ -98,7 +103,7 @@ fn print_threads() -> Result<(), ambassador_core::ConfigError> {
         ),
         (
             "**Ambassador**, defaults",
-            Box::new(|calls| {
+            Box::new(|_, calls| {
                 for _ in 0..calls {
                     let _ = black_box(ready(one.call(|| async { charge() })));
                 }
@@ -106,9 +111,17 @@ fn print_threads() -> Result<(), ambassador_core::ConfigError> {
         ),
         (
             "**Ambassador**, everything on (also a bulkhead)",
-            Box::new(|calls| {
+            Box::new(|_, calls| {
                 for _ in 0..calls {
-                    let _ = black_box(ready(everything.call(|| async { charge() })));
+                    let _ = black_box(ready(shared.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, everything on, and each thread has a target of its own",
+            Box::new(|thread, calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(each[thread].call(|| async { charge() })));
                 }
             }),
         ),
@@ -116,7 +129,7 @@ fn print_threads() -> Result<(), ambassador_core::ConfigError> {
     println!("| Rust: one target, millions of calls a second | 1 thread | 2 threads | ratio |");
     println!("| --- | ---: | ---: | ---: |");
     for (name, work) in &rows {
-        let calls = calls_of(work);
+        let calls = calls_of(&|calls| work(0, calls));
         let (mut by_one, mut by_two) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             by_one.push(throughput(work, 1, calls));

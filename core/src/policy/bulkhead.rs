@@ -115,7 +115,7 @@ impl Spare {
     #[inline]
     fn put(&self) -> bool {
         let word = self.0.load(SeqCst);
-        word & Spare::THERE == 0 && self.0.compare_exchange(word, word + 2 | Spare::THERE, SeqCst, SeqCst).is_ok()
+        word & Spare::THERE == 0 && self.0.compare_exchange(word, (word + 2) | Spare::THERE, SeqCst, SeqCst).is_ok()
     }
 
     #[inline]
