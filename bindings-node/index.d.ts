@@ -92,6 +92,20 @@ export interface RateLimit {
   maxWaitMs?: number;
 }
 
+/** A share of a target's attempts: `"p95"` is so long as 95 in a hundred of them took at most. */
+export type Quantile = "p50" | "p90" | "p95" | "p99";
+
+/**
+ * When another attempt begins beside one that takes long. The first success is the call's; the attempts that lost are told by their signal,
+ * which aborts with an `AbortError`. Needs `idempotent`, and a `maxRetries` of at least 2.
+ */
+export interface Hedge {
+  /** How long the newest attempt has run when another one begins: milliseconds, or a share of the target's attempts; needed. */
+  afterMs?: number | Quantile;
+  /** How many may begin beside an attempt, from 1 to 3; default 1. They count as attempts. */
+  max?: number;
+}
+
 /** A class of errors, or a function that tells whether an error is one of those. */
 export type ErrorTest = (new (...args: never[]) => Error) | ((error: unknown) => boolean);
 
@@ -133,6 +147,10 @@ export interface AmbassadorOptions<F = never> {
   bulkhead?: Bulkhead | false | null;
   /** How many calls there may be in a time; default `null`, any number. Shared by all proxies of one name: the newest settings hold. */
   rateLimit?: RateLimit | false | null;
+  /** Another attempt beside one that takes long; default `null`, none. Only beside `idempotent: true`. */
+  hedge?: Hedge | false | null;
+  /** Whether a call may safely be made twice; default `false`. */
+  idempotent?: boolean;
   /** What answers in place of a call's final error; never of a call that was stopped. Default `null`, nothing. */
   fallback?: Fallback<F> | null;
 }
@@ -151,6 +169,8 @@ export interface Policy {
   readonly breaker: Readonly<Required<Breaker>> | null;
   readonly bulkhead: Readonly<Required<Bulkhead>> | null;
   readonly rateLimit: Readonly<Required<RateLimit>> | null;
+  readonly hedge: Readonly<Required<Hedge>> | null;
+  readonly idempotent: boolean;
   readonly fallback: unknown;
 }
 
@@ -175,7 +195,7 @@ export interface Attempt {
    * `x-ambassador-remaining-ms` when it is bounded. A new object at each read.
    */
   readonly headers: Record<string, string>;
-  /** Aborts when the attempt is given up: at its bound, or when the call is stopped. Made only when read. */
+  /** Aborts when the attempt is given up: at its bound, when the call is stopped, or when another attempt has ended it. Made only when read. */
   readonly signal: AbortSignal;
   /** Set it to ask for at least that wait before the next attempt, in milliseconds, as a server does by `Retry-After`. */
   retryAfterMs: number | undefined;
@@ -214,6 +234,8 @@ export interface Health {
   readonly calls: Counts & { readonly rejected: number; readonly fallback: number };
   readonly attempts: Counts;
   readonly retries: number;
+  /** Attempts that began beside others of their call. */
+  readonly hedges: number;
   /** Results that came after their attempt had been given up. */
   readonly late_results: number;
   /** Functions that still run though their attempt was given up. */
@@ -263,6 +285,15 @@ export interface AttemptEvent extends Told {
   readonly elapsedMs: number;
 }
 
+/** Another attempt began beside those of its call that run. */
+export interface HedgeEvent extends Told {
+  readonly type: "hedge";
+  /** Its number. */
+  readonly attempt: number;
+  /** How long the one before it had run. */
+  readonly afterMs: number;
+}
+
 /** An attempt failed, and another follows after a wait. */
 export interface RetryEvent extends Told {
   readonly type: "retry";
@@ -305,7 +336,7 @@ export interface InternalEvent extends Told {
 }
 
 /** Something that happened to a target. New kinds may come. */
-export type AmbassadorEvent = AttemptEvent | RetryEvent | CallEvent | CircuitEvent | SettingsEvent | InternalEvent;
+export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | SettingsEvent | InternalEvent;
 
 /**
  * The ambassador for one target.

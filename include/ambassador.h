@@ -40,6 +40,26 @@
 #define AMB_ADAPTIVE -1
 
 /**
+ * For `after_ms` of an #amb_hedge: when an attempt has run longer than half of the target's do.
+ */
+#define AMB_P50 -50.0
+
+/**
+ * For `after_ms` of an #amb_hedge: when an attempt has run longer than 90 % of the target's do.
+ */
+#define AMB_P90 -90.0
+
+/**
+ * For `after_ms` of an #amb_hedge: when an attempt has run longer than 95 % of the target's do.
+ */
+#define AMB_P95 -95.0
+
+/**
+ * For `after_ms` of an #amb_hedge: when an attempt has run longer than 99 % of the target's do.
+ */
+#define AMB_P99 -99.0
+
+/**
  * The longest message of an `amb_result`, its terminating zero included.
  */
 #define AMB_MESSAGE_SIZE 256
@@ -175,6 +195,11 @@ typedef struct amb_result {
      * none ran.
      */
     int32_t original_status;
+    /**
+     * Which attempt's end it is; of several that ran at once (`hedge`) not always the newest. 0 when it is none's: the call was
+     * refused, stopped, or cut short.
+     */
+    uint32_t attempt;
 } amb_result;
 
 /**
@@ -338,6 +363,26 @@ typedef struct amb_rate_limit {
 typedef int32_t (*amb_fallback)(const struct amb_result *result, void *user_data, void *fallback_data);
 
 /**
+ * Hedging: another attempt begins beside one that takes long, and the first success wins. Needs `idempotent`. Functions then run
+ * on threads of the ambassador's, two at once, also for amb_proxy_call(), which see for what that asks of their data.
+ */
+typedef struct amb_hedge {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * How long the newest attempt has run when another begins; or #AMB_P50, #AMB_P90, #AMB_P95, #AMB_P99. There is no default: it
+     * has to be set when this group is on.
+     */
+    double after_ms;
+    /**
+     * How many may begin beside an attempt: 1 to 3, default 1. They count as attempts.
+     */
+    int64_t max;
+} amb_hedge;
+
+/**
  * Settings of a proxy. Always start from amb_options_init().
  */
 typedef struct amb_options {
@@ -397,6 +442,14 @@ typedef struct amb_options {
      * Passed to `fallback`; has to live as long as the proxy and its calls.
      */
     void *fallback_data;
+    /**
+     * Whether another attempt begins beside one that takes long; off by default.
+     */
+    struct amb_hedge hedge;
+    /**
+     * Whether a call may safely be made twice; default false. Needed for `hedge`.
+     */
+    bool idempotent;
 } amb_options;
 
 /**
@@ -512,8 +565,14 @@ struct amb_call *amb_attempt_call(const struct amb_attempt *attempt);
  * which also waits between attempts. The timeout cannot interrupt the function: it should heed amb_attempt_remaining_ms()
  * and amb_attempt_cancelled(); one that returns after its bound counts as timed out, whatever it returns but #AMB_CANCELLED.
  *
+ * When the proxy has a `hedge`, the function runs on threads of the ambassador's instead, as with amb_proxy_spawn(), several
+ * attempts at once, while the calling thread waits; so does a fallback. An attempt that was given up, at its bound or because
+ * another has won, may run on after this returns. So `user_data` must stand being used by several threads, and has to live for
+ * as long as any of them may use it; when that is, amb_proxy_spawn() tells by `destroy`.
+ *
  * A call goes on in the process that began it: when the function forks, and returns in the child as well, the call ends there
- * with #AMB_ERR_FORKED, whatever it returns. So it is with a fallback, which runs on the calling thread too.
+ * with #AMB_ERR_FORKED, whatever it returns. So it is with a fallback, which runs on the calling thread too. With a `hedge`, the
+ * child ends, as with amb_proxy_spawn().
  *
  * @param proxy     the proxy
  * @param function  makes one attempt; it may call the same proxy again
@@ -527,8 +586,8 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
                        struct amb_result *result);
 
 /**
- * Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
- * for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
+ * Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
+ * true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
  * bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
@@ -634,8 +693,9 @@ const char *amb_last_error_allowed(void);
 
 /**
  * Calls the function as amb_proxy_call() does, but on threads of the ambassador's, and returns at once. At its bound an
- * attempt is given up, even if the function hangs; such a function runs on unseen, also while a next attempt of the same
- * call runs, so its data must stand being used by both.
+ * attempt is given up, even if the function hangs, and so is one that still runs when another has won (`hedge`); such a
+ * function runs on unseen, also while a next attempt of the same call runs, so its data must stand being used by both. Of a
+ * hedged call several attempts run at once anyway.
  *
  * When this returns #AMB_OK, `on_done` and `destroy` are each called exactly once: `on_done` when the call has ended,
  * `destroy` after it, when no function of the call runs any more. When it returns an error, neither is called, and the data

@@ -21,11 +21,13 @@
 #include <exception>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -102,6 +104,24 @@ struct RateLimit {
     Duration max_wait = Duration(0);                 ///< how long a call may wait for its turn; 0 refuses it at once
 };
 
+/**
+ * Hedging: another attempt begins beside one that takes long, and the first success wins. Needs `idempotent`. Functions then run on
+ * threads of the ambassador's, two at once: see AmbassadorProxy::call() for what that asks of them.
+ */
+struct Hedge {
+    Duration after = Duration(0); ///< how long the newest attempt has run when another begins; has to be set
+    std::int64_t max = 1;         ///< how many may begin beside an attempt: 1 to 3; they count as attempts
+
+    /** When an attempt has run longer than half of the target's do. */
+    static Hedge after_p50() { return {Duration(AMB_P50)}; }
+    /** When an attempt has run longer than 90 % of the target's do. */
+    static Hedge after_p90() { return {Duration(AMB_P90)}; }
+    /** When an attempt has run longer than 95 % of the target's do. */
+    static Hedge after_p95() { return {Duration(AMB_P95)}; }
+    /** When an attempt has run longer than 99 % of the target's do. */
+    static Hedge after_p99() { return {Duration(AMB_P99)}; }
+};
+
 /** Settings of a proxy. A fallback is none of them, for it has a function's type: see AmbassadorProxy::fallback(). */
 struct Options {
     std::int64_t max_retries = 3;                              ///< attempts in all: 1 to 100
@@ -115,6 +135,8 @@ struct Options {
     std::optional<Breaker> breaker = Breaker{};            ///< when to stop calling a target that fails; nullopt for never
     std::optional<Bulkhead> bulkhead = std::nullopt;       ///< how many calls run at once; nullopt for any number
     std::optional<RateLimit> rate_limit = std::nullopt;    ///< how many calls there may be in a time; nullopt for any number
+    std::optional<Hedge> hedge = std::nullopt;             ///< whether another attempt begins beside one that takes long
+    bool idempotent = false;                               ///< whether a call may safely be made twice; needed for `hedge`
 };
 
 /** Thrown by a function: ends the call at once, untried again. Thrown by a call: that, or the call was cancelled. */
@@ -241,6 +263,9 @@ inline amb_options plain(const Options &options)
         raw.bulkhead = {true, bulkhead->max_concurrent, bulkhead->max_queue, length(bulkhead->queue_timeout)};
     if (const auto &limit = options.rate_limit)
         raw.rate_limit = {true, limit->rate, limit->per.count(), limit->burst.value_or(0), limit->max_wait.count()};
+    if (const auto &hedge = options.hedge)
+        raw.hedge = {true, hedge->after.count(), hedge->max};
+    raw.idempotent = options.idempotent;
     return raw;
 }
 
@@ -269,6 +294,9 @@ inline Options dressed(const amb_options &raw)
         options.bulkhead = Bulkhead{bulkhead.max_concurrent, bulkhead.max_queue, length(bulkhead.queue_timeout_ms)};
     if (const auto &limit = raw.rate_limit; limit.enabled)
         options.rate_limit = RateLimit{limit.rate, Duration(limit.per_ms), count(limit.burst), Duration(limit.max_wait_ms)};
+    if (const auto &hedge = raw.hedge; hedge.enabled)
+        options.hedge = Hedge{Duration(hedge.after_ms), hedge.max};
+    options.idempotent = raw.idempotent;
     return options;
 }
 
@@ -386,7 +414,7 @@ extern "C" inline std::int32_t ambassador_hpp_classify(std::int32_t status, void
 [[noreturn]] inline void raise(const amb_result &result, const std::string &target, const Thrown &thrown)
 {
     const bool by_function = result.status == AMB_CANCELLED && result.last_status == AMB_CANCELLED;
-    if (const auto own = by_function ? thrown.by(result.attempts) : thrown.of(result.status))
+    if (const auto own = by_function ? thrown.by(result.attempt) : thrown.of(result.status))
         std::rethrow_exception(own);
     if (result.status == AMB_CANCELLED)
         throw Cancelled();
@@ -493,7 +521,7 @@ struct Frame final : Answering {
     }
 };
 
-/** A spawned call: its function, the value of its newest attempt, and what all of them threw. */
+/** A spawned call: its function, and what its attempts brought, by their numbers, for several may run at once. */
 template <class F, class A, class R>
 struct Task final : Answering {
     F function;
@@ -502,13 +530,15 @@ struct Task final : Answering {
     std::string target;
     std::promise<R> promise{};
     std::mutex mutex{};
-    std::uint32_t newest = 0;
-    Place<R> place{};
+    std::map<std::uint32_t, Place<R>> values{};
     Thrown thrown{};
+    bool over = false; // What attempts bring from now on is nobody's.
+    Place<R> answered{};
     std::exception_ptr failed{};
 
     Task(F function, A fallback, Classifier classify, std::string target)
-        : function(std::move(function)), fallback(std::move(fallback)), classify(std::move(classify)), target(std::move(target))
+        : function(std::move(function)), fallback(std::forward<A>(fallback)), classify(std::move(classify)),
+          target(std::move(target))
     {
     }
 
@@ -521,44 +551,34 @@ struct Task final : Answering {
         std::exception_ptr error;
         std::int32_t status = AMB_OK;
         try {
-            place.fill([&]() -> R { return task.function(Attempt(attempt)); });
+            place.fill([&]() -> R { return std::invoke(task.function, Attempt(attempt)); });
         } catch (...) {
             status = failure(attempt, task.classify, error);
         }
-        // An abandoned attempt may end after a later one: its result is nobody's.
         const std::lock_guard<std::mutex> lock(task.mutex);
-        const std::uint32_t number = amb_attempt_number(attempt);
-        if (number < task.newest)
+        if (task.over)
             return status;
-        task.newest = number;
         if (error)
-            task.thrown.keep(number, std::move(error));
+            task.thrown.keep(amb_attempt_number(attempt), std::move(error));
         else
-            task.place = std::move(place);
+            task.values.emplace(amb_attempt_number(attempt), std::move(place));
         return status;
     }
 
     std::int32_t answer(const amb_result &ended) noexcept override
     {
+        conclude();
         try {
-            const std::lock_guard<std::mutex> lock(mutex);
             raise(ended, target, thrown);
         } catch (...) {
-            Place<R> answered;
-            std::exception_ptr error;
-            const std::int32_t status = fall_back(ended, fallback, answered, error);
-            const std::lock_guard<std::mutex> lock(mutex);
-            newest = UINT32_MAX; // Nor is what an abandoned attempt brings from now on.
-            place = std::move(answered);
-            failed = std::move(error);
-            return status;
+            return fall_back(ended, fallback, answered, failed);
         }
     }
 
     static void done(const amb_result *result, void *data) noexcept
     {
         auto &task = of(data);
-        std::unique_lock<std::mutex> lock(task.mutex);
+        auto values = task.conclude();
         try {
             if (result->status != AMB_OK && task.failed)
                 std::rethrow_exception(task.failed);
@@ -566,15 +586,55 @@ struct Task final : Answering {
                 raise(*result, task.target, task.thrown);
             if constexpr (std::is_void_v<R>)
                 task.promise.set_value();
+            else if (result->original_status != AMB_OK)
+                task.promise.set_value(task.answered.take());
             else
-                task.promise.set_value(task.place.take());
+                task.promise.set_value(values.at(result->attempt).take());
         } catch (...) {
             task.promise.set_exception(std::current_exception());
         }
+        // Functions that were given up may keep the rest of this for long.
+        task.thrown = {};
+        task.failed = nullptr;
     }
 
     static void destroy(void *data) noexcept { delete &of(data); }
+
+private:
+    /** The call is over; the values that its attempts brought. */
+    std::map<std::uint32_t, Place<R>> conclude() noexcept
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        over = true;
+        return std::exchange(values, {});
+    }
 };
+
+/** What a call of a function with arguments keeps for as long as an attempt of it may run: the temporaries among them. The rest it
+ * refers to. */
+template <class F, class... Args>
+struct Bound {
+    std::tuple<F, Args...> parts;
+
+    std::invoke_result_t<F &, Args &...> operator()(const Attempt &)
+    {
+        return std::apply([](auto &...part) -> std::invoke_result_t<F &, Args &...> { return std::invoke(part...); }, parts);
+    }
+};
+
+/** Whether it can be kept, or is referred to anyway. */
+template <class T>
+constexpr bool is_kept = std::is_reference_v<T> || std::is_move_constructible_v<T>;
+
+/** A function to be kept, or referred to. */
+template <class F>
+auto kept(F &&function)
+{
+    if constexpr (!std::is_reference_v<F> && is_kept<F>)
+        return std::move(function);
+    else
+        return std::ref(function);
+}
 
 /** Frees a handle. */
 struct Free {
@@ -614,7 +674,7 @@ public:
      * @throws ConfigError when the target or a setting is wrong
      */
     explicit AmbassadorProxy(const std::string &target, Options options = {})
-        : target_(target), classify_(std::move(options.classify))
+        : hedged_(options.hedge.has_value()), target_(target), classify_(std::move(options.classify))
     {
         amb_options raw = detail::plain(options);
         raw.classify = detail::ambassador_hpp_classify;
@@ -641,29 +701,33 @@ public:
     /**
      * Calls the function with these arguments, on this thread, until it succeeds or no attempt is left. The timeout cannot
      * interrupt it; see execute() for a function that heeds its bound.
+     *
+     * With `hedge` it runs as by spawn(), several attempts at once, while this thread waits. An attempt that was given up, at its
+     * bound or because another has won, may run on after the call: what is given as a temporary, function and arguments, is kept
+     * for it, where it can be moved; all else is referred to, and has to live as long, as has what a lambda refers to.
      * @throws whatever the last attempt threw, the same object; AmbassadorError when the ambassador itself ends the call
      */
     template <class F, class... Args>
     std::invoke_result_t<F &, Args &...> call(F &&function, Args &&...args) const
     {
-        return execute([&](const Attempt &) -> std::invoke_result_t<F &, Args &...> { return std::invoke(function, args...); });
+        return apply(proxy_.get(), detail::NoFallback{}, std::forward<F>(function), std::forward<Args>(args)...);
     }
 
     /** call(), for a function of `const Attempt &`: its number, bound, headers. */
     template <class F>
     std::invoke_result_t<F &, const Attempt &> execute(F &&function) const
     {
-        return run(proxy_.get(), function, detail::NoFallback{});
+        return run(proxy_.get(), detail::NoFallback{}, std::forward<F>(function));
     }
 
     /**
      * execute() on threads of the ambassador's; returns at once. The bound holds even if the function hangs: it then runs on
-     * unseen, also while a next attempt runs, so it must stand being run by two threads at once.
+     * unseen, also while a next attempt runs, so it must stand being run by two threads at once, as with `hedge` it is anyway.
      */
     template <class F>
     PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
     {
-        return begin(proxy_.get(), std::move(function), detail::NoFallback{});
+        return begin<detail::NoFallback>(proxy_.get(), {}, std::move(function));
     }
 
     /**
@@ -739,6 +803,7 @@ public:
     {
         proxy_.swap(other.proxy_);
         answered_.swap(other.answered_);
+        std::swap(hedged_, other.hedged_);
         target_.swap(other.target_);
         classify_.swap(other.classify_);
     }
@@ -762,10 +827,23 @@ private:
         detail::raise(facts);
     }
 
-    template <class F, class A>
-    std::invoke_result_t<F &, const Attempt &> run(amb_proxy *proxy, F &function, const A &fallback) const
+    template <class A, class F, class... Args>
+    std::invoke_result_t<F &, Args &...> apply(amb_proxy *proxy, const A &fallback, F &&function, Args &&...args) const
     {
-        using Frame = detail::Frame<F, A, std::invoke_result_t<F &, const Attempt &>>;
+        using R = std::invoke_result_t<F &, Args &...>;
+        if constexpr ((detail::is_kept<F> && ... && detail::is_kept<Args>))
+            if (hedged_)
+                return run(proxy, fallback, detail::Bound<F, Args...>{{std::forward<F>(function), std::forward<Args>(args)...}});
+        return run(proxy, fallback, [&](const Attempt &) -> R { return std::invoke(function, args...); });
+    }
+
+    template <class A, class F>
+    std::invoke_result_t<F &, const Attempt &> run(amb_proxy *proxy, const A &fallback, F &&function) const
+    {
+        // A call waits for its fallback, so that can be referred to.
+        if (hedged_)
+            return begin<const A &>(proxy, fallback, detail::kept(std::forward<F>(function))).get();
+        using Frame = detail::Frame<std::remove_reference_t<F>, A, std::invoke_result_t<F &, const Attempt &>>;
         Frame frame(function, fallback, classify_, target_);
         amb_result result;
         if (amb_proxy_call(proxy, Frame::run, static_cast<detail::Answering *>(&frame), &result) != AMB_OK) {
@@ -776,11 +854,11 @@ private:
         return frame.place.take();
     }
 
-    template <class F, class A>
-    PendingCall<std::invoke_result_t<F &, const Attempt &>> begin(amb_proxy *proxy, F function, A fallback) const
+    template <class A, class F>
+    PendingCall<std::invoke_result_t<F &, const Attempt &>> begin(amb_proxy *proxy, A fallback, F function) const
     {
         using Task = detail::Task<F, A, std::invoke_result_t<F &, const Attempt &>>;
-        auto task = std::make_unique<Task>(std::move(function), std::move(fallback), classify_, target_);
+        auto task = std::make_unique<Task>(std::move(function), std::forward<A>(fallback), classify_, target_);
         auto future = task->promise.get_future();
         amb_call *call = nullptr;
         detail::Answering *const data = task.get();
@@ -797,6 +875,7 @@ private:
 
     Handle proxy_{};
     Handle answered_{}; // The same, for calls with a fallback.
+    bool hedged_ = false;
     std::string target_;
     detail::Classifier classify_;
 };
@@ -812,14 +891,14 @@ public:
     template <class F, class... Args>
     std::invoke_result_t<F &, Args &...> call(F &&function, Args &&...args) const
     {
-        return execute([&](const Attempt &) -> std::invoke_result_t<F &, Args &...> { return std::invoke(function, args...); });
+        return proxy_->apply(proxy_->answered_.get(), answer_, std::forward<F>(function), std::forward<Args>(args)...);
     }
 
     /** AmbassadorProxy::execute(), with the fallback. */
     template <class F>
     std::invoke_result_t<F &, const Attempt &> execute(F &&function) const
     {
-        return proxy_->run(proxy_->answered_.get(), function, answer_);
+        return proxy_->run(proxy_->answered_.get(), answer_, std::forward<F>(function));
     }
 
     /**
@@ -829,7 +908,7 @@ public:
     template <class F>
     PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
     {
-        return proxy_->begin(proxy_->answered_.get(), std::move(function), answer_);
+        return proxy_->template begin<A>(proxy_->answered_.get(), answer_, std::move(function));
     }
 
 private:

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ambassador_core::call::Outcome;
 use ambassador_core::clock::{self, Nanos};
-use ambassador_core::{Attempt, CallError, Code, runtime};
+use ambassador_core::{Attempt, CallError, Code, runtime, testing};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 use tokio::sync::Notify;
@@ -33,7 +33,7 @@ pub(crate) struct Flight {
     pub entry: Arc<Entry>,
     entered: Nanos,
     generation: u32,
-    /// The attempt that runs, or ran last.
+    /// The attempt that runs, of several the newest, or ran last.
     attempt: AtomicU32,
     /// The function's status of the last attempt that returned in time.
     last_status: AtomicI32,
@@ -142,10 +142,13 @@ impl Flight {
             }
             Ok(ended) => match (self.fell_back.get(), ended) {
                 (Some(fell_back), _) => **fell_back,
-                (None, Err(ended)) => amb_result::of(&ended, self.elapsed()),
+                (None, Err(ended)) => self.result(&ended),
                 (None, Ok(())) => unreachable!("a value comes of a fallback alone"),
             },
-            Err(stopped) => self.cut_short(amb_status::AMB_CANCELLED, &stopped.message),
+            Err(stopped) => {
+                let result = self.cut_short(amb_status::AMB_CANCELLED, &stopped.message);
+                amb_result { attempt: stopped.attempt, ..result }
+            }
         }
     }
 
@@ -180,7 +183,7 @@ impl Flight {
             // Its bound was noticed first; it is cancelled all the same.
             resume_unwind(Box::new(Stopped::by_others()));
         }
-        let ended = amb_result::of(error, self.elapsed());
+        let ended = self.result(error);
         let status = ask(&ended);
         let _ = self.fell_back.set(Box::new(ended.fell_back(status, self.elapsed())));
         if status == 0 { Ok(()) } else { Err(error.clone()) }
@@ -191,7 +194,12 @@ impl Flight {
     fn heed(&self, returned: &Returned) {
         if returned.status == amb_status::AMB_CANCELLED as i32 {
             self.last_status.store(returned.status, SeqCst);
-            resume_unwind(Box::new(Stopped { message: returned.to_string() }));
+            let is_hedged = self.entry.proxy.policy().hedge.is_some();
+            if is_hedged && testing::instant().is_some() && !returned.attempt.cancelled() {
+                // H1: in virtual time another attempt may have won before, which the core alone can tell.
+                return;
+            }
+            resume_unwind(Box::new(Stopped { message: returned.to_string(), attempt: returned.attempt.attempt() }));
         }
         if !self.is_cancelled() {
             return;
@@ -206,6 +214,11 @@ impl Flight {
             self.last_status.store(returned.status, SeqCst);
         }
         resume_unwind(Box::new(Stopped::by_others()));
+    }
+
+    /// What the core's front door ended with.
+    fn result(&self, ended: &CallError<Returned>) -> amb_result {
+        amb_result::of(ended, self.attempt.load(SeqCst), self.elapsed())
     }
 
     /// How a call ended that was not waited for to its own end.
@@ -237,11 +250,13 @@ impl Flight {
 /// Thrown when a function's end is its call's, cancelled; caught where the call is driven.
 struct Stopped {
     message: String,
+    /// Whose end it is; 0 when others stopped the call.
+    attempt: u32,
 }
 
 impl Stopped {
     fn by_others() -> Stopped {
-        Stopped { message: "the call was cancelled".into() }
+        Stopped { message: "the call was cancelled".into(), attempt: 0 }
     }
 }
 
@@ -256,8 +271,8 @@ impl Drop for Retire<'_> {
     }
 }
 
-/// Stops a call: a wait between attempts ends now, a spawned function is abandoned, and amb_attempt_cancelled() turns true
-/// for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
+/// Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
+/// true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
 /// bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
 ///
 /// #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.

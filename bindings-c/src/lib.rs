@@ -18,6 +18,7 @@ mod result;
 mod spawn;
 mod status;
 mod testing;
+mod worker;
 
 use std::ffi::{CString, c_char};
 

@@ -7,7 +7,7 @@ use std::ptr;
 
 use ambassador_core::clock::Nanos;
 use ambassador_core::settings::{Settings, Spelling, Value};
-use ambassador_core::{Breaker, Budget, Bulkhead, ConfigError, Limit, Policy, RateLimit};
+use ambassador_core::{After, Breaker, Budget, Bulkhead, ConfigError, Hedge, Limit, Policy, RateLimit};
 
 use crate::fallback::amb_fallback;
 use crate::raise;
@@ -118,6 +118,29 @@ pub struct amb_rate_limit {
     pub max_wait_ms: f64,
 }
 
+/// For `after_ms` of an #amb_hedge: when an attempt has run longer than half of the target's do.
+pub const AMB_P50: f64 = -50.0;
+/// For `after_ms` of an #amb_hedge: when an attempt has run longer than 90 % of the target's do.
+pub const AMB_P90: f64 = -90.0;
+/// For `after_ms` of an #amb_hedge: when an attempt has run longer than 95 % of the target's do.
+pub const AMB_P95: f64 = -95.0;
+/// For `after_ms` of an #amb_hedge: when an attempt has run longer than 99 % of the target's do.
+pub const AMB_P99: f64 = -99.0;
+
+/// Hedging: another attempt begins beside one that takes long, and the first success wins. Needs `idempotent`. Functions then run
+/// on threads of the ambassador's, two at once, also for amb_proxy_call(), which see for what that asks of their data.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct amb_hedge {
+    /// Whether it is on; default false. When it is not, the rest is not looked at.
+    pub enabled: bool,
+    /// How long the newest attempt has run when another begins; or #AMB_P50, #AMB_P90, #AMB_P95, #AMB_P99. There is no default: it
+    /// has to be set when this group is on.
+    pub after_ms: f64,
+    /// How many may begin beside an attempt: 1 to 3, default 1. They count as attempts.
+    pub max: i64,
+}
+
 /// Settings of a proxy. Always start from amb_options_init().
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -150,6 +173,10 @@ pub struct amb_options {
     pub fallback: amb_fallback,
     /// Passed to `fallback`; has to live as long as the proxy and its calls.
     pub fallback_data: *mut c_void,
+    /// Whether another attempt begins beside one that takes long; off by default.
+    pub hedge: amb_hedge,
+    /// Whether a call may safely be made twice; default false. Needed for `hedge`.
+    pub idempotent: bool,
 }
 
 /// Fills in the defaults, and the size. #AMB_ERR_ARGUMENT when `options` is null.
@@ -193,6 +220,8 @@ pub(crate) fn from_policy(policy: &Policy, name: *const c_char) -> amb_options {
         rate_limit: rate_limit(shared.rate_limit.as_ref()),
         fallback: None,
         fallback_data: ptr::null_mut(),
+        hedge: hedge(policy.hedge),
+        idempotent: policy.idempotent,
     }
 }
 
@@ -231,6 +260,15 @@ fn rate_limit(set: Option<&RateLimit>) -> amb_rate_limit {
     let RateLimit { rate, per, burst, max_wait, .. } = set.cloned().unwrap_or(RateLimit::new(0.0));
     let burst = burst.map_or(0, i64::from);
     amb_rate_limit { enabled: set.is_some(), rate, per_ms: ms(per), burst, max_wait_ms: ms(max_wait) }
+}
+
+fn hedge(set: Option<Hedge>) -> amb_hedge {
+    let Hedge { after, max } = set.unwrap_or(Hedge { after: After::Fixed(0), max: 1 });
+    let after_ms = match after {
+        After::Fixed(length) => ms(length),
+        After::Quantile(hundredths) => -f64::from(hundredths),
+    };
+    amb_hedge { enabled: set.is_some(), after_ms, max: max.into() }
 }
 
 fn ms(length: Nanos) -> f64 {
@@ -278,7 +316,7 @@ pub(crate) unsafe fn draft(target: &str, options: &amb_options) -> Result<Settin
 }
 
 fn draft_groups(settings: &mut Settings, options: &amb_options) -> Result<(), ConfigError> {
-    let amb_options { budget, breaker, bulkhead, rate_limit, .. } = options;
+    let amb_options { budget, breaker, bulkhead, rate_limit, hedge, .. } = options;
     settings.set("budget", Value::Bool(budget.enabled))?;
     if budget.enabled {
         settings.set("budget.ratio", Value::Float(budget.ratio))?;
@@ -312,12 +350,23 @@ fn draft_groups(settings: &mut Settings, options: &amb_options) -> Result<(), Co
         settings.set("rate_limit.burst", count_or_none(rate_limit.burst))?;
         settings.set("rate_limit.max_wait_ms", Value::Float(rate_limit.max_wait_ms))?;
     }
+    if hedge.enabled {
+        let after = [(AMB_P50, "p50"), (AMB_P90, "p90"), (AMB_P95, "p95"), (AMB_P99, "p99")]
+            .into_iter()
+            .find(|(constant, _)| *constant == hedge.after_ms)
+            .map_or(Value::Float(hedge.after_ms), |(_, word)| Value::Text(word.into()));
+        settings.set("hedge.after_ms", after)?;
+        settings.set("hedge.max", Value::Int(hedge.max))?;
+    }
+    settings.set("idempotent", Value::Bool(options.idempotent))?;
     Ok(())
 }
 
 /// The core calls "none" `AMB_NONE`, which no whole number can be, and a word a word.
 fn in_words_of_c(mut error: ConfigError) -> ConfigError {
-    if !error.field.ends_with("_ms") {
+    if error.field == "hedge.after_ms" {
+        error.allowed = error.allowed.replace(" p", " AMB_P");
+    } else if !error.field.ends_with("_ms") {
         error.allowed =
             error.allowed.replace(", adaptive, or AMB_NONE", ", or AMB_ADAPTIVE").replace("AMB_NONE", "0 for none");
     }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use ambassador_core::call::Outcome;
-use ambassador_core::{Attempt, CallError};
+use ambassador_core::{Attempt, CallError, Code};
 
 use crate::status::{self, amb_status};
 
@@ -34,6 +34,9 @@ pub struct amb_result {
     /// What the call would have returned, had not a `fallback` run in place of it: with #AMB_OK in `status` that has answered. 0 when
     /// none ran.
     pub original_status: i32,
+    /// Which attempt's end it is; of several that ran at once (`hedge`) not always the newest. 0 when it is none's: the call was
+    /// refused, stopped, or cut short.
+    pub attempt: u32,
 }
 
 /// What an attempt brought. To the core's front door all of it is errors: a classifier may call any status a failure, which
@@ -73,20 +76,35 @@ impl amb_result {
     pub fn new(status: i32, last_status: i32, attempts: u32, elapsed: Duration, message: &str) -> amb_result {
         let (elapsed_ms, retry_after_ms) = (ms(elapsed), f64::INFINITY);
         let message = fixed(message);
-        amb_result { status, last_status, attempts, elapsed_ms, retry_after_ms, message, original_status: 0 }
+        amb_result {
+            status,
+            last_status,
+            attempts,
+            elapsed_ms,
+            retry_after_ms,
+            message,
+            original_status: 0,
+            attempt: 0,
+        }
     }
 
-    /// What the core's front door ended with.
-    pub fn of(ended: &CallError<Returned>, elapsed: Duration) -> amb_result {
+    /// What the core's front door ended with, after so many attempts.
+    pub fn of(ended: &CallError<Returned>, attempts: u32, elapsed: Duration) -> amb_result {
         match ended {
             CallError::Failed(last) => {
                 let message = if last.is_success() { String::new() } else { last.to_string() };
-                amb_result::new(last.status, last.status, last.attempt.attempt(), elapsed, &message)
+                let result = amb_result::new(last.status, last.status, attempts, elapsed, &message);
+                amb_result { attempt: last.attempt.attempt(), ..result }
             }
             CallError::Ambassador(error, cause) => {
                 let (status, cause) = (status::of(error.code()), cause.as_ref().map_or(0, |last| last.status));
                 let result = amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string());
-                amb_result { retry_after_ms: error.retry_after().map_or(f64::INFINITY, ms), ..result }
+                let retry_after_ms = error.retry_after().map_or(f64::INFINITY, ms);
+                let attempt = match error.code() {
+                    Code::Timeout | Code::Deadline => error.attempt(),
+                    _ => 0,
+                };
+                amb_result { retry_after_ms, attempt, ..result }
             }
         }
     }

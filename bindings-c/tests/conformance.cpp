@@ -65,6 +65,7 @@ void set(amb_options &options, const std::string &name, const Json &value)
         options.breaker.enabled |= group == "breaker";
         options.bulkhead.enabled |= group == "bulkhead";
         options.rate_limit.enabled |= group == "rate_limit";
+        options.hedge.enabled |= group == "hedge";
     }
     const std::map<std::string, std::function<void()>> settings{
         {"max_retries", [&] { count(options.max_retries); }},
@@ -108,6 +109,17 @@ void set(amb_options &options, const std::string &name, const Json &value)
         {"rate_limit.per", [&] { length(options.rate_limit.per_ms); }},
         {"rate_limit.burst", [&] { count(options.rate_limit.burst); }},
         {"rate_limit.max_wait", [&] { length(options.rate_limit.max_wait_ms); }},
+        {"hedge", [&] { on(options.hedge.enabled); }},
+        {"hedge.after", [&] {
+             static const std::map<std::string, double> quantiles{
+                 {"p50", AMB_P50}, {"p90", AMB_P90}, {"p95", AMB_P95}, {"p99", AMB_P99}};
+             if (value.kind() == Json::Kind::Text)
+                 options.hedge.after_ms = quantiles.at(value.text());
+             else
+                 length(options.hedge.after_ms);
+         }},
+        {"hedge.max", [&] { count(options.hedge.max); }},
+        {"idempotent", [&] { on(options.idempotent); }},
     };
     const auto found = settings.find(name);
     if (found == settings.end())

@@ -568,6 +568,8 @@ TEST(settings_come_back_as_they_were_given)
     options.breaker = {0.25, 7, 1s, 5, 300ms, 0.75, 250ms, 2s, 2};
     options.bulkhead = {10, 20, 30ms};
     options.rate_limit = {0.5, 1min, 3, 40ms};
+    options.hedge = {12.5ms, 3};
+    options.idempotent = true;
     const Options given = AmbassadorProxy("payment-api.example.com", options).policy();
     CHECK_INT(given.max_retries, 7);
     CHECK(given.name == "all settings" && !given.timeout && given.deadline == 90s);
@@ -580,6 +582,7 @@ TEST(settings_come_back_as_they_were_given)
     CHECK(given.bulkhead->max_concurrent == 10 && given.bulkhead->max_queue == 20 && given.bulkhead->queue_timeout == 30ms);
     CHECK(given.rate_limit->rate == 0.5 && given.rate_limit->per == 1min && given.rate_limit->burst == 3);
     CHECK(given.rate_limit->max_wait == 40ms);
+    CHECK(given.hedge->after == 12.5ms && given.hedge->max == 3 && given.idempotent);
 }
 
 TEST(the_defaults_are_those_of_c)
@@ -596,7 +599,7 @@ TEST(the_defaults_are_those_of_c)
     CHECK(given.breaker->consecutive_failures == ours.breaker->consecutive_failures);
     CHECK(given.breaker->slow_call == ours.breaker->slow_call && given.breaker->slow_rate == ours.breaker->slow_rate);
     CHECK(given.breaker->open_for == ours.breaker->open_for && given.breaker->open_max == ours.breaker->open_max);
-    CHECK(!given.bulkhead && !given.rate_limit);
+    CHECK(!given.bulkhead && !given.rate_limit && !given.hedge && !given.idempotent);
 }
 
 TEST(a_group_that_is_nothing_is_off_and_a_limit_without_its_number_is_wrong)

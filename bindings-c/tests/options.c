@@ -33,6 +33,8 @@ TEST(the_defaults_are_the_seeds)
     CHECK_INT(options.rate_limit.burst, 0);
     CHECK(options.rate_limit.max_wait_ms == 0);
     CHECK(options.fallback == NULL && options.fallback_data == NULL);
+    CHECK(!options.hedge.enabled && options.hedge.after_ms == 0 && !options.idempotent);
+    CHECK_INT(options.hedge.max, 1);
 }
 
 TEST(no_options_are_the_defaults)
@@ -57,6 +59,7 @@ TEST(a_policy_is_what_was_set)
         {true, 0.25, 7, 1000, 5, 300, 0.75, 250, 2000, 2},
         {true, 10, 20, 30},
         {true, 0.5, 60000, 3, 40}, NULL, NULL,
+        {true, 12.5, 3}, true,
     };
     amb_proxy *proxy = proxy_of(options);
     amb_options given;
@@ -81,6 +84,8 @@ TEST(a_policy_is_what_was_set)
     CHECK(given.rate_limit.enabled && given.rate_limit.rate == 0.5 && given.rate_limit.per_ms == 60000);
     CHECK_INT(given.rate_limit.burst, 3);
     CHECK(given.rate_limit.max_wait_ms == 40);
+    CHECK(given.hedge.enabled && given.hedge.after_ms == 12.5 && given.idempotent);
+    CHECK_INT(given.hedge.max, 3);
     amb_proxy_free(proxy);
 }
 
@@ -93,11 +98,12 @@ TEST(a_group_is_on_or_off_as_a_whole)
     options.breaker.min_calls = -1;
     options.bulkhead.max_concurrent = -7;
     options.rate_limit.rate = NAN;
+    options.hedge.max = -1;
     amb_proxy *proxy = proxy_of(options);
     amb_options given, defaults;
     CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
     amb_options_init(&defaults);
-    CHECK(!given.budget.enabled && !given.breaker.enabled && !given.bulkhead.enabled && !given.rate_limit.enabled);
+    CHECK(!given.budget.enabled && !given.breaker.enabled && !given.bulkhead.enabled && !given.rate_limit.enabled && !given.hedge.enabled);
     CHECK(given.budget.ratio == defaults.budget.ratio && given.breaker.min_calls == defaults.breaker.min_calls);
     CHECK_INT(health_number(proxy, "\"circuit\":null,\"budget\":null,\"bulkhead\":nul"), 0);
     amb_proxy_free(proxy);
@@ -197,6 +203,32 @@ TEST(a_limit_has_to_be_told_its_number)
     REFUSED_OF(rate_limit, rate, 1, max_wait_ms, -1, "-1");
 }
 
+TEST(a_hedge_is_told_when_it_begins_and_that_calls_may_be_made_twice)
+{
+    REFUSED(hedge.enabled, true, "hedge.after_ms", "0");
+    CHECK_TEXT(amb_last_error_allowed(), "a number of milliseconds above 0 and at most 31536000000, or one of AMB_P50, AMB_P90, "
+                                         "AMB_P95, AMB_P99");
+    REFUSED_OF(hedge, after_ms, 50, after_ms, -1, "-1");
+    REFUSED_OF(hedge, after_ms, 50, after_ms, AMB_NONE, "inf");
+    REFUSED_OF(hedge, after_ms, 50, max, 0, "0");
+    REFUSED_OF(hedge, after_ms, 50, max, 4, "4");
+    amb_options options = short_options(1);
+    options.hedge = (amb_hedge){true, AMB_P99, 1};
+    refused(&options, "idempotent", "false");
+    options.idempotent = true;
+    const double quantiles[] = {AMB_P50, AMB_P90, AMB_P95, AMB_P99};
+    for (int at = 0; at < 4; at++) {
+        options.hedge.after_ms = quantiles[at];
+        amb_proxy *proxy = proxy_of(options);
+        amb_options given;
+        CHECK_INT(amb_proxy_policy(proxy, &given), AMB_OK);
+        CHECK(given.hedge.enabled && given.hedge.after_ms == quantiles[at] && given.idempotent);
+        amb_proxy_free(proxy);
+    }
+    options.max_retries = 1;
+    refused(&options, "max_retries", "1");
+}
+
 TEST(options_of_another_size_are_refused)
 {
     amb_options zeroed;
@@ -243,7 +275,7 @@ TEST(every_setting_of_the_core_can_be_set)
         "breaker.window_ms", "breaker.consecutive_failures", "breaker.slow_call_ms", "breaker.slow_rate",
         "breaker.open_for_ms", "breaker.open_max_ms", "breaker.probes", "bulkhead", "bulkhead.max_concurrent",
         "bulkhead.max_queue", "bulkhead.queue_timeout_ms", "rate_limit", "rate_limit.rate", "rate_limit.per_ms",
-        "rate_limit.burst", "rate_limit.max_wait_ms", "fallback",
+        "rate_limit.burst", "rate_limit.max_wait_ms", "hedge", "hedge.after_ms", "hedge.max", "idempotent", "fallback",
     };
     char *settings = amb_settings();
     size_t count = 0;

@@ -223,6 +223,19 @@ TEST(a_child_that_returns_from_a_spawned_function_ends)
     amb_proxy_free(proxy);
 }
 
+TEST(a_child_that_returns_from_a_hedged_function_ends_though_its_caller_waited)
+{
+    parent = getpid();
+    amb_options options = short_options(0);
+    options.timeout_ms = AMB_NONE;
+    options.hedge = (amb_hedge){true, 3600000, 1};
+    options.idempotent = true;
+    amb_proxy *proxy = proxy_of(options);
+    CHECK_INT(amb_proxy_call(proxy, fork_on_a_thread_of_the_ambassadors, NULL, NULL), AMB_OK);
+    CHECK_INT(getpid(), parent);
+    amb_proxy_free(proxy);
+}
+
 TEST(a_child_has_threads_though_functions_of_its_parents_took_all_of_them)
 {
     enum { PLACES = 256 };

@@ -3,8 +3,8 @@
 //! none of its own. Faults of the core's are caught in the core (F1); those of this file's own end a call rather than run it
 //! again.
 
-use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
-use ambassador_core::clock::{self, Nanos};
+use ambassador_core::call::{Call, Decision, Give, Hedge, Outcome, Stop};
+use ambassador_core::clock::{self, NEVER, Nanos};
 use ambassador_core::proxy::Begin;
 use ambassador_core::{AmbassadorProxy, fault};
 use jni::errors::{Error, LogErrorAndDefault};
@@ -138,6 +138,37 @@ pub extern "system" fn Java_io_ambassador_Native_settle<'local>(
     hint: jlong,
 ) -> jlong {
     decide(env, proxy, &words, |proxy, call, now| settle(proxy, call, now, outcome, hint))
+}
+
+/// H1: the attempt of that number ended, of a call of which several may run.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_settleAttempt<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+    number: jint,
+    outcome: jint,
+    hint: jlong,
+) -> jlong {
+    decide(env, proxy, &words, |proxy, call, now| {
+        proxy.settle_attempt(call, number as u32, now, Outcome::from_number(outcome as u8), hint_of(hint))
+    })
+}
+
+/// H1: whether another attempt begins now, as a decision: `Run`, or when to ask again, which may be never.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_hedge<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+) -> jlong {
+    decide(env, proxy, &words, |proxy, call, now| match proxy.hedge(call, now) {
+        Hedge::Run => Decision::Run,
+        Hedge::At(at) => Decision::WaitUntil(at),
+        Hedge::Never => Decision::WaitUntil(NEVER),
+    })
 }
 
 /// A wait is over.
@@ -277,8 +308,13 @@ pub extern "system" fn Java_io_ambassador_Native_seedJitter(
 
 #[inline]
 fn settle(proxy: &AmbassadorProxy, call: &mut Call, now: Nanos, outcome: jint, hint: jlong) -> Decision {
-    // A negative hint stands for none.
-    proxy.settle(call, now, Outcome::from_number(outcome as u8), u64::try_from(hint).ok())
+    proxy.settle(call, now, Outcome::from_number(outcome as u8), hint_of(hint))
+}
+
+/// A negative hint stands for none.
+#[inline]
+fn hint_of(hint: jlong) -> Option<Nanos> {
+    u64::try_from(hint).ok()
 }
 
 fn decide(

@@ -150,8 +150,8 @@ pub fn to_java(instant: Nanos) -> jlong {
 
 /// How many numbers Java keeps of a call: its words, and for Java to read: the instant of the last decision, the attempt,
 /// until when it runs or waits, the outcome of the attempt that ended last, when a refused call may come again (-1 if nobody
-/// knows), and these flags.
-const KEPT: usize = Call::WORDS + 6;
+/// knows), these flags, and the number of the attempt that ended last.
+const KEPT: usize = Call::WORDS + 7;
 
 /// Something of Java's may still answer (H2).
 const ANSWERING: jlong = 1;
@@ -187,6 +187,7 @@ pub fn write(env: &Env<'_>, words: &JLongArray<'_>, proxy: &AmbassadorProxy, cal
         flag(call.is_answering(), ANSWERING)
             | flag(proxy.is_queued(call), QUEUED)
             | flag(testing::instant().is_some(), VIRTUAL),
+        call.ended().into(),
     ];
     kept[Call::WORDS..].copy_from_slice(&read);
     words.set_region(env, 0, &kept)

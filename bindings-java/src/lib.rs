@@ -4,7 +4,7 @@
 //!
 //! | file | natives |
 //! | --- | --- |
-//! | `calls` | `begin`, `returned`, `stands`, `settleFirst`, `settle`, `resume`, `cancel`, `answered`, `isolate`, `note`, `now`: the way of a call |
+//! | `calls` | `begin`, `returned`, `stands`, `settleFirst`, `settle`, `settleAttempt`, `hedge`, `resume`, `cancel`, `answered`, `isolate`, `note`, `now`: the way of a call |
 //! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
 //! | `told` | `woken`, `events`: whose turn has come, and what has happened |
 //! | `testing` | virtual time |

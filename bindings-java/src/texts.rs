@@ -8,7 +8,7 @@ use ambassador_core::clock::{self, Nanos};
 use ambassador_core::policy::{Policy, RunIn};
 use ambassador_core::proxy::CallId;
 use ambassador_core::settings::{Settings, Spelling};
-use ambassador_core::{AmbassadorProxy, Bulkhead, Code, Jitter, Limit, RateLimit, runtime};
+use ambassador_core::{After, AmbassadorProxy, Bulkhead, Code, Hedge, Jitter, Limit, RateLimit, runtime};
 use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
@@ -128,7 +128,7 @@ pub extern "system" fn Java_io_ambassador_Native_version<'local>(
 /// deadline, base, factor (bits of a double), max, jitter (its place in `Jitter::ALL`), largest hint; where functions run: 0
 /// is not said, 1 a worker, 2 the caller's thread; whether something answers in place of an error; then each group, after
 /// whether it is on: the budget's three, the breaker's nine, the bulkhead's three (0 at once is adaptive), the rate limit's
-/// four.
+/// four, the hedge's three (a length, or else a quantile in hundredths, and how many); and whether calls are idempotent.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_policy<'local>(
     mut env: EnvUnowned<'local>,
@@ -200,6 +200,13 @@ fn numbers(policy: &Policy) -> Vec<jlong> {
         shared.rate_limit.is_some(),
         &[bits(limit.rate), to_java(limit.per), count(limit.burst), to_java(limit.max_wait)],
     );
+    let hedge = policy.hedge.unwrap_or_else(Hedge::after_p95);
+    let (after, quantile) = match hedge.after {
+        After::Fixed(length) => (to_java(length), -1),
+        After::Quantile(hundredths) => (-1, hundredths.into()),
+    };
+    group(policy.hedge.is_some(), &[after, quantile, hedge.max.into()]);
+    numbers.push(policy.idempotent.into());
     numbers
 }
 

@@ -107,6 +107,7 @@ fn lines(event: &Event) -> String {
         Event::Attempt { attempt, outcome, elapsed } => {
             [attempt.to_string(), (*outcome).into(), elapsed.to_string(), none()]
         }
+        Event::Hedge { attempt, after } => [attempt.to_string(), after.to_string(), none(), none()],
         Event::Retry { attempt, wait } => [attempt.to_string(), wait.to_string(), none(), none()],
         Event::Call { attempts, outcome, stop, elapsed } => {
             [attempts.to_string(), (*outcome).into(), (*stop).into(), elapsed.to_string()]

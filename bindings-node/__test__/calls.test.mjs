@@ -269,6 +269,7 @@ test("health counts what happened, and adds up", async () => {
     calls: { ok: 2, failure: 1, timeout: 0, rejected: 0, cancelled: 0, fallback: 0 },
     attempts: { ok: 2, failure: 3, timeout: 0, cancelled: 0 },
     retries: 2,
+    hedges: 0,
     late_results: 0,
     abandoned: 0,
     internal_errors: 0,

@@ -47,8 +47,8 @@ function optionsOf({ settings, fallback, classify }, name) {
   return options;
 }
 
-/** The settings that are lengths of time, also when they are `null`. */
-const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call"]);
+/** The settings that are lengths of time, also when they are `null` or a word. */
+const LENGTHS = new Set(["timeout", "deadline", "bulkhead.queue_timeout", "breaker.slow_call", "backoff.base", "hedge.after"]);
 
 class Runner {
   constructor(vector, number) {
@@ -148,6 +148,22 @@ function nameOf(error) {
   return String(error.code).replace("ERR_AMBASSADOR_", "");
 }
 
+/** No proxy is made, and the error names the setting, which exists. */
+function refused({ proxies: [how], refuses }, number) {
+  const { field, allowed } = thrown(() => new AmbassadorProxy(TARGET, optionsOf(how, `vector ${number}`)));
+  assert.ok([camel(refuses), `${camel(refuses)}Ms`].includes(field), field);
+  assert.doesNotMatch(allowed, /one of the settings/);
+}
+
+function thrown(make) {
+  try {
+    make();
+  } catch (error) {
+    return error;
+  }
+  return assert.fail("a proxy was made");
+}
+
 let ran = 0;
 let skipped = 0;
 
@@ -155,6 +171,7 @@ for (const [number, vector] of vectors.entries()) {
   const reason = SKIPPED[vector.id];
   test(`${vector.id} (${vector.rules.join(", ")})`, { skip: reason ?? false }, async (t) => {
     ran += 1;
+    if (vector.refuses !== null) return refused(vector, number);
     const runner = new Runner(vector, number);
     t.after(() => runner.time.restore());
     t.after(() => native.injectPanic(""));

@@ -37,6 +37,8 @@ const WRONG = {
   count: [[-1, "-1"], [1e7, "10000000"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [3n, "3n"], [[3], "[ 3 ]"]],
   duration: [[-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [-Infinity, "-Infinity"], [1e12, "1000000000000"], ["2s", '"2s"'], [true, "true"], [{}, "{}"], [() => 1, "[Function (anonymous)]"]],
   count_or_word: [[0, "0"], [-1, "-1"], [1.5, "1.5"], [NaN, "NaN"], ["many", '"many"'], [true, "true"], [[3], "[ 3 ]"]],
+  duration_or_word: [[0, "0"], [-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [1e12, "1000000000000"], ["p96", '"p96"'], ["", '""'], [true, "true"], [null, "null"], [[50], "[ 50 ]"]],
+  truth: [[1, "1"], ["true", '"true"'], [null, "null"], [{}, "{}"]],
   number: [[-2, "-2"], [NaN, "NaN"], [1e10, "10000000000"], ["2", '"2"'], [null, "null"], [false, "false"]],
   choice: [["some", '"some"'], ["", '""'], [1, "1"], [null, "null"], [["full"], "[ 'full' ]"]],
   text: [["", '""'], [" x", '" x"'], ["a\nb", '"a\\nb"'], ["x".repeat(201), undefined], [7, "7"], [null, "null"]],
@@ -56,6 +58,7 @@ const WRONG_TOO = {
   "bulkhead.maxQueue": [[null, "null"]],
   "rateLimit.rate": [[0, "0"]],
   "rateLimit.burst": [[0, "0"]],
+  "hedge.max": [[0, "0"], [4, "4"], [null, "null"]],
 };
 
 for (const { name, kind, allowed } of fields) {
@@ -136,6 +139,8 @@ test("the policy tells the settings in force, and cannot be changed", () => {
     },
     bulkhead: null,
     rateLimit: null,
+    hedge: null,
+    idempotent: false,
     fallback: null,
   });
   assert.ok(Object.isFrozen(policy) && [policy.backoff, policy.budget, policy.breaker].every(Object.isFrozen));
@@ -144,14 +149,18 @@ test("the policy tells the settings in force, and cannot be changed", () => {
     breaker: { failureRate: 0.25, minCalls: 1, windowMs: 5, consecutiveFailures: 4, slowCallMs: 0.5, slowRate: 0.75, openForMs: 6, openMaxMs: 7, probes: 16 },
     bulkhead: { maxConcurrent: 8, maxQueue: 9, queueTimeoutMs: 10 },
     rateLimit: { rate: 0.5, perMs: 11, burst: 12, maxWaitMs: 13 },
+    hedge: { afterMs: 0.5, max: 3 },
+    idempotent: true,
     fallback: () => "queued" };
-  assert.deepEqual(new AmbassadorProxy(TARGET, mine).policy, mine);
+  const ours = new AmbassadorProxy(TARGET, mine).policy;
+  assert.deepEqual(ours, mine);
+  assert.ok(Object.isFrozen(ours.hedge));
 });
 
 test("a group can be switched off as a whole, and what it cannot do without is asked for", () => {
   for (const off of [null, false]) {
-    const { policy } = new AmbassadorProxy(TARGET, { budget: off, breaker: off, bulkhead: off, rateLimit: off });
-    assert.deepEqual([policy.budget, policy.breaker, policy.bulkhead, policy.rateLimit], [null, null, null, null]);
+    const { policy } = new AmbassadorProxy(TARGET, { budget: off, breaker: off, bulkhead: off, rateLimit: off, hedge: off });
+    assert.deepEqual([policy.budget, policy.breaker, policy.bulkhead, policy.rateLimit, policy.hedge], [null, null, null, null, null]);
   }
   for (const on of [true, {}]) {
     const { policy } = new AmbassadorProxy(TARGET, { budget: on, breaker: on });
@@ -162,7 +171,27 @@ test("a group can be switched off as a whole, and what it cannot do without is a
   assert.deepEqual(new AmbassadorProxy(TARGET, { rateLimit: { rate: 10 } }).policy.rateLimit, { rate: 10, perMs: 1000, burst: null, maxWaitMs: 0 });
   assert.equal(wrong(() => new AmbassadorProxy(TARGET, { bulkhead: { maxQueue: 3 } })).field, "bulkhead.maxConcurrent");
   assert.equal(wrong(() => new AmbassadorProxy(TARGET, { rateLimit: { burst: 3 } })).field, "rateLimit.rate");
-  for (const name of ["bulkhead", "rateLimit"]) assert.equal(wrong(() => new AmbassadorProxy(TARGET, { [name]: true })).field, name);
+  assert.equal(wrong(() => new AmbassadorProxy(TARGET, { hedge: { max: 3 } })).field, "hedge.afterMs");
+  for (const name of ["bulkhead", "rateLimit", "hedge"]) assert.equal(wrong(() => new AmbassadorProxy(TARGET, { [name]: true })).field, name);
+});
+
+test("a quantile may stand for the time after which to hedge", () => {
+  for (const afterMs of ["p50", "p90", "p95", "p99"]) {
+    assert.deepEqual(new AmbassadorProxy(TARGET, { hedge: { afterMs }, idempotent: true }).policy.hedge, { afterMs, max: 1 });
+  }
+});
+
+test("a hedge needs calls that may be made twice, and a second attempt", () => {
+  const hedge = { afterMs: 50 };
+  assert.equal(
+    wrong(() => new AmbassadorProxy(TARGET, { hedge })).message,
+    "idempotent: false is not allowed; expected true beside hedge, which runs the function twice at once",
+  );
+  assert.equal(
+    wrong(() => new AmbassadorProxy(TARGET, { hedge, idempotent: true, maxRetries: 1 })).message,
+    "maxRetries: 1 is not allowed; expected 2 or more beside hedge, which is an attempt",
+  );
+  assert.equal(new AmbassadorProxy(TARGET, { idempotent: true }).policy.idempotent, true);
 });
 
 test("anything may be a fallback but undefined and null, which are none", () => {
@@ -194,7 +223,7 @@ test("the types list every setting of the core, and no other", () => {
     const body = new RegExp(`^export interface ${name}(?:<[^>]*>)? \\{\\n([^]*?)^\\}`, "m").exec(types)[1];
     return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, property]) => property);
   };
-  const groups = { backoff: "Backoff", budget: "Budget", breaker: "Breaker", bulkhead: "Bulkhead", rateLimit: "RateLimit" };
+  const groups = { backoff: "Backoff", budget: "Budget", breaker: "Breaker", bulkhead: "Bulkhead", rateLimit: "RateLimit", hedge: "Hedge" };
   const grouped = Object.entries(groups).flatMap(([group, name]) => properties(name).map((field) => `${group}.${field}`));
   const settings = [...properties("AmbassadorOptions"), ...grouped];
   assert.deepEqual(settings.sort(), fields.map(({ name }) => name).sort());

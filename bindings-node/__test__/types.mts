@@ -89,6 +89,14 @@ new AmbassadorProxy("payment-api.example.com", { budget: null, breaker: false, b
 new AmbassadorProxy("payment-api.example.com", { bulkhead: true });
 // @ts-expect-error no such limit
 new AmbassadorProxy("payment-api.example.com", { bulkhead: { maxConcurrent: "many" } });
+new AmbassadorProxy("payment-api.example.com", { hedge: { afterMs: 50 }, idempotent: true });
+new AmbassadorProxy("payment-api.example.com", { hedge: { afterMs: "p95", max: 2 }, idempotent: true });
+new AmbassadorProxy("payment-api.example.com", { hedge: null, idempotent: false });
+// @ts-expect-error no such quantile
+new AmbassadorProxy("payment-api.example.com", { hedge: { afterMs: "p96" }, idempotent: true });
+is<number | "p50" | "p90" | "p95" | "p99" | undefined>(proxy.policy.hedge?.afterMs);
+is<boolean>(proxy.policy.idempotent);
+is<number>(proxy.health().hedges);
 is<number | undefined>(proxy.policy.breaker?.openForMs);
 is<number | "adaptive" | null | undefined>(proxy.policy.bulkhead?.maxConcurrent);
 is<Circuit | undefined>(proxy.health().circuit?.state);
@@ -110,6 +118,7 @@ const stopListening = answering.onEvent((event) => {
   is<AmbassadorEvent>(event);
   is<string>(event.name);
   if (event.type === "circuit") is<number | undefined>(event.openForMs);
+  if (event.type === "hedge") is<number>(event.afterMs);
   if (event.type === "attempt" || event.type === "call") is<number>(event.elapsedMs);
   // @ts-expect-error not every event has it
   event.elapsedMs;

@@ -12,6 +12,8 @@ module.exports = {
   // Apart, for what is on the way of a call shall not be looked up there.
   begin: native.begin,
   settle: native.settle,
+  settleAttempt: native.settleAttempt,
+  hedge: native.hedge,
   resume: native.resume,
   cancel: native.cancel,
   answered: native.answered,
@@ -36,6 +38,7 @@ module.exports = {
   ANSWERING: 12,
   HEARD: 13,
   VIRTUAL: 14,
+  ENDED: 15,
   /** What an answer says: any other is an error, `ERROR` + its place among the core's codes. */
   RUN: 0,
   WAIT: 1,
@@ -44,6 +47,7 @@ module.exports = {
   DIRECT: 4,
   QUEUE: 5,
   ERROR: 6,
+  AWAIT: -1,
   /** How an attempt ended. */
   OK: 0,
   RETRY: 1,

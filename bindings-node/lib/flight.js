@@ -1,6 +1,6 @@
 // A call in flight: runs the function, waits for it and between attempts, and does what the core decides. There is no `if`
-// about retries here; `answer` is what the core said. A first attempt that succeeds at once is in `start.js`; all that goes
-// on after a failure is in `goOn`.
+// about retries here; `answer` is what the core said. A first attempt that succeeds at once is in `start.js`; attempts that run
+// at once are in `hedged.js`; all that goes on after a failure is in `goOn`.
 //
 // Whatever comes next is a continuation of a promise that was waited for in the caller's async context, never called by a
 // timer, so that the function runs in that context at each attempt.
@@ -155,13 +155,15 @@ class Flight {
     this.wake?.(GIVEN_UP);
   }
 
-  /** Nobody waits for this promise any more. Its end is dropped, and counted unless it only tells of the abort (T3, O3). */
-  abandon(promise) {
+  /**
+   * Nobody waits for this promise any more. Its end is dropped, and counted unless it only tells of the abort (T3, O3), or the attempt
+   * has lost (H1).
+   */
+  abandon(promise, context = this.context, hasLost = false) {
     const { number } = this.core;
-    const { context } = this;
     note(number, NOTE_ABANDONED);
     const ended = (isLate) => {
-      if (isLate) note(number, NOTE_LATE);
+      if (isLate && !hasLost) note(number, NOTE_LATE);
       note(number, NOTE_ABANDONED_ENDED);
     };
     promise.then(
@@ -177,12 +179,7 @@ class Flight {
     numbers[OUTCOME] = outcome;
     lengths[HINT] = hint;
     bridge.settle();
-    const answer = numbers[ANSWER];
-    const isHeard = numbers[HEARD];
-    if (answer === VALUE) this.call = NONE;
-    else this.read();
-    if (isHeard === 1) events.hear(this.core);
-    return answer;
+    return this.heed();
   }
 
   /** {@link settle}, for an attempt that ended at that instant, and was judged since. */
@@ -196,9 +193,15 @@ class Flight {
     numbers[PROXY] = this.core.number;
     numbers[CALL] = this.call;
     bridge.resume();
+    return this.heed();
+  }
+
+  /** What the core has just answered. */
+  heed() {
     const answer = numbers[ANSWER];
     const isHeard = numbers[HEARD];
-    this.read();
+    if (answer === VALUE) this.call = NONE;
+    else this.read();
     if (isHeard === 1) events.hear(this.core);
     return answer;
   }
@@ -261,7 +264,7 @@ function enter(flight, answer) {
 /** A call that has to wait before its first attempt, or something else answers for it. */
 async function enterLater(flight, answer) {
   const next = await waited(flight, answer);
-  return next === RUN ? goOn(flight, await again(flight)) : finish(flight, NOTHING, next);
+  return next === RUN ? goOn(flight, NOTHING, RUN) : finish(flight, NOTHING, next);
 }
 
 /** A later attempt; how it ended. */
@@ -286,10 +289,11 @@ async function again(flight) {
   }
 }
 
-/** The rest of a call whose attempt ended so, and may just have been settled. */
+/** The rest of a call whose attempt ended so, and may just have been settled; or, when the answer is to run one, begins now. */
 async function goOn(flight, end, settled) {
   let answer = settled;
   for (;;) {
+    if (answer === RUN) [answer, end] = flight.core.isHedged ? await flight.runAtOnce() : [undefined, await again(flight)];
     if (flight.isStopped) throw flight.signal.reason;
     if (answer === undefined) [answer, end] = settle(flight, end);
     if (flight.isStopped) throw flight.signal.reason;
@@ -300,8 +304,6 @@ async function goOn(flight, end, settled) {
     if (answer === WAIT) tellRetry(flight, end, flight.told.wait);
     answer = await waited(flight, answer);
     if (answer !== RUN) return finish(flight, end, answer);
-    end = await again(flight);
-    answer = undefined;
   }
 }
 
@@ -328,15 +330,18 @@ async function waited(flight, first) {
   return answer;
 }
 
-/** Settles an attempt: the core's answer, and how the attempt ended. A classifier that throws makes its error the attempt's (A2). */
-function settle(flight, end) {
+/**
+ * Settles an attempt that ended just now, or at that instant: the core's answer, and how the attempt ended. A classifier that throws makes
+ * its error the attempt's (A2).
+ */
+function settle(flight, end, endedAt) {
   const { judge } = flight.core;
   if (end === TIMED_OUT) return [flight.settle(TIMEOUT, flight.hint), end];
   let outcome = end.ok ? OK : RETRY;
-  if (judge === undefined) return [flight.settle(outcome, hintOf(flight, end)), end];
+  if (judge === undefined && endedAt === undefined) return [flight.settle(outcome, hintOf(flight, end)), end];
   // O2: the bound is the attempt's; what its judge takes is not counted. T3: what came late is dropped, whatever one would say of it.
-  const at = timers.now();
-  if (at <= flight.at) {
+  const at = endedAt ?? timers.now();
+  if (judge !== undefined && at <= flight.at) {
     try {
       outcome = judge(end);
     } catch (error) {
@@ -447,4 +452,4 @@ function isPromiseLike(value) {
   );
 }
 
-module.exports = { Flight, NONE, GIVEN_UP, TIMED_OUT, enter, goOn, isPromiseLike };
+module.exports = { Flight, NONE, GIVEN_UP, TIMED_OUT, NOTHING, enter, goOn, settle, timedOut, isPromiseLike };

@@ -3,7 +3,7 @@
 "use strict";
 
 const { inspect } = require("node:util");
-const { native, numbers, PROXY } = require("./bridge.js");
+const { native, numbers, PROXY, ANSWER } = require("./bridge.js");
 const { ConfigError } = require("./errors.js");
 const events = require("./events.js");
 const { judgeOf } = require("./judge.js");
@@ -36,8 +36,9 @@ function open(targetHost, options) {
     }
   }
   const opened = native.open(native.instance, edit("targetHost", targetHost), edits);
-  // Its number is in the exchange until the next native runs.
+  // These are in the exchange until the next native runs.
   const number = numbers[PROXY];
+  const isHedged = numbers[ANSWER] === 1;
   if (Array.isArray(opened)) throw configError(opened);
   const core = {
     handle: opened,
@@ -45,6 +46,8 @@ function open(targetHost, options) {
     target: native.target(opened),
     judge: judgeOf(functions),
     fallback: functions.fallback,
+    /** Whether attempts of its calls may run at once (H1). */
+    isHedged,
     hub: events.hubOf(native.name(opened)),
   };
   return { core, functions };

@@ -3,13 +3,14 @@
 // among the timers.
 //
 // What such a call needs is kept by the continuations of its promise. A `Flight` is made of it when it is bounded, when a
-// signal may stop it, when the function wants a context, or when something else happens than a success.
+// signal may stop it, when the function wants a context, when it may be hedged, or when something else happens than a success.
 "use strict";
 
 const { begin, settle, lengths, numbers, AT, HINT, PROXY, CALL, OUTCOME, ANSWER, HEARD } = require("./bridge.js");
 const { RUN, VALUE, DIRECT, OK } = require("./bridge.js");
 const events = require("./events.js");
-const { Flight, NONE, GIVEN_UP, TIMED_OUT, enter, goOn, isPromiseLike } = require("./flight.js");
+const { Flight, NONE, GIVEN_UP, TIMED_OUT, NOTHING, enter, goOn, isPromiseLike } = require("./flight.js");
+const { HedgedFlight } = require("./hedged.js");
 const signals = require("./signals.js");
 const timers = require("./timers.js");
 
@@ -23,7 +24,8 @@ function start(core, fn, receiver, args, signal) {
   numbers[PROXY] = core.number;
   begin();
   const answer = numbers[ANSWER];
-  if (answer !== RUN || args === undefined || signal !== undefined) return startFlight(core, fn, receiver, args, signal, answer);
+  if (answer !== RUN || args === undefined || signal !== undefined || core.isHedged)
+    return startFlight(core, fn, receiver, args, signal, answer);
   const call = numbers[CALL];
   const at = lengths[AT];
   if (numbers[HEARD] === 1) events.hear(core);
@@ -73,7 +75,8 @@ function returned(core, fn, receiver, args, call, at, value) {
 /** The same for a call that is a flight from its beginning on, as what `begin` has just said stands in the exchange. */
 function startFlight(core, fn, receiver, args, signal, answer) {
   const call = answer === DIRECT ? NONE : numbers[CALL];
-  const flight = new Flight(core, fn, receiver, args, signal, call, answer === RUN ? lengths[AT] : Infinity);
+  const Kind = core.isHedged ? HedgedFlight : Flight;
+  const flight = new Kind(core, fn, receiver, args, signal, call, answer === RUN ? lengths[AT] : Infinity);
   const isHeard = numbers[HEARD];
   if (answer !== RUN) flight.read();
   if (signal === undefined) {
@@ -90,6 +93,7 @@ function startFlight(core, fn, receiver, args, signal, answer) {
 }
 
 function first(flight) {
+  if (flight.core.isHedged) return goOn(flight, NOTHING, RUN);
   let value;
   try {
     value = flight.run();

@@ -10,7 +10,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
+use ambassador_core::call::{Call, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{self, NEVER, Nanos};
 use ambassador_core::proxy::Begin;
 use ambassador_core::{AmbassadorProxy, Code, testing};
@@ -32,7 +32,7 @@ const LAST_ERROR: i32 = 3;
 const DIRECT: i32 = 4;
 /// As `WAIT`, for a place in the bulkhead: it may come free before the wait is over (L1).
 const QUEUE: i32 = 5;
-/// Others of the call's attempts still run (H1).
+/// Others of the call's attempts still run, and none begins beside them now (H1).
 const AWAIT: i32 = -1;
 /// The error at that place of `Code::ALL`, counted from here.
 const ERROR: i32 = 6;
@@ -45,9 +45,11 @@ const LOST: Decision = Decision::Finish(Give::LastError, Stop::Internal);
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const NATIVES: [(&CStr, Callback); 11] = [
+const NATIVES: [(&CStr, Callback); 13] = [
     (c"begin", begin),
     (c"settle", settle),
+    (c"settleAttempt", settle_attempt),
+    (c"hedge", hedge),
     (c"resume", resume),
     (c"cancel", cancel),
     (c"answered", answered),
@@ -136,10 +138,34 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
 /// gone when the answer is `VALUE`; else it stays until `release`.
 unsafe extern "C" fn settle(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     native(env, info, |instance, exchange| {
-        let (outcome, hint) = (exchange.outcome.get(), hint(exchange.hint.get()));
-        let now = if outcome & JUDGED == 0 { clock::now() } else { exchange.at.get() as Nanos };
+        let (outcome, hint, now) = ended(exchange);
+        decide(instance, exchange, now, |core, call| core.settle(call, now, outcome, hint));
+    })
+}
+
+/// H1: as `settle`, for one of a call's attempts. In besides: attempt. Out besides: answer `AWAIT`; or `RUN`, as for `resume`; ended,
+/// the number of the attempt that the answer is about.
+unsafe extern "C" fn settle_attempt(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    native(env, info, |instance, exchange| {
+        let (outcome, hint, now) = ended(exchange);
+        let number = exchange.attempt.get() as u32;
         decide(instance, exchange, now, |core, call| {
-            core.settle(call, now, Outcome::from_number((outcome & !JUDGED) as u8), hint)
+            let decision = core.settle_attempt(call, number, now, outcome, hint);
+            exchange.ended.set(call.ended() as i32);
+            decision
+        });
+    })
+}
+
+/// H1: whether another attempt begins now. In: proxy, call. Out: answer, `RUN`, `WAIT` for when to ask again, or `AWAIT` for none; attempt
+/// and at for `RUN`, at for `WAIT`; heard.
+unsafe extern "C" fn hedge(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    native(env, info, |instance, exchange| {
+        let now = clock::now();
+        decide(instance, exchange, now, |core, call| match core.hedge(call, now) {
+            Hedge::Run => Decision::Run,
+            Hedge::At(at) => Decision::WaitUntil(at),
+            Hedge::Never => Decision::Await,
         });
     })
 }
@@ -297,6 +323,14 @@ fn let_go(instance: &Instance, exchange: &Exchange) {
     if let Some(proxy) = instance.proxies.borrow_mut().get_mut(exchange.proxy.get() as usize) {
         proxy.calls.borrow_mut().remove(exchange.call.get() as usize);
     }
+}
+
+/// How an attempt ended, and when: the outcome, the hint, the instant.
+#[inline]
+fn ended(exchange: &Exchange) -> (Outcome, Option<Nanos>, Nanos) {
+    let outcome = exchange.outcome.get();
+    let now = if outcome & JUDGED == 0 { clock::now() } else { exchange.at.get() as Nanos };
+    (Outcome::from_number((outcome & !JUDGED) as u8), hint(exchange.hint.get()), now)
 }
 
 #[inline]

@@ -26,9 +26,9 @@ pub struct Exchange {
     /// In: how the attempt ended, as the core numbers it; or what to note; or whether a fallback answered; or the ticket of who
     /// queues.
     pub outcome: Cell<i32>,
-    /// Out: what to do next; see `calls.rs`.
+    /// Out: what to do next; see `calls.rs`. Out of `open`: 1 when calls may be hedged (H1).
     pub answer: Cell<i32>,
-    /// Out: the number of the attempt that runs.
+    /// Out: the number of the attempt that runs. Into `settleAttempt`: of the one that ended.
     pub attempt: Cell<i32>,
     /// Out: 1 when what the attempt brought came after its bound, and is to be dropped.
     pub late: Cell<i32>,
@@ -38,6 +38,8 @@ pub struct Exchange {
     pub heard: Cell<i32>,
     /// Out of `now`: 1 when time is virtual.
     pub is_virtual: Cell<i32>,
+    /// Out of `settleAttempt`: the number of the attempt that the answer is about.
+    pub ended: Cell<i32>,
 }
 
 impl Exchange {

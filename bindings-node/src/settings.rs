@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use ambassador_core::clock::{MILLISECOND, Nanos};
 use ambassador_core::settings::{Settings, Spelling, Value};
-use ambassador_core::{AmbassadorProxy, Backoff, Breaker, Budget, Bulkhead, ConfigError, Limit, RateLimit};
+use ambassador_core::{
+    After, AmbassadorProxy, Backoff, Breaker, Budget, Bulkhead, ConfigError, Hedge, Limit, RateLimit,
+};
 use napi::bindgen_prelude::{Either, External, Null};
 use napi_derive::napi;
 
@@ -35,14 +37,17 @@ impl Edit {
 /// A setting that is wrong: field, value, what is allowed, and the message of all three.
 type Wrong = Vec<String>;
 
-/// Makes a proxy for that target; its number goes into the exchange. Or says which setting is wrong.
+/// Makes a proxy for that target; its number goes into the exchange, and whether its calls may be hedged. Or says which setting is wrong.
 #[napi(catch_unwind)]
 pub fn open(instance: &External<Rc<Instance>>, target: Edit, edits: Vec<Edit>) -> Either<External<Handle>, Wrong> {
     match checked(target, edits).and_then(AmbassadorProxy::from_settings) {
         Ok(core) => {
+            let is_hedged = core.policy().hedge.is_some();
             let (handle, number) = Handle::new(instance, core);
             // SAFETY: see `Exchange::create`; JavaScript does not run while this native does.
-            unsafe { &*instance.exchange }.proxy.set(number as i32);
+            let exchange = unsafe { &*instance.exchange };
+            exchange.proxy.set(number as i32);
+            exchange.answer.set(i32::from(is_hedged));
             Either::A(External::new(handle))
         }
         Err(wrong) => Either::B(told(&wrong)),
@@ -85,6 +90,8 @@ pub struct PolicyInForce {
     pub breaker: OrNull<BreakerInForce>,
     pub bulkhead: OrNull<BulkheadInForce>,
     pub rate_limit: OrNull<RateLimitInForce>,
+    pub hedge: OrNull<HedgeInForce>,
+    pub idempotent: bool,
 }
 
 type OrNull<T> = Either<T, Null>;
@@ -133,6 +140,12 @@ pub struct RateLimitInForce {
     pub max_wait_ms: f64,
 }
 
+#[napi(object)]
+pub struct HedgeInForce {
+    pub after_ms: Either<f64, String>,
+    pub max: u32,
+}
+
 /// See [`PolicyInForce`].
 #[napi(catch_unwind)]
 pub fn policy(handle: &External<Handle>) -> PolicyInForce {
@@ -148,6 +161,8 @@ pub fn policy(handle: &External<Handle>) -> PolicyInForce {
         breaker: or_null(shared.breaker.as_ref().map(Into::into)),
         bulkhead: or_null(shared.bulkhead.as_ref().map(Into::into)),
         rate_limit: or_null(shared.rate_limit.as_ref().map(Into::into)),
+        hedge: or_null(policy.hedge.as_ref().map(Into::into)),
+        idempotent: policy.idempotent,
     }
 }
 
@@ -209,6 +224,18 @@ impl From<&RateLimit> for RateLimitInForce {
             per_ms: milliseconds(limit.per),
             burst: or_null(limit.burst),
             max_wait_ms: milliseconds(limit.max_wait),
+        }
+    }
+}
+
+impl From<&Hedge> for HedgeInForce {
+    fn from(hedge: &Hedge) -> HedgeInForce {
+        HedgeInForce {
+            after_ms: match hedge.after {
+                After::Fixed(length) => Either::A(milliseconds(length)),
+                quantile => Either::B(quantile.to_string()),
+            },
+            max: hedge.max,
         }
     }
 }

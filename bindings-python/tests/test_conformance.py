@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ambassador_proxy import AmbassadorError, AmbassadorProxy, Attempt, _native
+from ambassador_proxy import AmbassadorError, AmbassadorProxy, Attempt, ConfigError, _native
 from ambassador_proxy.testing import seed_jitter, virtual_time
 
 VECTORS = json.loads((Path(__file__).resolve().parents[2] / "conformance/vectors.json").read_text())
@@ -63,6 +63,11 @@ class Runner:
 
     def run(self) -> None:
         name = f"vector {next(_numbers)}"
+        if self.vector["refuses"] is not None:
+            with pytest.raises(ConfigError) as refused:
+                self.proxy(name, self.vector["proxies"][0])
+            assert refused.value.field == self.vector["refuses"]
+            return
         with virtual_time():
             self.proxies = [self.proxy(name, settings) for settings in self.vector["proxies"]]
             self.proxies[0].on_event(self.events.append)

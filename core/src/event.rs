@@ -69,9 +69,9 @@ pub enum Event {
     },
     /// C4: a proxy asked for other settings of the shared state than those that held; the newest hold.
     Settings {
-        /// What held.
+        /// What held, of what is different now: `breaker.min_calls 100, breaker.window 30s`.
         before: String,
-        /// What holds now.
+        /// What holds now, as well.
         now: String,
     },
     /// F1: the core itself failed; the call went on without it.

@@ -140,9 +140,14 @@ impl AmbassadorProxy {
         self.0.state.name()
     }
 
-    /// The settings in force.
+    /// The settings that this proxy was made with.
     pub fn policy(&self) -> &Policy {
         &self.0.policy
+    }
+
+    /// The settings in force: this proxy's own, and of what it shares with others of its name, those of the newest (C4).
+    pub fn policy_in_force(&self) -> Policy {
+        Policy { shared: Shared::clone(&self.state().settings()), ..self.0.policy.clone() }
     }
 
     /// A call begins (O1), and with it its deadline's clock.
@@ -459,6 +464,7 @@ impl AmbassadorProxy {
             code,
             target: self.target().into(),
             attempts: call.map_or(0, Call::attempt),
+            attempt: call.map_or(0, Call::ended),
             elapsed: Duration::from_nanos(call.map_or(0, |call| call.elapsed(now))),
             retry_after: call.and_then(Call::retry_after).map(Duration::from_nanos),
             message: self.error_message(code, call, now),

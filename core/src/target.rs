@@ -19,7 +19,7 @@ use crate::clock::Nanos;
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
-use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit};
+use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
 use crate::stripes::Striped;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
@@ -277,7 +277,10 @@ impl State {
             self.budget.forget_counts();
         }
         if before != settings {
-            self.tell(Level::WARN, || Event::Settings { before: format!("{before:?}"), now: format!("{settings:?}") });
+            self.tell(Level::WARN, || {
+                let (before, now) = told::differences(before, settings);
+                Event::Settings { before, now }
+            });
         }
     }
 

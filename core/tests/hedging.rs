@@ -6,7 +6,7 @@ mod common;
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ambassador_core::call::{Call, Decision, Give, Hedge as Next, Outcome, Stop};
 use ambassador_core::clock::{MILLISECOND, Nanos, SECOND};
@@ -264,6 +264,22 @@ fn an_attempt_that_hangs_is_dropped_when_another_succeeds() {
     assert_eq!(receipt, Ok(2));
     assert_eq!(on_runtime(dropped), Ok(()));
     assert_eq!((attempts(&proxy), number(&proxy, "hedges"), number(&proxy, "late_results")), ([1, 0, 0, 1], 1, 0));
+}
+
+#[test]
+fn a_hedge_that_is_due_before_the_first_attempt_was_polled_runs() {
+    let proxy = builder().timeout(HOUR).idempotent(true).hedge(Hedge::after(Duration::from_nanos(1))).build().unwrap();
+    let receipt = on_runtime(proxy.execute(|ctx| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1) {}
+        async move {
+            if ctx.attempt() == 1 {
+                pending::<()>().await;
+            }
+            Ok::<_, String>(ctx.attempt())
+        }
+    }));
+    assert_eq!((receipt, attempts(&proxy)), (Ok(2), [1, 0, 0, 1]));
 }
 
 #[test]

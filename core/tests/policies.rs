@@ -354,15 +354,18 @@ fn the_newest_settings_hold_for_the_shared_state_and_who_listens_is_told() {
     let second = AmbassadorProxy::builder("other.example.com")
         .name(first.name())
         .breaker(Breaker::default().min_calls(1))
+        .budget(None)
         .build();
     let events = first.fetch_events();
     assert!(
-        matches!(&events[..], [Event::Settings { before, now }] if before.contains("min_calls: 100") && now.contains("min_calls: 1,")),
+        matches!(&events[..], [Event::Settings { before, now }] if before == "breaker.min_calls 100" && now == "breaker.min_calls 1"),
         "{events:?}"
     );
     let mut call = begin(&first, T0);
     let _ = proxy_fails(&first, &mut call);
-    assert_eq!((circuit(&first), circuit(&second.unwrap())), ("open".into(), "open".into()));
+    let second = second.unwrap();
+    assert_eq!((circuit(&first), circuit(&second)), ("open".into(), "open".into()));
+    assert_eq!(first.policy_in_force().shared, second.policy().shared);
 }
 
 #[test]

@@ -178,6 +178,9 @@ public final class Streams {
         if (event instanceof Event.Attempt attempt) {
             return ",\"attempt\":%d,\"outcome\":\"%s\",\"elapsed_ns\":%d".formatted(attempt.attempt(), attempt.outcome(), attempt.elapsed().toNanos());
         }
+        if (event instanceof Event.Hedge hedge) {
+            return ",\"attempt\":%d,\"after_ns\":%d".formatted(hedge.attempt(), hedge.after().toNanos());
+        }
         if (event instanceof Event.Retry retry) {
             return ",\"attempt\":%d,\"wait_ns\":%d".formatted(retry.attempt(), retry.delay().toNanos());
         }

@@ -16,6 +16,7 @@ pub struct Error {
     pub(crate) code: Code,
     pub(crate) target: String,
     pub(crate) attempts: u32,
+    pub(crate) attempt: u32,
     pub(crate) elapsed: Duration,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) message: String,
@@ -35,6 +36,12 @@ impl Error {
     /// How many attempts the call made.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// The number of the attempt that ended last: of several that ran at once (H1), the one that the call ended with. 0 when none
+    /// had ended.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// How long the call took.

@@ -1,7 +1,7 @@
 //! A call that may be hedged (H1): several attempts run at once, all in the caller's task. The core says when another one
 //! begins, and whose end is the call's; futures that lost are dropped.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::task::{Context, Poll};
 
 use super::*;
@@ -33,13 +33,10 @@ struct Race<F> {
 
 impl<F: Future> Race<F> {
     /// The call's newest attempt runs from now on, as `future`.
-    fn start(&mut self, flight: &mut InFlight<'_>, future: F) {
-        let call = &flight.call;
+    fn start(&mut self, call: &Call, future: F) {
         self.racers.push(Racer { number: call.attempt(), bound: call.bound(), timer: None, future: Box::pin(future) });
-        self.hedge = None;
-        if let Hedge::At(at) = flight.proxy.hedge(&mut flight.call, now()) {
-            self.hedge = Some(Box::pin(sleep_until(at)));
-        }
+        // Asked when it has been polled: by then it may be time already.
+        self.hedge = Some(Box::pin(ready(Ok(()))));
     }
 
     /// Whether another attempt has begun.
@@ -111,14 +108,14 @@ where
     let mut ends = Ends(Vec::new());
     let mut last_error = None;
     let first = attempt(&flight.call);
-    race.start(&mut flight, first);
+    race.start(&flight.call, first);
     loop {
         let (number, bound, ended) = match poll_fn(|cx| race.poll(cx)).await {
             Ok(Next::Ended(number, bound, ended)) => (number, bound, ended),
             Ok(Next::Hedge) => {
                 if race.hedges(&mut flight) {
                     let hedge = attempt(&flight.call);
-                    race.start(&mut flight, hedge);
+                    race.start(&flight.call, hedge);
                 }
                 continue;
             }
@@ -167,6 +164,6 @@ where
             return flight.conclude(give, value, last_error, &with.fallback);
         }
         let next = attempt(&flight.call);
-        race.start(&mut flight, next);
+        race.start(&flight.call, next);
     }
 }

@@ -9,6 +9,7 @@ pub mod bulkhead;
 pub mod hedge;
 pub(crate) mod latency;
 pub mod rate_limit;
+pub(crate) mod told;
 pub(crate) mod window;
 
 use crate::clock::{Nanos, SECOND};

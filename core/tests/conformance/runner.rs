@@ -13,7 +13,7 @@ use std::time::Duration;
 use ambassador_core::call::Outcome;
 use ambassador_core::settings::{Settings, Spelling, Value};
 use ambassador_core::testing::{self, VirtualTime};
-use ambassador_core::{AmbassadorProxy, Attempt, CallError, fault};
+use ambassador_core::{AmbassadorProxy, Attempt, CallError, ConfigError, fault};
 
 use crate::schema::{self, Step, Vector};
 
@@ -42,7 +42,12 @@ struct Runner<'a> {
 /// Whether the vector holds; what did not, if it does not.
 pub fn run(vector: &Vector) -> Result<(), String> {
     let _time = VirtualTime::start();
-    let proxies = proxies(vector)?;
+    let made = proxies(vector);
+    if let Some(refused) = &vector.refuses {
+        let named = made.err().map(|error| error.field);
+        return if named.as_ref() == Some(refused) { Ok(()) } else { Err(format!("refused {named:?}, not {refused}")) };
+    }
+    let proxies = made.map_err(|error| error.to_string())?;
     let events = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&events);
     proxies[0].on_event(move |name, event| kept.lock().unwrap().push(event.to_json(name)));
@@ -59,20 +64,19 @@ pub fn run(vector: &Vector) -> Result<(), String> {
     runner.fault.into_inner().map_or(Ok(()), Err)
 }
 
-fn proxies(vector: &Vector) -> Result<Vec<AmbassadorProxy>, String> {
+fn proxies(vector: &Vector) -> Result<Vec<AmbassadorProxy>, ConfigError> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = format!("vector {}", NUMBER.fetch_add(1, Relaxed));
     vector
         .proxies
         .iter()
         .map(|proxy| {
-            let mut settings =
-                Settings::new("payment-api.example.com", Spelling::Rust).map_err(|error| error.to_string())?;
-            settings.set("name", Value::Text(name.clone())).map_err(|error| error.to_string())?;
+            let mut settings = Settings::new("payment-api.example.com", Spelling::Rust)?;
+            settings.set("name", Value::Text(name.clone()))?;
             for (field, value) in &proxy.settings {
-                settings.set(field, setting(value)).map_err(|error| error.to_string())?;
+                settings.set(field, setting(value))?;
             }
-            AmbassadorProxy::from_settings(settings).map_err(|error| error.to_string())
+            AmbassadorProxy::from_settings(settings)
         })
         .collect()
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Every rule of `docs/semantics.md` that a vector can show.
-pub const RULES: [&str; 31] = [
-    "O1", "O2", "O3", "O4", "C1", "C4", "A1", "A2", "A3", "A4", "R1", "R2", "R3", "R4", "R5", "R6", "T1", "T3", "B1",
-    "B2", "B3", "B4", "B5", "L1", "L2", "H1", "H2", "F1", "F5", "S1", "S2",
+pub const RULES: [&str; 32] = [
+    "O1", "O2", "O3", "O4", "C1", "C2", "C4", "A1", "A2", "A3", "A4", "R1", "R2", "R3", "R4", "R5", "R6", "T1", "T3",
+    "B1", "B2", "B3", "B4", "B5", "L1", "L2", "H1", "H2", "F1", "F5", "S1", "S2",
 ];
 
 // ---------------------------------------------------------------- as they are run
@@ -29,6 +29,8 @@ pub struct Vector {
     pub health: BTreeMap<String, Value>,
     /// All events, each as the fields that must be in it.
     pub events: Option<Vec<BTreeMap<String, Value>>>,
+    /// The setting for which no proxy is made.
+    pub refuses: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,7 +91,9 @@ struct Written {
     #[serde(default)]
     policy: BTreeMap<String, Value>,
     also: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
     steps: Vec<Value>,
+    refuses: Option<String>,
     #[serde(default)]
     health: BTreeMap<String, Value>,
     events: Option<Vec<BTreeMap<String, Value>>>,
@@ -116,6 +120,7 @@ impl Written {
             events: self
                 .events
                 .map(|all| all.into_iter().map(|one| one.into_iter().map(|(k, v)| (k, plain(&v))).collect()).collect()),
+            refuses: self.refuses,
             id: self.id,
         }
     }

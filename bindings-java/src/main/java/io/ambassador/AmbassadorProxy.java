@@ -41,6 +41,8 @@ public final class AmbassadorProxy {
     final boolean isBounded;
 
     final boolean isOnWorker;
+    /** Whether several attempts of a call may run at once. */
+    final boolean isHedged;
     /** Null for the defaults. */
     final Rules rules;
     /** Whether no value is a success before a classifier was asked. */
@@ -77,6 +79,7 @@ public final class AmbassadorProxy {
         policy = Policy.of(handle);
         isBounded = policy.timeout().isPresent() || policy.deadline().isPresent();
         isOnWorker = policy.runIn() == RunIn.WORKER;
+        isHedged = policy.hedge().isPresent();
         listeners = Listeners.of(name());
         // That this proxy wants other settings than those that held (C4).
         Aftermath.attend(this);

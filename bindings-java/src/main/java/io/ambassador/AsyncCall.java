@@ -1,6 +1,7 @@
 package io.ambassador;
 
 import java.lang.ref.Reference;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -21,10 +22,12 @@ import java.util.function.Supplier;
 final class AsyncCall<T> {
     private static final ScheduledThreadPoolExecutor TIMER = timer();
 
-    private final AmbassadorProxy proxy;
+    final AmbassadorProxy proxy;
     private final AttemptFunction<? extends CompletionStage<? extends T>> function;
     private final CompletableFuture<T> result = new CompletableFuture<>();
-    private final Call<T> call;
+    final Call<T> call;
+    /** Of a call that may be hedged: its attempts; null else. */
+    private final HedgedStages<T> race;
 
     private int turn;
     private boolean isRunning;
@@ -47,8 +50,9 @@ final class AsyncCall<T> {
         this.proxy = proxy;
         this.function = function;
         ctx = first;
-        isRunning = first != null;
+        isRunning = first != null && !proxy.isHedged;
         call = new Call<>(proxy, null, first, words);
+        race = proxy.isHedged ? new HedgedStages<>(this) : null;
     }
 
     private static ScheduledThreadPoolExecutor timer() {
@@ -90,7 +94,9 @@ final class AsyncCall<T> {
     }
 
     private CompletableFuture<T> begin(long decision) {
-        if (decision == Native.RUN) {
+        if (decision == Native.RUN && race != null) {
+            race.begin(ctx);
+        } else if (decision == Native.RUN) {
             attempt(0, ctx);
             if (!result.isDone()) {
                 // Not before: a call that succeeds at once needs no timer.
@@ -143,10 +149,7 @@ final class AsyncCall<T> {
     private void attempt(int mine, Attempt attempt) {
         CompletionStage<? extends T> begun;
         try {
-            begun = function.apply(attempt);
-            if (begun == null) {
-                throw new NullPointerException("the function returned null where a CompletionStage was expected");
-            }
+            begun = stage(attempt);
         } catch (Throwable thrown) {
             ended(mine, null, thrown);
             return;
@@ -164,8 +167,17 @@ final class AsyncCall<T> {
         }
     }
 
+    /** Calls the function. */
+    CompletionStage<? extends T> stage(Attempt attempt) throws Exception {
+        CompletionStage<? extends T> begun = function.apply(attempt);
+        if (begun == null) {
+            throw new NullPointerException("the function returned null where a CompletionStage was expected");
+        }
+        return begun;
+    }
+
     /** The error without what stages wrap errors of other stages in. */
-    private static Throwable cause(Throwable error) {
+    static Throwable cause(Throwable error) {
         Throwable cause = error;
         while ((cause instanceof CompletionException || cause instanceof ExecutionException) && cause.getCause() != null) {
             cause = cause.getCause();
@@ -176,11 +188,7 @@ final class AsyncCall<T> {
     private void ended(int mine, T value, Throwable error) {
         Next next = null;
         if (isCurrent(mine)) {
-            // A stage that was cancelled is to futures what an interrupt is to threads (A3).
-            Ended<T> ended = error instanceof CancellationException
-                    ? Ended.cancelled(error)
-                    : Ended.of(proxy, value, error, call.inTime());
-            next = settle(mine, ended);
+            next = settle(mine, judge(value, error, call.inTime()));
         }
         if (next != null) {
             proceed(next);
@@ -191,6 +199,11 @@ final class AsyncCall<T> {
             proxy.note(Native.LATE);
         }
         proxy.note(Native.ABANDONED_ENDED);
+    }
+
+    Ended<T> judge(T value, Throwable error, int how) {
+        // A stage that was cancelled is to futures what an interrupt is to threads (A3).
+        return error instanceof CancellationException ? Ended.cancelled(error) : Ended.of(proxy, value, error, how);
     }
 
     private synchronized boolean isCurrent(int mine) {
@@ -229,7 +242,7 @@ final class AsyncCall<T> {
     }
 
     /** What to do next, and in which turn. */
-    private record Next(int turn, long decision) {}
+    record Next(int turn, long decision) {}
 
     /** Null when it is not this turn any more. */
     private synchronized Next settle(int mine, Ended<T> ended) {
@@ -241,10 +254,10 @@ final class AsyncCall<T> {
         return turnTo(decision);
     }
 
-    private Next turnTo(long decision) {
+    Next turnTo(long decision) {
         leave();
         stage = null;
-        isRunning = decision == Native.RUN;
+        isRunning = decision == Native.RUN && race == null;
         isOver = decision < Native.RUN && !call.isAnswering();
         return new Next(++turn, decision);
     }
@@ -261,7 +274,7 @@ final class AsyncCall<T> {
         }
     }
 
-    private void proceed(Next next) {
+    void proceed(Next next) {
         Aftermath.attend(proxy);
         if (next.decision() > Native.RUN) {
             call.tell();
@@ -307,6 +320,10 @@ final class AsyncCall<T> {
                 return;
             }
             next = turnTo(decision);
+            if (decision == Native.RUN && race != null) {
+                race.start();
+                return;
+            }
             if (isRunning) {
                 ctx = attempt = call.next();
                 boundBy();
@@ -414,20 +431,23 @@ final class AsyncCall<T> {
     /** Nobody wants the result any more. */
     private void stop() {
         CompletionStage<?> running;
+        List<CompletionStage<?>> racing;
         synchronized (this) {
             if (isOver) {
                 return;
             }
             running = giveUp();
+            racing = race == null ? List.of() : race.loseAll();
             Native.cancel(proxy.handle, call.words);
             turnTo(Native.STOPPED);
         }
         Aftermath.attend(proxy);
         cancel(running);
+        racing.forEach(AsyncCall::cancel);
         Reference.reachabilityFence(proxy);
     }
 
-    private static void cancel(CompletionStage<?> stage) {
+    static void cancel(CompletionStage<?> stage) {
         if (stage == null) {
             return;
         }
@@ -440,7 +460,12 @@ final class AsyncCall<T> {
 
     private synchronized void schedule(int mine, long at, Runnable then) {
         if (mine == turn && !isOver) {
-            timer = TIMER.schedule(then, at - Native.now(), TimeUnit.NANOSECONDS);
+            timer = at(at, then);
         }
+    }
+
+    /** Has the timer's thread run it at that instant. */
+    static Future<?> at(long instant, Runnable then) {
+        return TIMER.schedule(then, instant - Native.now(), TimeUnit.NANOSECONDS);
     }
 }

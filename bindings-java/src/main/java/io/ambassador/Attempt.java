@@ -127,6 +127,11 @@ public final class Attempt {
         hint = nanos(wait);
     }
 
+    /** When it must have ended. */
+    long until() {
+        return until;
+    }
+
     /** R3: the wait that was asked for, by this attempt or by the error that it ended with. */
     static long hint(Attempt ctx, Throwable error) {
         if (ctx != null && ctx.hint != Native.NO_HINT) {

@@ -23,6 +23,8 @@ final class Call<T> {
 
     private Throwable lastFailure;
     private final List<Throwable> seen = new ArrayList<>();
+    /** Of a call that may be hedged. */
+    private Hedged<T> race;
 
     Call(AmbassadorProxy proxy, AttemptFunction<? extends T> function, Attempt ctx, long[] words) {
         this.proxy = proxy;
@@ -77,6 +79,11 @@ final class Call<T> {
     }
 
     private static <T> T onWorker(AmbassadorProxy proxy, AttemptFunction<? extends T> function, long permit) {
+        if (proxy.isHedged) {
+            long[] words = new long[Native.WORDS];
+            Native.first(proxy.handle, permit, words);
+            return new Call<T>(proxy, function, null, words).goOn(Native.RUN);
+        }
         Attempt ctx = Attempt.first(proxy, permit);
         Ended<T> ended = work(proxy, function, ctx, Attempt.bound(proxy, permit), Native.NEVER);
         return settleFirst(proxy, function, ctx, permit, ended);
@@ -140,6 +147,18 @@ final class Call<T> {
         return Native.settle(proxy.handle, words, ended.outcome(), Attempt.hint(ctx, ended.error()));
     }
 
+    /** One of several that may run did (H1). */
+    long settle(Attempt racer, Ended<T> ended) {
+        long hint = Attempt.hint(racer, ended.error());
+        return Native.settleAttempt(proxy.handle, words, racer.attempt(), ended.outcome(), hint);
+    }
+
+    /** Whether another attempt begins now beside those that run (H1): {@link Native#RUN}, or when to ask again. */
+    long hedge() {
+        long answer = Native.hedge(proxy.handle, words);
+        return answer < Native.RUN ? Native.NEVER : answer;
+    }
+
     /** An attempt ended, and the core decided. */
     private T settled(Ended<T> ended, long decision) {
         record(ended);
@@ -155,6 +174,8 @@ final class Call<T> {
                 if (decision > Native.RUN) {
                     tell();
                     decision = await(decision);
+                } else if (proxy.isHedged) {
+                    decision = race();
                 } else {
                     ctx = Attempt.next(proxy, ctx, words);
                     Ended<T> ended = attempt();
@@ -164,7 +185,7 @@ final class Call<T> {
                 Aftermath.attend(proxy);
             }
         } catch (InterruptedException interrupt) {
-            // During the wait, so no attempt of the call is left to be ended.
+            // During the wait, so no attempt of the call is left to be ended; or while several ran, which have been given up.
             cancel();
             Thread.currentThread().interrupt();
             throw described(new RuntimeException("Interrupted during retry", interrupt), Native.STOPPED);
@@ -174,6 +195,13 @@ final class Call<T> {
             throw broken;
         }
         return finish(decision);
+    }
+
+    private long race() throws InterruptedException {
+        if (race == null) {
+            race = new Hedged<>(proxy, function, this);
+        }
+        return race.run(next());
     }
 
     void cancel() {
@@ -219,9 +247,13 @@ final class Call<T> {
         return (words[Native.FLAGS] & Native.ANSWERING) != 0;
     }
 
-    /** When the running attempt must have ended. In virtual time the core tells, when it has ended. */
+    boolean isVirtual() {
+        return (words[Native.FLAGS] & Native.VIRTUAL) != 0;
+    }
+
+    /** When the running attempt, of several the newest, must have ended. In virtual time the core tells, when it has ended. */
     long bound() {
-        return (words[Native.FLAGS] & Native.VIRTUAL) != 0 ? Native.NEVER : words[Native.UNTIL];
+        return isVirtual() ? Native.NEVER : words[Native.UNTIL];
     }
 
     private Ended<T> attempt() {
@@ -249,7 +281,7 @@ final class Call<T> {
         return inTime(words[Native.UNTIL]);
     }
 
-    private static int inTime(long until) {
+    static int inTime(long until) {
         return until != Native.NEVER && Native.now() > until ? Watchdog.LATE : Watchdog.IN_TIME;
     }
 
@@ -270,7 +302,12 @@ final class Call<T> {
 
     /** Keeps what an attempt brought, after the core decided about it. */
     void record(Ended<T> ended) {
-        if (words[Native.LAST] == Native.TIMEOUT) {
+        record(ended, words[Native.LAST] == Native.TIMEOUT);
+    }
+
+    /** The same; {@code isTimeout} when the core took it for one. */
+    void record(Ended<T> ended, boolean isTimeout) {
+        if (isTimeout) {
             if (ended.outcome() == Native.TIMEOUT && ended.error() != null) {
                 // The interrupt, which tells where it hung. Nothing else that came too late reaches the caller (T3).
                 seen.add(ended.error());

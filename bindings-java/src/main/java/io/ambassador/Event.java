@@ -33,6 +33,15 @@ public sealed interface Event {
     record Attempt(String name, int attempt, String outcome, Duration elapsed) implements Event {}
 
     /**
+     * Another attempt began beside those that run.
+     *
+     * @param name see {@link Event#name}
+     * @param attempt its number
+     * @param after how long the one before it had run
+     */
+    record Hedge(String name, int attempt, Duration after) implements Event {}
+
+    /**
      * An attempt failed, and another follows after a wait.
      *
      * @param name see {@link Event#name}

@@ -71,6 +71,7 @@ final class Listeners {
         String third = lines[at + 3];
         return switch (lines[at]) {
             case "attempt" -> new Event.Attempt(name, Integer.parseInt(first), second, length(third));
+            case "hedge" -> new Event.Hedge(name, Integer.parseInt(first), length(second));
             case "retry" -> new Event.Retry(name, Integer.parseInt(first), length(second));
             case "call" -> new Event.Call(name, Integer.parseInt(first), second, third, length(lines[at + 4]));
             case "circuit" -> new Event.Circuit(

@@ -26,6 +26,9 @@ final class Native {
     /** A decision: run the next attempt. A positive one: wait until that instant. A negative one: the call is over. */
     static final long RUN = 0;
 
+    /** A decision: others of the call's attempts still run (H1). */
+    static final long AWAIT = Long.MIN_VALUE;
+
     /** How far above its lowest bit the instant of a positive answer of {@link #begin} starts; below it is the core's. */
     static final int INSTANT_SHIFT = 8;
 
@@ -36,7 +39,7 @@ final class Native {
     static final long NEVER = Long.MAX_VALUE;
 
     /** How many numbers are kept of a call, and the places of those that Java reads. */
-    static final int WORDS = 13;
+    static final int WORDS = 14;
 
     static final int ENTERED = 0;
     static final int DECIDED = 7;
@@ -45,6 +48,7 @@ final class Native {
     static final int LAST = 10;
     static final int RETRY_AFTER = 11;
     static final int FLAGS = 12;
+    static final int ENDED = 13;
 
     /** A flag: something may still answer in place of the call's error (H2). */
     static final long ANSWERING = 1;
@@ -110,6 +114,12 @@ final class Native {
     static native long settleFirst(long proxy, long permit, int outcome, long hint, long[] words);
 
     static native long settle(long proxy, long[] words, int outcome, long hint);
+
+    /** The attempt of that number ended, of a call of which several may run (H1). */
+    static native long settleAttempt(long proxy, long[] words, int number, int outcome, long hint);
+
+    /** Whether another attempt begins now beside those that run: {@link #RUN}, or when to ask again; perhaps {@link #NEVER}. */
+    static native long hedge(long proxy, long[] words);
 
     static native long resume(long proxy, long[] words);
 

@@ -16,6 +16,8 @@ import java.util.OptionalInt;
  * @param breaker the circuit breaker; empty when it is off
  * @param bulkhead how many calls run at once; empty for any number
  * @param rateLimit how many calls there may be in a time; empty for any number
+ * @param hedge when another attempt begins beside one that takes long; empty for never
+ * @param idempotent whether a call may safely be made twice
  * @param hasFallback whether something answers in place of the final error
  */
 public record Policy(
@@ -28,6 +30,8 @@ public record Policy(
         Optional<Circuit> breaker,
         Optional<Places> bulkhead,
         Optional<Rate> rateLimit,
+        Optional<Hedges> hedge,
+        boolean idempotent,
         boolean hasFallback) {
 
     /**
@@ -93,9 +97,18 @@ public record Policy(
      */
     public record Rate(double rate, Duration per, OptionalInt burst, Duration maxWait) {}
 
+    /**
+     * The hedge in force.
+     *
+     * @param after how long an attempt runs before another begins beside it; empty when that is found from latency
+     * @param percentile 50, 90, 95 or 99: so long as that share of attempts takes; empty for a length of time
+     * @param max how many may begin beside an attempt
+     */
+    public record Hedges(Optional<Duration> after, OptionalInt percentile, int max) {}
+
     /** The numbers of a policy, one after the other, as the native tells them; see {@code texts.rs}. */
     private static final class Numbers {
-        private final long[] numbers = new long[33];
+        private final long[] numbers = new long[38];
         private int at;
 
         Numbers(long proxy) {
@@ -159,8 +172,21 @@ public record Policy(
         var bulkhead = group(numbers.truth(), new Places(numbers.count(), numbers.whole(), numbers.bound()));
         var rateLimit = group(
                 numbers.truth(), new Rate(numbers.real(), numbers.length(), numbers.count(), numbers.length()));
+        var hedge = group(numbers.truth(), new Hedges(numbers.bound(), numbers.count(), numbers.whole()));
+        boolean idempotent = numbers.truth();
         return new Policy(
-                maxRetries, timeout, deadline, runIn, backoff, budget, breaker, bulkhead, rateLimit, hasFallback);
+                maxRetries,
+                timeout,
+                deadline,
+                runIn,
+                backoff,
+                budget,
+                breaker,
+                bulkhead,
+                rateLimit,
+                hedge,
+                idempotent,
+                hasFallback);
     }
 
     private static <G> Optional<G> group(boolean isOn, G group) {

@@ -118,7 +118,7 @@ public final class ProxyBuilder {
     /**
      * Sets where functions run.
      *
-     * @param place default {@link RunIn#CALLER}
+     * @param place default {@link RunIn#CALLER}, and {@link RunIn#WORKER} beside a {@link #hedge}
      * @return this
      */
     public ProxyBuilder runIn(RunIn place) {
@@ -231,6 +231,27 @@ public final class ProxyBuilder {
      */
     public ProxyBuilder rateLimit(RateLimit limit) {
         return set("rateLimit", limit);
+    }
+
+    /**
+     * Sets when another attempt begins beside one that takes long. Needs {@link #idempotent}, and that functions do not run on their
+     * caller's thread.
+     *
+     * @param hedge the hedge, or null for none; default none
+     * @return this
+     */
+    public ProxyBuilder hedge(Hedge hedge) {
+        return set("hedge", hedge);
+    }
+
+    /**
+     * Sets whether a call may safely be made twice.
+     *
+     * @param idempotent default false
+     * @return this
+     */
+    public ProxyBuilder idempotent(boolean idempotent) {
+        return set("idempotent", idempotent);
     }
 
     /**
@@ -368,6 +389,9 @@ public final class ProxyBuilder {
         }
         if (value instanceof Bulkhead bulkhead) {
             return bulkhead.group();
+        }
+        if (value instanceof Hedge hedge) {
+            return hedge.group();
         }
         return value instanceof RateLimit limit ? limit.group() : null;
     }

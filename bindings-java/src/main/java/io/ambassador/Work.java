@@ -35,6 +35,8 @@ final class Work<T> implements Runnable {
     private final ClassLoader loader = caller.getContextClassLoader();
     private volatile int state;
     private Thread runner;
+    /** Whether it was given up at its bound. Written before the state that tells of it. */
+    private boolean isLate;
 
     /** How it ended, once {@link #await} said that it did. */
     T value;
@@ -67,7 +69,7 @@ final class Work<T> implements Runnable {
                 Thread.onSpinWait();
             }
             // Unless it only tells of the interrupt.
-            if (Ended.interrupt(error) == null) {
+            if (isLate && Ended.interrupt(error) == null) {
                 proxy.note(Native.LATE);
             }
             proxy.note(Native.ABANDONED_ENDED);
@@ -86,7 +88,7 @@ final class Work<T> implements Runnable {
     boolean await(long bound) throws InterruptedException {
         while (state != DONE) {
             if (Thread.interrupted()) {
-                if (giveUp()) {
+                if (giveUp(true)) {
                     throw new InterruptedException();
                 }
                 Thread.currentThread().interrupt();
@@ -99,15 +101,25 @@ final class Work<T> implements Runnable {
             long left = bound - Native.now();
             if (left > 0) {
                 LockSupport.parkNanos(this, left);
-            } else if (giveUp()) {
+            } else if (giveUp(true)) {
                 return false;
             }
         }
         return true;
     }
 
-    /** False when it has ended meanwhile. */
-    private boolean giveUp() {
+    boolean isDone() {
+        return state == DONE;
+    }
+
+    /**
+     * Its caller waits for it no more.
+     *
+     * @param late whether what it brings counts as a late result; that of an attempt that lost does not (H1)
+     * @return false when it has ended meanwhile
+     */
+    boolean giveUp(boolean late) {
+        isLate = late;
         if (STATE.compareAndSet(this, NEW, NEVER_RUN)) {
             return true;
         }

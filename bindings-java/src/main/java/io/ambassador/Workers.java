@@ -8,6 +8,7 @@ import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * Threads for functions that do not run on their caller's: virtual ones where the JVM has them, else daemon threads that are kept a
@@ -52,6 +53,18 @@ final class Workers {
             return true;
         }
         return Platform.start(work, bound);
+    }
+
+    /** Has a worker run what is supplied, at once, if one is free; who supplies null wants none after all. */
+    static void startIfFree(Supplier<? extends Runnable> supplier) {
+        if (Virtual.FACTORY == null) {
+            Platform.startIfFree(supplier);
+            return;
+        }
+        Runnable work = supplier.get();
+        if (work != null) {
+            Virtual.FACTORY.newThread(work).start();
+        }
     }
 
     /** Has a worker run it soon, however many there are: for what does not wait. */
@@ -101,8 +114,24 @@ final class Workers {
             } else if (!PLACES.tryAcquire(bound - Native.now(), TimeUnit.NANOSECONDS)) {
                 return false;
             }
+            occupy(() -> work);
+            return true;
+        }
+
+        static void startIfFree(Supplier<? extends Runnable> supplier) {
+            if (PLACES.tryAcquire()) {
+                occupy(supplier);
+            }
+        }
+
+        /** Uses the place that was acquired. */
+        private static void occupy(Supplier<? extends Runnable> supplier) {
             boolean started = false;
             try {
+                Runnable work = supplier.get();
+                if (work == null) {
+                    return;
+                }
                 POOL.execute(() -> {
                     try {
                         work.run();
@@ -116,7 +145,6 @@ final class Workers {
                     PLACES.release();
                 }
             }
-            return true;
         }
     }
 }

@@ -1,6 +1,7 @@
 package io.ambassador;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.gson.Gson;
@@ -117,6 +118,10 @@ class ConformanceTest {
 
         void run() throws Throwable {
             String name = "vector " + NAMES.incrementAndGet();
+            if (given(vector, "refuses")) {
+                refused(name, vector.get("refuses").getAsString());
+                return;
+            }
             for (JsonElement proxy : vector.getAsJsonArray("proxies")) {
                 proxies.add(proxy(name, proxy.getAsJsonObject()));
                 if (proxies.size() == 1) {
@@ -136,6 +141,13 @@ class ConformanceTest {
             if (!faults.isEmpty()) {
                 throw faults.get(0);
             }
+        }
+
+        /** No proxy is made, and the error names the setting, as this language spells it. */
+        private void refused(String name, String setting) {
+            JsonObject how = vector.getAsJsonArray("proxies").get(0).getAsJsonObject();
+            var error = assertThrows(ConfigException.class, () -> proxy(name, how));
+            assertEquals(spelled(setting), error.getField());
         }
 
         private AmbassadorProxy proxy(String name, JsonObject how) {
@@ -169,6 +181,10 @@ class ConformanceTest {
 
         /** {@code backoff.hint_max} is {@code backoff.hintMaxMs} here, for it is a length of time. */
         private static void set(ProxyBuilder builder, String setting, JsonElement value) {
+            builder.set(spelled(setting), value(value));
+        }
+
+        private static String spelled(String setting) {
             var name = new StringBuilder();
             for (String part : setting.split("_")) {
                 name.append(name.isEmpty() ? part : part.substring(0, 1).toUpperCase() + part.substring(1));
@@ -177,7 +193,7 @@ class ConformanceTest {
             if (Native.settings().contains("{\"name\":\"" + name + "Ms\"")) {
                 name.append("Ms");
             }
-            builder.set(name.toString(), value(value));
+            return name.toString();
         }
 
         private static Object value(JsonElement value) {
@@ -363,6 +379,9 @@ class ConformanceTest {
                         "attempt", attempt.attempt(),
                         "outcome", attempt.outcome(),
                         "elapsed_ns", attempt.elapsed().toNanos());
+            }
+            if (event instanceof Event.Hedge hedge) {
+                return Map.of("type", "hedge", "name", event.name(), "attempt", hedge.attempt(), "after_ns", hedge.after().toNanos());
             }
             if (event instanceof Event.Retry retry) {
                 return Map.of("type", "retry", "name", event.name(), "attempt", retry.attempt(), "wait_ns", retry.delay().toNanos());

@@ -55,6 +55,8 @@ class SettingsTest {
             "count", List.of(-1, 1_000_001, 2.5, Double.NaN, "3", true, Duration.ofSeconds(3), List.of(1)),
             "count_or_word", List.of(0, -1, 2.5, "adaptively", true, List.of(1)),
             "duration", List.of(-1, -0.5, Double.NaN, Double.POSITIVE_INFINITY, "2s", true, Duration.ofSeconds(-1), Duration.ofDays(400), BigInteger.TEN),
+            "duration_or_word", List.of(0, -1, 2.5e12, "p96", "2s", true, Duration.ofDays(400), List.of(1)),
+            "truth", Arrays.asList("true", 1, Duration.ofSeconds(1), List.of(true)),
             "number", Arrays.asList(-1, 1e10, Double.NaN, "2", null),
             "choice", Arrays.asList("elsewhere", "FULL", 1, true, null),
             "text", Arrays.asList("", " padded ", "line\nline", "x".repeat(201), 5, null),
@@ -85,6 +87,7 @@ class SettingsTest {
     void a_group_without_the_setting_that_it_cannot_do_without_is_refused() {
         assertEquals("bulkhead.maxConcurrent", refused(builder().set("bulkhead.maxQueue", 5)).getField());
         assertEquals("rateLimit.rate", refused(builder().set("rateLimit.burst", 5)).getField());
+        assertEquals("hedge.afterMs", refused(builder().idempotent(true).set("hedge.max", 2)).getField());
     }
 
     @Test
@@ -96,6 +99,11 @@ class SettingsTest {
         present.addAll(settersOf(Breaker.class, "breaker."));
         present.addAll(settersOf(Bulkhead.class, "bulkhead."));
         present.addAll(settersOf(RateLimit.class, "rateLimit."));
+        present.addAll(settersOf(Hedge.class, "hedge."));
+        // A hedge is made by what it cannot do without.
+        Arrays.stream(Hedge.class.getMethods())
+                .filter(method -> Modifier.isStatic(method.getModifiers()) && method.getParameterCount() == 1)
+                .forEach(method -> present.add("hedge." + method.getName()));
         // Lengths have two methods; one takes a Duration and has no unit in its name.
         expected.stream().filter(name -> name.endsWith("Ms")).toList().forEach(name -> {
             String twin = name.substring(0, name.length() - 2);
@@ -130,6 +138,8 @@ class SettingsTest {
         assertEquals(Optional.of(circuit), policy.breaker());
         assertEquals(Optional.empty(), policy.bulkhead());
         assertEquals(Optional.empty(), policy.rateLimit());
+        assertEquals(Optional.empty(), policy.hedge());
+        assertFalse(policy.idempotent());
         assertFalse(policy.hasFallback());
     }
 
@@ -155,6 +165,8 @@ class SettingsTest {
                         .probes(5))
                 .bulkhead(Bulkhead.of(8).maxQueue(9).queueTimeoutMs(20))
                 .rateLimit(RateLimit.of(100.5).perMs(2000).burst(6).maxWait(Duration.ofMillis(30)))
+                .hedge(Hedge.after(Duration.ofMillis(50)).max(2))
+                .idempotent(true)
                 .fallback("later")
                 .build();
         var waits = new Policy.Waits(Duration.ofMillis(50), 3, Duration.ofMillis(1500), Jitter.DECORRELATED, Duration.ofMillis(100));
@@ -177,10 +189,44 @@ class SettingsTest {
                         5)),
                 Optional.of(new Policy.Places(OptionalInt.of(8), 9, Optional.of(Duration.ofMillis(20)))),
                 Optional.of(new Policy.Rate(100.5, Duration.ofSeconds(2), OptionalInt.of(6), Duration.ofMillis(30))),
+                Optional.of(new Policy.Hedges(Optional.of(Duration.ofMillis(50)), OptionalInt.empty(), 2)),
+                true,
                 true);
         assertEquals(expected, proxy.policy());
         assertEquals("payments", proxy.name());
         assertEquals("payment-api.example.com", proxy.target());
+    }
+
+    @Test
+    void a_hedge_may_be_found_from_latency_and_puts_functions_on_workers() {
+        var hedges = List.of(Hedge.afterP50(), Hedge.afterP90(), Hedge.afterP95(), Hedge.afterP99());
+        var percentiles = hedges.stream()
+                .map(hedge -> builder().idempotent(true).hedge(hedge).build().policy())
+                .peek(policy -> assertEquals(RunIn.WORKER, policy.runIn()))
+                .map(policy -> policy.hedge().orElseThrow().percentile().orElseThrow())
+                .toList();
+        assertEquals(List.of(50, 90, 95, 99), percentiles);
+        var data = builder().set("idempotent", true).set("hedge.afterMs", "p95").set("hedge.max", 3).build().policy();
+        assertEquals(Optional.of(new Policy.Hedges(Optional.empty(), OptionalInt.of(95), 3)), data.hedge());
+        assertEquals(Optional.empty(), builder().hedge(Hedge.afterP95()).hedge(null).build().policy().hedge());
+    }
+
+    @Test
+    void what_a_hedge_needs_is_asked_for() {
+        var hedge = Hedge.after(Duration.ofMillis(50));
+        assertEquals(
+                "idempotent: false is not allowed; expected true beside hedge, which runs the function twice at once",
+                refused(builder().hedge(hedge)).getMessage());
+        assertEquals(
+                "maxRetries: 1 is not allowed; expected 2 or more beside hedge, which is an attempt",
+                refused(builder().idempotent(true).maxRetries(1).hedge(hedge)).getMessage());
+        assertEquals(
+                "runIn: \"caller\" is not allowed; expected worker beside hedge, which runs the function twice at once",
+                refused(builder().idempotent(true).runIn(RunIn.CALLER).hedge(hedge)).getMessage());
+        assertEquals(
+                "hedge.max: 4 is not allowed; expected a whole number from 1 to 3",
+                refused(builder().idempotent(true).hedge(hedge.max(4))).getMessage());
+        assertEquals("hedge.afterMs", refused(builder().idempotent(true).hedge(Hedge.afterMs(0))).getField());
     }
 
     @Test
