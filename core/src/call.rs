@@ -5,11 +5,14 @@
 //! A [`Call`] is plain numbers, so a host may keep it wherever it likes; [`AmbassadorProxy`](crate::AmbassadorProxy) is
 //! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells where B, L and H2 say so.
 
+mod flat;
 mod hedging;
 
 use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::Level;
+
+pub(crate) use flat::Flat;
 
 use crate::clock::{NEVER, Nanos, SECOND};
 use crate::error::Code;
@@ -290,6 +293,7 @@ impl Call {
     /// The answer to whatever is said of a call that is over.
     pub(crate) const OVER: Decision = Decision::Finish(Give::LastError, Stop::Cancelled);
 
+    #[inline]
     const fn new(phase: Phase, attempt: u32, now: Nanos) -> Call {
         Call {
             entered: now,
@@ -357,7 +361,7 @@ impl Call {
         let (permit, has_permit) = match self.permit {
             // Those that run at once have their own; the two are never there together.
             _ if self.race != 0 => (self.race, 1 << 3),
-            Some(Permit { generation, place }) => (generation as u64 | (place as u64) << 32, 1 << 2),
+            Some(permit) => (permit.generation() as u64 | (permit.place() as u64) << 32, 1 << 2),
             None => (0, 0),
         };
         let flags = self.is_rejected as u64 | (self.has_place as u64) << 1 | has_permit;
@@ -393,7 +397,7 @@ impl Call {
             is_rejected: flags & 1 != 0,
             has_place: flags & 2 != 0,
             permit: if flags & 4 != 0 && !is_racing {
-                Some(Permit { generation: permit as u32, place: (permit >> 32) as u8 % 17 })
+                Some(Permit::new(permit as u32, (permit >> 32) as u8 % 17))
             } else {
                 None
             },
@@ -402,15 +406,19 @@ impl Call {
         }
     }
 
+    /// A call that comes now, and has to [enter](Call::enter).
+    #[inline]
+    pub(crate) const fn coming(now: Nanos) -> Call {
+        Call::new(Phase::Running, 0, now)
+    }
+
     /// O1: a call enters now. Its deadline's clock starts; then it is the rate limit's turn, the bulkhead's, the breaker's.
     #[inline]
-    pub(crate) fn enter(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
-        let mut call = Call::new(Phase::Running, 0, now);
-        let decision = match &rules.shared.rate_limit {
-            None => call.ask_for_a_place(rules, now),
-            Some(_) => call.ask_for_a_turn(rules, now),
-        };
-        (call, decision)
+    pub(crate) fn enter(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        match &rules.shared.rate_limit {
+            None => self.ask_for_a_place(rules, now),
+            Some(_) => self.ask_for_a_turn(rules, now),
+        }
     }
 
     /// L2
@@ -500,10 +508,8 @@ impl Call {
 
     /// O1: the ambassador is shutting down.
     #[cold]
-    pub(crate) fn turned_away(rules: Rules<'_>, now: Nanos) -> (Call, Decision) {
-        let mut call = Call::new(Phase::Running, 0, now);
-        let decision = call.refuse(rules, now, Code::Shutdown, 0);
-        (call, decision)
+    pub(crate) fn turn_away(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        self.refuse(rules, now, Code::Shutdown, 0)
     }
 
     /// The one attempt that runs has ended; it has to run.
@@ -518,7 +524,12 @@ impl Call {
         self.ended = self.attempt as u8;
         self.attempt_ended(rules, now);
         match self.last {
-            Outcome::Ok => self.finish(rules, now, Give::Value, Stop::Ok),
+            // As a rule, and nothing else may answer: without a detour.
+            Outcome::Ok => {
+                self.release(rules);
+                self.end(rules, now, Stop::Ok);
+                Decision::Finish(Give::Value, Stop::Ok)
+            }
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
             // T3: what it asked for came too late as well.
@@ -712,6 +723,7 @@ impl Call {
     }
 
     /// Whether its error may still be answered by something else (H2).
+    #[inline]
     pub fn is_answering(&self) -> bool {
         self.phase == Phase::Answering
     }
@@ -721,6 +733,7 @@ impl Call {
         (self.phase == Phase::Queued).then_some(self.number)
     }
 
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
     }
@@ -761,7 +774,7 @@ impl Call {
         if self.is_rejected {
             rules.state.reject();
         } else {
-            rules.state.calls.count(self.last);
+            rules.state.count_call(self.last);
         }
     }
 
@@ -793,7 +806,7 @@ fn ask_the_breaker(rules: Rules<'_>, now: Nanos) -> Result<Option<Permit>, Nanos
 #[inline]
 fn record(rules: Rules<'_>, number: u32, outcome: Outcome, permit: Option<Permit>, started: Nanos, now: Nanos) {
     let Rules { policy, shared, state } = rules;
-    state.attempts.count(outcome);
+    state.count_attempt(outcome);
     let took = now.saturating_sub(started);
     event::attempt_ended(state, number, outcome.as_str(), took);
     if let Some(bulkhead) = &shared.bulkhead

@@ -20,7 +20,21 @@ pub const SECOND: Nanos = 1_000_000_000;
 /// One millisecond.
 pub const MILLISECOND: Nanos = 1_000_000;
 
-static ORIGIN: Lazy<Instant> = Lazy::new(Instant::now);
+static ORIGIN: Lazy<Nanos> = Lazy::new(monotonic);
+
+/// The clock of the operating system's that an `Instant` is of as well, with less around it.
+#[cfg(target_os = "linux")]
+#[inline]
+fn monotonic() -> Nanos {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    (time.tv_sec as Nanos).wrapping_mul(SECOND).wrapping_add(time.tv_nsec as Nanos)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn monotonic() -> Nanos {
+    static FIRST: Lazy<Instant> = Lazy::new(Instant::now);
+    FIRST.elapsed().as_nanos() as Nanos
+}
 
 /// The present instant: nanoseconds since shortly before this process first asked.
 ///
@@ -39,8 +53,9 @@ pub fn now() -> Nanos {
 /// The present instant, whatever tests make of the clock.
 #[inline]
 fn real() -> Nanos {
+    let origin = *ORIGIN;
     // The origin lies a second back, so that 0 stays free to mean "none".
-    SECOND + ORIGIN.elapsed().as_nanos() as Nanos
+    SECOND + monotonic().saturating_sub(origin)
 }
 
 /// The `Instant` of a [`Nanos`] instant, for Tokio's timers; `None` when it lies beyond what an `Instant` can say.
@@ -49,7 +64,9 @@ pub(crate) fn to_instant(at: Nanos) -> Option<Instant> {
     if at == NEVER {
         return None;
     }
-    ORIGIN.checked_add(Duration::from_nanos(at.checked_sub(SECOND)?))
+    // T1: the `Instant` is read after what is left, and so the sum is never early.
+    let left = at.saturating_sub(real());
+    Instant::now().checked_add(Duration::from_nanos(left))
 }
 
 /// A `Duration` in nanoseconds, saturating below [`NEVER`].
@@ -108,10 +125,25 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_and_an_instant_agree() {
-        let at = now();
-        let instant = to_instant(at).expect("now is an instant");
-        assert!(instant.elapsed() < Duration::from_secs(1));
+    fn an_instant_comes_no_earlier_than_what_it_stands_for() {
+        for later in [0, MILLISECOND, SECOND, 3600 * SECOND] {
+            let (before, at) = (Instant::now(), real() + later);
+            let instant = to_instant(at).expect("it is within an hour");
+            assert!(instant >= before + Duration::from_nanos(later));
+            // What the clock says when an `Instant` has come is not before it.
+            assert!(later > 0 || real() >= at);
+        }
         assert_eq!(to_instant(NEVER), None);
+    }
+
+    #[test]
+    fn the_clock_goes_as_fast_as_instants_do() {
+        let (outer, begun) = (Instant::now(), real());
+        let inner = Instant::now();
+        while inner.elapsed() < Duration::from_millis(5) {
+            std::hint::spin_loop();
+        }
+        let (at_least, passed) = (inner.elapsed(), Duration::from_nanos(real() - begun));
+        assert!(passed >= at_least && passed <= outer.elapsed(), "{at_least:?}, {passed:?}");
     }
 }

@@ -280,11 +280,13 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
 }
 
 /// S1: an attempt ended.
+#[inline]
 pub(crate) fn attempt_ended(state: &State, attempt: u32, outcome: &'static str, elapsed: Nanos) {
     state.tell(Level::DEBUG, || Event::Attempt { attempt, outcome, elapsed });
 }
 
 /// S1: a call ended.
+#[inline]
 pub(crate) fn call_ended(state: &State, call: &Call, outcome: &'static str, stop: Stop, now: Nanos) {
     state.tell(Level::DEBUG, || Event::Call {
         attempts: call.attempt(),

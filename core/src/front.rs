@@ -20,7 +20,7 @@ use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
 use crate::error::{Code, Error};
 use crate::policy::hedge::Hedge;
-use crate::proxy::{AmbassadorProxy, Begin, CallId};
+use crate::proxy::{AmbassadorProxy, CallId};
 use crate::runtime;
 use crate::testing;
 
@@ -148,13 +148,13 @@ impl AmbassadorProxy {
     /// # Errors
     /// [`CallError::Failed`] with the last attempt's own error, or [`CallError::Ambassador`] when the last attempt outran
     /// its bound, or the call was refused.
-    pub async fn call<F, Fut, T, E>(&self, function: F) -> Result<T, CallError<E>>
+    pub fn call<F, Fut, T, E>(&self, mut function: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.classify(by_result).call(function).await
+        self.judged_by(by_result).run(move |_| function(), |_| None)
     }
 
     /// [`call`](AmbassadorProxy::call), for a function that wants to know its attempt's number, bound and headers.
@@ -169,13 +169,18 @@ impl AmbassadorProxy {
     ///
     /// # Errors
     /// As [`call`](AmbassadorProxy::call).
-    pub async fn execute<F, Fut, T, E>(&self, function: F) -> Result<T, CallError<E>>
+    pub fn execute<F, Fut, T, E>(&self, function: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         F: FnMut(Attempt) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.classify(by_result).execute(function).await
+        self.judged_by(by_result).execute(function)
+    }
+
+    /// Nothing listens or answers.
+    fn judged_by<C>(&self, classifier: C) -> Terms<'_, C, fn(&str), NoFallback> {
+        Terms { proxy: self, classifier, on_retry: |_| (), fallback: NoFallback }
     }
 
     /// [`call`](AmbassadorProxy::call), for callers without an executor: blocks the present thread until the call is over.
@@ -263,6 +268,12 @@ impl<T, E> Answer<T, E> for NoFallback {
     }
 }
 
+impl<A: Answer<T, E>, T, E> Answer<T, E> for &A {
+    fn answer(&self, error: &CallError<E>) -> Option<Result<T, CallError<E>>> {
+        (**self).answer(error)
+    }
+}
+
 /// A function of the error answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Fallback<A>(A);
@@ -306,7 +317,7 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
     ///
     /// # Errors
     /// As there.
-    pub async fn call<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    pub fn call<F, Fut, T, E>(&self, mut function: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut() -> Fut,
@@ -314,14 +325,14 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
         A: Answer<T, E>,
         E: fmt::Display,
     {
-        self.run(|_| function(), |_| None).await
+        self.terms().run(move |_| function(), |_| None)
     }
 
     /// See [`AmbassadorProxy::execute`].
     ///
     /// # Errors
     /// As there.
-    pub async fn execute<F, Fut, T, E>(&self, mut function: F) -> Result<T, CallError<E>>
+    pub fn execute<F, Fut, T, E>(&self, function: F) -> impl Future<Output = Result<T, CallError<E>>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(Attempt) -> Fut,
@@ -329,15 +340,41 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
         A: Answer<T, E>,
         E: fmt::Display,
     {
-        let shared = Arc::new(PerCall::default());
+        self.terms().execute(function)
+    }
+
+    fn terms(&self) -> Terms<'_, &C, &L, &A> {
+        let Classified { proxy, classifier, on_retry, fallback } = self;
+        Terms { proxy, classifier, on_retry, fallback }
+    }
+}
+
+/// What a call is made with. It is one future, whichever way it was asked for: each one around another would move its result.
+struct Terms<'a, C, L, A> {
+    proxy: &'a AmbassadorProxy,
+    classifier: C,
+    on_retry: L,
+    fallback: A,
+}
+
+impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
+    async fn execute<F, Fut, T, E>(self, mut function: F) -> Result<T, CallError<E>>
+    where
+        C: Fn(&Result<T, E>) -> Outcome,
+        F: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        A: Answer<T, E>,
+        E: fmt::Display,
+    {
+        let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
         self.run(
-            |call| function(Attempt { proxy: (*self.proxy).clone(), call: *call, shared: Arc::clone(&shared) }),
+            |call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
             |number| shared.hint(number),
         )
         .await
     }
 
-    async fn run<F, Fut, T, E>(&self, mut attempt: F, hint: impl Fn(u32) -> Option<Nanos>) -> Result<T, CallError<E>>
+    async fn run<F, Fut, T, E>(self, mut attempt: F, hint: impl Fn(u32) -> Option<Nanos>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
@@ -345,28 +382,28 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
         A: Answer<T, E>,
         E: fmt::Display,
     {
-        let (proxy, answer) = (&*self.proxy, &self.fallback);
+        let (proxy, answer) = (self.proxy, &self.fallback);
         let entered = now();
-        let mut flight = match proxy.begin(entered) {
-            Begin::Run(call) => InFlight { proxy, call },
-            Begin::Wait(call, _) => {
-                let mut flight = InFlight { proxy, call };
-                match flight.wait().await {
-                    Ok(Decision::Finish(Give::Error(code), _)) => return flight.refused(code, answer),
-                    Ok(Decision::Finish(..)) => return flight.refused(Code::Internal, answer),
-                    Ok(_) => flight,
-                    Err(ShutDown) => return Err(flight.shut_down(None)),
-                }
-            }
-            Begin::Refuse(call, code) => return InFlight { proxy, call }.refused(code, answer),
+        let mut flight = InFlight { proxy, call: Call::coming(entered) };
+        let begun = match proxy.enter(&mut flight.call, entered) {
+            Some(Decision::WaitUntil(_)) => match flight.wait().await {
+                Ok(decision) => decision,
+                Err(ShutDown) => return Err(flight.shut_down(None)),
+            },
+            Some(decision) => decision,
             // F1: once, directly.
-            Begin::Direct => {
-                return attempt(&Call::direct(entered)).await.map_err(CallError::Failed);
+            None => {
+                flight.call = Call::direct(entered);
+                return attempt(&flight.call).await.map_err(CallError::Failed);
             }
         };
+        if let Decision::Finish(give, _) = begun {
+            let code = if let Give::Error(code) = give { code } else { Code::Internal };
+            return flight.refused(code, answer);
+        }
         if proxy.policy().hedge.is_some() {
             // In a box: few calls are hedged, and the others' futures need not be as large.
-            return Box::pin(hedged::run(self, flight, attempt, hint)).await;
+            return Box::pin(hedged::run(&self, flight, attempt, hint)).await;
         }
         let mut last_error = None;
         loop {
@@ -414,7 +451,7 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
 
     /// R7
     fn tell_retry<E: fmt::Display>(&self, call: &Call, at: Nanos, until: Nanos, is_value: bool, error: Option<&E>) {
-        let proxy = &self.proxy;
+        let proxy = self.proxy;
         let text = match error {
             Some(error) => error.to_string(),
             None if is_value => "its result may be tried again".into(),
@@ -459,7 +496,9 @@ impl InFlight<'_> {
             (Give::Error(code), _, cause) => Err(error(code, &self.call, cause)),
             (_, Some(value), _) => {
                 // A value that is a failure to the classifier is no error to be answered.
-                proxy.answered(&mut self.call, now(), false);
+                if self.call.is_answering() {
+                    proxy.answered(&mut self.call, now(), false);
+                }
                 Ok(value)
             }
             (_, None, Some(error)) => Err(CallError::Failed(error)),

@@ -49,6 +49,7 @@ pub mod policy;
 pub mod proxy;
 pub mod runtime;
 pub mod settings;
+mod stripes;
 mod sync;
 pub mod target;
 pub mod testing;

@@ -8,6 +8,7 @@ use crate::policy::breaker::{self, Breaker, Circuit, Permit};
 use crate::policy::budget::{self, Budget};
 use crate::policy::bulkhead::{self, Bulkhead, Entry, Limit};
 use crate::policy::window::{At, Window};
+use crate::stripes;
 
 const T0: Nanos = 3000 * SECOND;
 const LEASE: Nanos = SECOND;
@@ -44,6 +45,36 @@ pub fn breaker_opens_once() {
     let mine = fail(Arc::clone(&cells));
     assert!(mine ^ other.join().unwrap());
     assert_eq!((cells.circuit(), cells.open_for(T0)), (Circuit::Open, Some(5 * SECOND)));
+}
+
+/// Closed, and one failure of two outcomes opens it: they come at once, each in a stripe of its own, and neither alone is enough.
+pub fn breaker_misses_no_outcome() {
+    misses_none(false, true);
+}
+
+/// The same of two successes, the second of which makes the failures that there were count.
+pub fn breaker_misses_no_success() {
+    misses_none(false, false);
+}
+
+fn misses_none(one: bool, other: bool) {
+    let breaker = Breaker { min_calls: 3, failure_rate: 0.3, ..quick() };
+    let cells = Arc::new(breaker::Cells::default());
+    let record = move |cells: &breaker::Cells, breaker: &Breaker, failed| {
+        let permit = admit(cells, T0).expect("closed");
+        cells.record(breaker, permit, failed, 0, T0).is_some()
+    };
+    assert!(!record(&cells, &breaker, true));
+    let thread = thread::spawn({
+        let (cells, breaker) = (Arc::clone(&cells), breaker.clone());
+        move || {
+            stripes::take(1);
+            record(&cells, &breaker, other)
+        }
+    });
+    let mine = record(&cells, &breaker, one);
+    assert!(mine ^ thread.join().unwrap());
+    assert_eq!(cells.circuit(), Circuit::Open);
 }
 
 /// Three callers and two probes.
@@ -88,7 +119,7 @@ pub fn a_cancelled_probe_leaves_no_trace() {
     canceller.join().unwrap();
     let third = admit(&cells, then).expect("the place that was given back");
     assert!(admit(&cells, then).is_none());
-    assert_ne!(second.place, third.place);
+    assert_ne!(second.place(), third.place());
 }
 
 /// Two retries want the last token.
@@ -111,16 +142,15 @@ pub fn budget_is_not_overdrawn() {
 pub fn window_counts_once() {
     let window = Arc::new(Window::default());
     let length = 30 * SECOND;
-    window.add(At::new(1, length, T0), true, true);
-    let now = T0 + 30 * SECOND;
+    window.add(At::new(1, length, T0));
+    let now = At::new(1, length, T0 + 30 * SECOND);
     let other = thread::spawn({
         let window = Arc::clone(&window);
-        move || window.add(At::new(1, length, now), true, true)
+        move || window.add(now)
     });
-    window.add(At::new(1, length, now), true, false);
+    window.add(now);
     other.join().unwrap();
-    let counts = window.sum(At::new(1, length, now));
-    assert_eq!((counts.first, counts.second), (2, 1));
+    assert_eq!(window.sum(now), 2);
 }
 
 fn turn_of(entry: Entry) -> Option<u64> {
@@ -137,11 +167,53 @@ pub fn queue_forgets_nobody() {
     assert_eq!(cells.enter(&bulkhead), Entry::In);
     let leaver = thread::spawn({
         let cells = Arc::clone(&cells);
-        move || cells.leave(Limit::Fixed(1))
+        move || {
+            stripes::take(1);
+            cells.leave(Limit::Fixed(1));
+        }
     });
     let turn = turn_of(cells.enter(&bulkhead));
     leaver.join().unwrap();
     assert!(turn.is_none_or(|number| cells.has_turn(number)));
+    assert_eq!(cells.occupied(), (1, 0));
+}
+
+/// Two places, one of them free; its thread and another come and go: there is always one, whoever spares it.
+pub fn a_spared_place_is_not_missed() {
+    let bulkhead = Bulkhead::new(2);
+    let cells = Arc::new(bulkhead::Cells::default());
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    let other = thread::spawn({
+        let (cells, bulkhead) = (Arc::clone(&cells), bulkhead.clone());
+        move || {
+            stripes::take(1);
+            assert_eq!(cells.enter(&bulkhead), Entry::In);
+            cells.leave(bulkhead.limit);
+        }
+    });
+    cells.leave(bulkhead.limit);
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    other.join().unwrap();
+    assert_eq!(cells.occupied(), (1, 0));
+    assert_eq!([(); 2].map(|()| cells.enter(&bulkhead)), [Entry::In, Entry::Full]);
+}
+
+/// One place, that is spared: two who come at once do not both get it.
+pub fn a_spared_place_is_one_callers() {
+    let bulkhead = Bulkhead::new(1);
+    let cells = Arc::new(bulkhead::Cells::default());
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    cells.leave(bulkhead.limit);
+    let other = thread::spawn({
+        let (cells, bulkhead) = (Arc::clone(&cells), bulkhead.clone());
+        move || {
+            stripes::take(1);
+            cells.enter(&bulkhead)
+        }
+    });
+    let mine = cells.enter(&bulkhead);
+    let other = other.join().unwrap();
+    assert!((mine == Entry::In) ^ (other == Entry::In));
     assert_eq!(cells.occupied(), (1, 0));
 }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::call::{self, Call, Decision, Give, Outcome, Rules, Stop};
+use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
@@ -37,7 +37,7 @@ use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::{Settings, Spelling, Value};
-use crate::target::{State, Target};
+use crate::target::{InForce, State, Target};
 use crate::testing;
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
@@ -49,6 +49,8 @@ struct Inner {
     target: Target,
     policy: Policy,
     state: Arc<State>,
+    /// The state's number of the policy's settings.
+    number: u64,
 }
 
 /// How a call begins.
@@ -101,26 +103,31 @@ impl AmbassadorProxy {
         let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
         let state = State::shared(name, &settings.policy.shared);
         state.measure_for(&settings.policy);
-        let proxy = AmbassadorProxy(Arc::new(Inner { target: settings.target, policy: settings.policy, state }));
+        let proxy = AmbassadorProxy::of(settings.target, settings.policy, state);
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
     }
 
+    fn of(target: Target, policy: Policy, state: Arc<State>) -> AmbassadorProxy {
+        let number = state.number_of(&policy.shared);
+        AmbassadorProxy(Arc::new(Inner { target, policy, state, number }))
+    }
+
     /// The same proxy, whose errors something of the host's answers (H2).
     pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state } = &*self.0;
+        let Inner { target, policy, state, .. } = &*self.0;
         let policy = Policy { fallback: true, ..policy.clone() };
-        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy, state: Arc::clone(state) }))
+        AmbassadorProxy::of(target.clone(), policy, Arc::clone(state))
     }
 
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
     /// stands for many.
     pub fn alone(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state } = &*self.0;
+        let Inner { target, policy, state, .. } = &*self.0;
         let state = Arc::new(State::new(state.name(), &policy.shared));
         state.measure_for(policy);
-        AmbassadorProxy(Arc::new(Inner { target: target.clone(), policy: policy.clone(), state }))
+        AmbassadorProxy::of(target.clone(), policy.clone(), state)
     }
 
     /// The target, as it was given.
@@ -146,26 +153,37 @@ impl AmbassadorProxy {
     /// A call begins (O1), and with it its deadline's clock.
     #[inline]
     pub fn begin(&self, now: Nanos) -> Begin {
-        let begun = fault::guard(Point::Begin, || {
+        let mut call = Call::coming(now);
+        match self.enter(&mut call, now) {
+            Some(Decision::Run | Decision::Await) => Begin::Run(call),
+            Some(Decision::WaitUntil(at)) => Begin::Wait(call, at),
+            Some(Decision::Finish(Give::Error(code), _)) => Begin::Refuse(call, code),
+            Some(Decision::Finish(..)) => Begin::Refuse(call, Code::Internal),
+            None => Begin::Direct,
+        }
+    }
+
+    /// [`begin`](AmbassadorProxy::begin), where the call lies already: to move it costs as much as two of its decisions. `None`
+    /// is [`Begin::Direct`].
+    #[inline]
+    pub(crate) fn enter(&self, call: &mut Call, now: Nanos) -> Option<Decision> {
+        let decision = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
-            let shared = self.state().settings();
+            let shared = self.settings();
             let rules = self.rules(&shared);
-            if runtime::is_shut_down() { Call::turned_away(rules, now) } else { Call::enter(rules, now) }
+            Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
-        match begun {
-            Some((call, Decision::Run | Decision::Await)) => Begin::Run(call),
-            Some((call, Decision::WaitUntil(at))) => Begin::Wait(call, at),
-            Some((call, Decision::Finish(give, _))) => {
-                self.call_ended();
-                Begin::Refuse(call, if let Give::Error(code) = give { code } else { Code::Internal })
-            }
+        let decision = decision.map(Flat::decision);
+        match decision {
+            Some(Decision::Finish(..)) => self.call_ended(),
+            Some(_) => {}
             None => {
                 self.fault("begin");
                 self.hear();
-                Begin::Direct
             }
         }
+        decision
     }
 
     /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3). Said when no attempt
@@ -206,11 +224,11 @@ impl AmbassadorProxy {
         outcome: Outcome,
         settle: impl FnOnce(&mut Call, Rules<'_>) -> Decision,
     ) -> Decision {
-        let shared = self.state().settings();
+        let shared = self.settings();
         let rules = self.rules(&shared);
-        let decided = fault::guard(Point::Settle, || settle(call, rules));
+        let decided = fault::guard(Point::Settle, || Flat::of(settle(call, rules)));
         let decision = match decided {
-            Some(decision) => decision,
+            Some(flat) => flat.decision(),
             None => {
                 self.fault("settle");
                 call.give_up(rules, now, outcome)
@@ -226,7 +244,7 @@ impl AmbassadorProxy {
         if self.0.policy.hedge.is_none() || !call.is_running() || testing::instant().is_some() {
             return call::Hedge::Never;
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         let rules = self.rules(&shared);
         let decided = fault::guard(Point::Hedge, || call.hedge(rules, now));
         if decided.is_none() {
@@ -242,7 +260,7 @@ impl AmbassadorProxy {
         if !call.is_waiting() {
             return self.out_of_turn(call, now);
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         let rules = self.rules(&shared);
         let decided = fault::guard(Point::Resume, || call.resume(rules, now));
         let decision = match decided {
@@ -273,7 +291,7 @@ impl AmbassadorProxy {
     /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
     /// so, or has failed too. Does nothing to any other call.
     pub fn answered(&self, call: &mut Call, now: Nanos, well: bool) {
-        let shared = self.state().settings();
+        let shared = self.settings();
         call.answered(self.rules(&shared), now, well);
         self.call_ended();
     }
@@ -295,7 +313,7 @@ impl AmbassadorProxy {
         if call.has_ended() {
             return;
         }
-        let shared = self.state().settings();
+        let shared = self.settings();
         call.cancel(self.rules(&shared), now, stop);
         self.call_ended();
     }
@@ -354,6 +372,7 @@ impl AmbassadorProxy {
         self.state().listeners.fetch()
     }
 
+    #[inline]
     fn hear(&self) {
         self.state().listeners.hear(self.name());
     }
@@ -370,6 +389,12 @@ impl AmbassadorProxy {
     fn call_ended(&self) {
         self.hear();
         runtime::call_ended();
+    }
+
+    /// The settings that hold for the state: as a rule this proxy's own.
+    #[inline]
+    fn settings(&self) -> InForce<'_> {
+        self.state().settings_or(self.0.number, &self.0.policy.shared)
     }
 
     #[inline]
@@ -389,7 +414,7 @@ impl AmbassadorProxy {
 
     /// … and has ended.
     pub fn note_abandoned_ended(&self) {
-        let limit = Limit::of(self.state().settings().bulkhead.as_ref());
+        let limit = Limit::of(self.settings().bulkhead.as_ref());
         self.state().bulkhead.abandoned_ended(limit);
     }
 
@@ -478,7 +503,9 @@ impl AmbassadorProxy {
         let shared = state.settings();
         let count = |cell: &AtomicU64| cell.load(Relaxed);
         let in_flight = state.in_flight();
-        let (calls, attempts, rejections) = (&state.calls, &state.attempts, &state.rejections);
+        let [ok, failure, timeout, cancelled] = state.calls();
+        let [ok_attempts, failed_attempts, timed_out_attempts, cancelled_attempts] = state.attempts();
+        let rejections = &state.rejections;
         let mut json = format!(
             concat!(
                 r#"{{"target":{},"name":{},"in_flight":{},"#,
@@ -490,16 +517,16 @@ impl AmbassadorProxy {
             quoted(self.target()),
             quoted(self.name()),
             in_flight,
-            count(&calls.ok),
-            count(&calls.failure),
-            count(&calls.timeout),
+            ok,
+            failure,
+            timeout,
             count(&state.rejected),
-            count(&calls.cancelled),
+            cancelled,
             count(&state.fallback),
-            count(&attempts.ok),
-            count(&attempts.failure),
-            count(&attempts.timeout),
-            count(&attempts.cancelled),
+            ok_attempts,
+            failed_attempts,
+            timed_out_attempts,
+            cancelled_attempts,
             count(&state.retries),
             count(&state.hedges),
             count(&state.late),

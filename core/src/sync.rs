@@ -12,3 +12,14 @@ pub(crate) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, fence},
 };
+
+/// Stands between a write and a read of something else, both `SeqCst`, of which one of two threads must see the other's. That
+/// they are `SeqCst` is enough; loom takes them for less, and only a fence for what it is.
+#[cfg(feature = "loom")]
+pub(crate) fn in_one_order() {
+    fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(not(feature = "loom"))]
+#[inline]
+pub(crate) fn in_one_order() {}

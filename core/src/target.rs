@@ -3,9 +3,10 @@
 //! atomics; no lock is taken on the way of a call that succeeds at once.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -19,6 +20,7 @@ use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
+use crate::stripes::Striped;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -89,16 +91,16 @@ fn is_host(host: &str) -> bool {
 
 /// How many of something ended each way.
 #[derive(Debug, Default)]
-pub(crate) struct ByOutcome {
-    pub ok: AtomicU64,
-    pub failure: AtomicU64,
-    pub timeout: AtomicU64,
-    pub cancelled: AtomicU64,
+struct ByOutcome {
+    ok: AtomicU64,
+    failure: AtomicU64,
+    timeout: AtomicU64,
+    cancelled: AtomicU64,
 }
 
 impl ByOutcome {
     #[inline]
-    pub fn count(&self, outcome: Outcome) {
+    fn count(&self, outcome: Outcome) {
         let cell = match outcome {
             Outcome::Ok => &self.ok,
             Outcome::Retry | Outcome::Fail => &self.failure,
@@ -108,9 +110,18 @@ impl ByOutcome {
         cell.fetch_add(1, Release);
     }
 
-    fn sum(&self) -> u64 {
-        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|c| c.load(Acquire)).iter().sum()
+    fn counts(&self) -> [u64; 4] {
+        [&self.ok, &self.failure, &self.timeout, &self.cancelled].map(|cell| cell.load(Acquire))
     }
+}
+
+/// What every call counts, whatever its policies.
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU64,
+    calls: ByOutcome,
+    /// Those that ended otherwise than `ok`: one that does ends its call so, and is counted with it.
+    attempts: ByOutcome,
 }
 
 /// Why a call was refused, or an attempt.
@@ -122,13 +133,42 @@ pub(crate) struct Rejections {
     pub circuit_open: AtomicU64,
 }
 
+/// Settings of a state, and their number: each that comes into force has the next one.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    number: u64,
+    shared: Shared,
+}
+
+/// The settings that hold for a state.
+pub(crate) enum InForce<'a> {
+    /// They are those of the proxy that asked, as a rule.
+    Own(&'a Shared),
+    /// Those of another proxy, or whose they are was not asked.
+    Newest(Guard<Arc<Numbered>>),
+}
+
+impl Deref for InForce<'_> {
+    type Target = Shared;
+
+    #[inline]
+    fn deref(&self) -> &Shared {
+        match self {
+            InForce::Own(shared) => shared,
+            InForce::Newest(numbered) => &numbered.shared,
+        }
+    }
+}
+
 /// What all proxies of one name share: counters, the cells of their policies, and the source of jitter.
 #[derive(Debug)]
 pub struct State {
     name: Box<str>,
     jitter: AtomicU64,
-    begun: AtomicU64,
-    settings: ArcSwap<Shared>,
+    counts: Striped<Counts>,
+    settings: ArcSwap<Numbered>,
+    /// The number of the settings, for who has them already.
+    newest: AtomicU64,
     pub(crate) breaker: breaker::Cells,
     pub(crate) budget: budget::Cells,
     pub(crate) bulkhead: bulkhead::Cells,
@@ -136,11 +176,9 @@ pub struct State {
     pub(crate) races: hedge::Cells,
     /// How long attempts take; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
-    pub(crate) calls: ByOutcome,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
     pub(crate) rejections: Rejections,
-    pub(crate) attempts: ByOutcome,
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) late: AtomicU64,
@@ -180,19 +218,18 @@ impl State {
         State {
             name: name.into(),
             jitter: AtomicU64::new(random_seed()),
-            begun: AtomicU64::new(0),
-            settings: ArcSwap::from_pointee(settings.clone()),
+            counts: Striped::default(),
+            settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
+            newest: AtomicU64::new(0),
             breaker: breaker::Cells::default(),
             budget: budget::Cells::default(),
             bulkhead: bulkhead::Cells::default(),
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
             latency: OnceLock::new(),
-            calls: ByOutcome::default(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
             rejections: Rejections::default(),
-            attempts: ByOutcome::default(),
             retries: AtomicU64::new(0),
             hedges: AtomicU64::new(0),
             late: AtomicU64::new(0),
@@ -202,33 +239,46 @@ impl State {
     }
 
     /// The settings that hold for this state.
+    pub(crate) fn settings(&self) -> InForce<'_> {
+        InForce::Newest(self.settings.load())
+    }
+
+    /// The same, for a proxy that has settings of that [number](State::number_of).
     #[inline]
-    pub(crate) fn settings(&self) -> Guard<Arc<Shared>> {
-        self.settings.load()
+    pub(crate) fn settings_or<'a>(&'a self, number: u64, own: &'a Shared) -> InForce<'a> {
+        if self.newest.load(Acquire) == number { InForce::Own(own) } else { self.settings() }
+    }
+
+    /// The number of the settings in force, if they are these; else one that none will have.
+    pub(crate) fn number_of(&self, settings: &Shared) -> u64 {
+        let present = self.settings.load();
+        if present.shared == *settings { present.number } else { u64::MAX }
     }
 
     /// C4: the newest settings hold, and who is surprised by that is told.
     fn obey(&self, settings: &Shared) {
-        if **self.settings.load() == *settings {
+        if self.settings.load().shared == *settings {
             return;
         }
-        let before = self.settings.swap(Arc::new(settings.clone()));
+        let before = self.settings.rcu(|present| Numbered { number: present.number + 1, shared: settings.clone() });
+        self.newest.fetch_max(before.number + 1, AcqRel);
+        let before = &before.shared;
         let windows = |settings: &Shared| {
             (
                 settings.breaker.as_ref().map(|breaker| breaker.window),
                 settings.budget.as_ref().map(|budget| budget.window),
             )
         };
-        let ((breaker, budget), (other_breaker, other_budget)) = (windows(&before), windows(settings));
+        let ((breaker, budget), (other_breaker, other_budget)) = (windows(before), windows(settings));
         if breaker != other_breaker {
             self.breaker.forget_counts();
         }
         if budget != other_budget {
             self.budget.forget_counts();
         }
-        if *before != *settings {
+        if before != settings {
             self.tell(Level::WARN, || {
-                let (before, now) = told::differences(&before, settings);
+                let (before, now) = told::differences(before, settings);
                 Event::Settings { before, now }
             });
         }
@@ -280,7 +330,40 @@ impl State {
     /// A call came, whatever becomes of it.
     #[inline]
     pub(crate) fn begin(&self) {
-        self.begun.fetch_add(1, SeqCst);
+        self.counts.mine().begun.fetch_add(1, SeqCst);
+    }
+
+    /// It ended so; or it was [refused](State::reject), or [answered](State::fell_back).
+    #[inline]
+    pub(crate) fn count_call(&self, outcome: Outcome) {
+        self.counts.mine().calls.count(outcome);
+    }
+
+    /// An attempt ended so; one that ended `ok` is counted with its call.
+    #[inline]
+    pub(crate) fn count_attempt(&self, outcome: Outcome) {
+        if outcome != Outcome::Ok {
+            self.counts.mine().attempts.count(outcome);
+        }
+    }
+
+    /// How many calls ended `ok`, as `failure`, by `timeout`, `cancelled`.
+    pub(crate) fn calls(&self) -> [u64; 4] {
+        self.by_outcome(|counts| &counts.calls)
+    }
+
+    /// How many attempts did.
+    pub(crate) fn attempts(&self) -> [u64; 4] {
+        let [_, failure, timeout, cancelled] = self.by_outcome(|counts| &counts.attempts);
+        let [ok, ..] = self.calls();
+        [ok, failure, timeout, cancelled]
+    }
+
+    fn by_outcome(&self, of: fn(&Counts) -> &ByOutcome) -> [u64; 4] {
+        self.counts.all().fold([0; 4], |sum, counts| {
+            let more = of(counts).counts();
+            std::array::from_fn(|at| sum[at] + more[at])
+        })
     }
 
     /// It was refused.
@@ -299,23 +382,29 @@ impl State {
         // that begin and end between the two would make it too large: looked at again, as long as somebody is so quick.
         let mut ended = self.ended();
         for _ in 0..100 {
-            let begun = self.begun.load(SeqCst);
+            let begun = self.begun();
             let ended_since = self.ended();
             if ended_since == ended {
                 return begun.saturating_sub(ended);
             }
             ended = ended_since;
         }
-        self.begun.load(SeqCst).saturating_sub(ended)
+        self.begun().saturating_sub(ended)
+    }
+
+    fn begun(&self) -> u64 {
+        self.counts.sum(|counts| counts.begun.load(SeqCst))
     }
 
     fn ended(&self) -> u64 {
-        self.calls.sum() + self.rejected.load(Acquire) + self.fallback.load(Acquire)
+        self.calls().iter().sum::<u64>() + self.rejected.load(Acquire) + self.fallback.load(Acquire)
     }
 
     /// F3: in a forked child, the calls in flight are the parent's; and children of one parent must not wait in step (R2).
     pub(crate) fn begin_anew(&self) {
-        self.begun.store(self.ended(), SeqCst);
+        let ended = self.ended();
+        self.counts.all().for_each(|counts| counts.begun.store(0, SeqCst));
+        self.counts.mine().begun.store(ended, SeqCst);
         self.bulkhead.begin_anew();
         self.races.begin_anew();
         self.listeners.begin_anew();
@@ -425,6 +514,18 @@ mod tests {
         one.retries.store(7, Relaxed);
         drop(one);
         assert_eq!(shared("state-of-one").retries.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_proxys_own_settings_are_asked_for_no_longer_than_they_hold() {
+        let (mine, other) = (Shared::default(), Shared { budget: None, ..Shared::default() });
+        let state = State::new("any", &mine);
+        let number = state.number_of(&mine);
+        let is_own = |number, own| matches!(state.settings_or(number, own), InForce::Own(_));
+        assert!(is_own(number, &mine) && !is_own(state.number_of(&other), &other));
+        state.obey(&other);
+        assert!(!is_own(number, &mine) && *state.settings_or(number, &mine) == other);
+        assert!(is_own(state.number_of(&other), &other));
     }
 
     #[test]

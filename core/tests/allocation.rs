@@ -9,6 +9,7 @@ use std::future::{Future, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use ambassador_core::Bulkhead;
 use ambassador_core::call::{Call, Decision, Outcome};
 use ambassador_core::clock::now;
 use common::*;
@@ -66,7 +67,7 @@ fn the_count_counts() {
 
 #[test]
 fn a_first_attempt_that_succeeds_allocates_nothing() {
-    let proxy = builder().deadline(PATIENCE).build().unwrap();
+    let proxy = with_defaults().deadline(PATIENCE).bulkhead(Bulkhead::new(100)).build().unwrap();
     let allocated = allocations(|| {
         for _ in 0..1000 {
             let mut call = begin(&proxy, now());
@@ -94,7 +95,7 @@ fn nor_do_decisions_about_failures() {
 
 #[test]
 fn a_call_in_rust_whose_function_is_ready_allocates_nothing() {
-    let proxy = builder().build().unwrap();
+    let proxy = with_defaults().bulkhead(Bulkhead::new(100)).build().unwrap();
     let allocated = allocations(|| {
         for n in 0..1000 {
             let mut call = pin!(proxy.call(|| ready(Ok::<_, std::fmt::Error>(n))));

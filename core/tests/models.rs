@@ -18,6 +18,16 @@ fn a_breaker_opens_once_whoever_trips_it() {
 }
 
 #[test]
+fn a_breaker_misses_no_outcome_of_two_at_once() {
+    check(models::breaker_misses_no_outcome);
+}
+
+#[test]
+fn a_breaker_misses_no_success_of_two_at_once() {
+    check(models::breaker_misses_no_success);
+}
+
+#[test]
 fn half_open_admits_its_probes_and_no_more() {
     check(models::half_open_admits_its_probes);
 }
@@ -40,6 +50,16 @@ fn a_budget_is_never_overdrawn() {
 #[test]
 fn a_window_counts_each_outcome_once() {
     check(models::window_counts_once);
+}
+
+#[test]
+fn a_place_that_is_spared_is_missed_by_nobody() {
+    check(models::a_spared_place_is_not_missed);
+}
+
+#[test]
+fn a_place_that_is_spared_is_given_once() {
+    check(models::a_spared_place_is_one_callers);
 }
 
 #[test]

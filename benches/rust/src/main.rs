@@ -1,21 +1,26 @@
-//! What a call costs that succeeds at once, in nanoseconds: the bare function, backon, and ours. A plain loop on one thread;
-//! each figure is the median of several rounds, and the rounds of all rows alternate, so that a slow moment of the machine
-//! is shared. Prints a Markdown table; `make bench` puts it into `benches/README.md`.
+//! What a call costs that succeeds at once, in nanoseconds: the bare function, backon, and ours; and how two threads get on
+//! that call one target. Plain loops; each figure is the median of several rounds, and the rounds of all rows alternate, so
+//! that a slow moment of the machine is shared. Prints two Markdown tables; `make bench` puts them into `benches/README.md`.
+//! With a word, only the rows that have it in their names, one after the other, for a profiler to look at.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Barrier;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ambassador_core::AmbassadorProxy;
+use ambassador_core::{AmbassadorProxy, Breaker, Bulkhead};
 use backon::{BlockingRetryable, ExponentialBuilder, Retryable};
 
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(40);
 
 type Row<'a> = (&'a str, Box<dyn Fn(u32) + 'a>);
+/// So many calls by the thread of that number.
+type ByThread<'a> = dyn Fn(usize, u32) + Sync + 'a;
 
 /// The user's function: nothing, but out of the optimizer's sight.
 #[inline(never)]
@@ -50,9 +55,99 @@ fn calls_of(work: &dyn Fn(u32)) -> u32 {
     }
 }
 
+/// Every policy that a first attempt passes: retry, timeout, breaker, budget, bulkhead.
+fn everything(target: &str) -> Result<AmbassadorProxy, ambassador_core::ConfigError> {
+    AmbassadorProxy::builder(target).bulkhead(Bulkhead::new(100)).build()
+}
+
+/// The median of figures that are put in order for it.
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Calls a second by so many threads, each with a loop of its own.
+fn throughput(work: &ByThread<'_>, threads: usize, calls: u32) -> f64 {
+    let start = Barrier::new(threads);
+    let seconds = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                let start = &start;
+                scope.spawn(move || {
+                    // Warm, and all at once.
+                    work(thread, calls / 10);
+                    start.wait();
+                    let begun = Instant::now();
+                    work(thread, calls);
+                    begun.elapsed().as_secs_f64()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("nothing panics")).fold(0.0, f64::max)
+    });
+    threads as f64 * f64::from(calls) / seconds
+}
+
+fn print_threads() -> Result<(), ambassador_core::ConfigError> {
+    let (one, shared) = (AmbassadorProxy::new("threads.example.com")?, everything("limited-threads.example.com")?);
+    // Threads that share nothing: what two of them can have on this machine.
+    let each = [everything("first-of-two.example.com")?, everything("second-of-two.example.com")?];
+    let rows: [(&str, Box<ByThread<'_>>); 4] = [
+        (
+            "the bare function",
+            Box::new(|_, calls| {
+                for _ in 0..calls {
+                    let _ = black_box(charge());
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, defaults",
+            Box::new(|_, calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(one.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, everything on (also a bulkhead)",
+            Box::new(|_, calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(shared.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, everything on, and each thread has a target of its own",
+            Box::new(|thread, calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(each[thread].call(|| async { charge() })));
+                }
+            }),
+        ),
+    ];
+    println!("| Rust: one target, millions of calls a second | 1 thread | 2 threads | ratio |");
+    println!("| --- | ---: | ---: | ---: |");
+    for (name, work) in &rows {
+        let calls = calls_of(&|calls| work(0, calls));
+        let (mut by_one, mut by_two) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            by_one.push(throughput(work, 1, calls));
+            by_two.push(throughput(work, 2, calls));
+        }
+        let (by_one, by_two) = (median(&mut by_one), median(&mut by_two));
+        println!("| {name} | {:.2} | {:.2} | {:.2} |", by_one / 1e6, by_two / 1e6, by_two / by_one);
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), ambassador_core::ConfigError> {
     let bounded = AmbassadorProxy::new("payment-api.example.com")?;
     let unbounded = AmbassadorProxy::builder("other-api.example.com").timeout(None).build()?;
+    let everything = everything("limited-api.example.com")?;
+    let breaker = Breaker::default().consecutive_failures(1).open_for(Duration::from_secs(3600));
+    let open = AmbassadorProxy::builder("broken-api.example.com").breaker(breaker).max_retries(1).build()?;
+    let _ = ready(open.call(|| async { Err::<u64, _>("Payment API unreachable") }));
     // As ours by default: three attempts, 2 s, factor 2, jitter.
     let backoff = ExponentialBuilder::default().with_max_times(2).with_min_delay(Duration::from_secs(2)).with_jitter();
 
@@ -98,6 +193,22 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
             }),
         ),
         (
+            "**Ambassador**, everything on (also a bulkhead)",
+            Box::new(|calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(everything.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, an open breaker refuses",
+            Box::new(|calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(open.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
             "**Ambassador**, `execute` with context",
             Box::new(|calls| {
                 for _ in 0..calls {
@@ -115,6 +226,14 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
         ),
     ];
 
+    if let Some(word) = std::env::args().nth(1) {
+        for (name, work) in rows.iter().filter(|(name, _)| name.contains(&word)) {
+            let calls = calls_of(work);
+            let figures = &mut [0; 5 * ROUNDS].map(|_| nanoseconds(work, calls));
+            println!("{name}: {:.1} ns", median(figures));
+        }
+        return Ok(());
+    }
     let calls: Vec<u32> = rows.iter().map(|(_, work)| calls_of(work)).collect();
     let mut figures = vec![Vec::with_capacity(ROUNDS); rows.len()];
     for _ in 0..ROUNDS {
@@ -122,13 +241,7 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
             figures[at].push(nanoseconds(work, calls[at]));
         }
     }
-    let medians: Vec<f64> = figures
-        .iter_mut()
-        .map(|figures| {
-            figures.sort_by(f64::total_cmp);
-            figures[ROUNDS / 2]
-        })
-        .collect();
+    let medians: Vec<f64> = figures.iter_mut().map(|figures| median(figures)).collect();
     // Against the peer that does the same: an async call that may be tried again.
     let peer = medians[2];
     println!("| Rust: a call that succeeds at once | ns | backon, async = 1 |");
@@ -136,5 +249,6 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
     for ((name, _), median) in rows.iter().zip(medians) {
         println!("| {name} | {median:.1} | {:.2} |", median / peer);
     }
-    Ok(())
+    println!();
+    print_threads()
 }

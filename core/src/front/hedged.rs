@@ -90,7 +90,7 @@ impl<T, E> Ends<T, E> {
 }
 
 pub(super) async fn run<C, L, A, F, Fut, T, E>(
-    with: &Classified<'_, C, L, A>,
+    with: &Terms<'_, C, L, A>,
     mut flight: InFlight<'_>,
     mut attempt: F,
     hint: impl Fn(u32) -> Option<Nanos>,

@@ -5,12 +5,14 @@
 //! change is one compare-and-swap. Each change begins a new generation; a permit carries the one it was given in, and an
 //! outcome of an earlier generation moves nothing (B4).
 
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use crate::clock::{Nanos, SECOND, nanos};
-use crate::policy::window::{At, BUCKETS, Counts, Window};
-use crate::sync::AtomicU64;
+use crate::policy::window::{At, Window};
+use crate::stripes::Striped;
+use crate::sync::{AtomicU64, in_one_order};
 
 /// When to open, for how long, and how to close again. The default opens when at least half of at least 20 attempts within
 /// 30 s have failed.
@@ -153,11 +155,31 @@ pub(crate) struct Change {
     pub to: Circuit,
 }
 
-/// Leave to run one attempt. Plain numbers: generation, and the place among the probes (from 1; 0 is no probe).
+/// Leave to run one attempt: generation, and the place among the probes (from 1; 0 is no probe). One word, and so is an `Option`
+/// of it, for every call has one: a copy of parts that were just written waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permit {
-    pub generation: u32,
-    pub place: u8,
+pub(crate) struct Permit(NonZeroU64);
+
+impl Permit {
+    const IS_ONE: u64 = 1 << 63;
+
+    #[inline]
+    pub const fn new(generation: u32, place: u8) -> Permit {
+        match NonZeroU64::new(Permit::IS_ONE | (place as u64) << 32 | generation as u64) {
+            Some(word) => Permit(word),
+            None => unreachable!(),
+        }
+    }
+
+    #[inline]
+    pub const fn generation(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    #[inline]
+    pub const fn place(self) -> u8 {
+        (self.0.get() >> 32) as u8
+    }
 }
 
 /// An attempt was refused; `after` is how long until one may go through, if that is known.
@@ -176,6 +198,7 @@ impl Word {
         Word((circuit as u64) << 62 | openings.min(63) << 56 | u64::from(generation) << 24)
     }
 
+    #[inline]
     fn circuit(self) -> Circuit {
         Circuit::ALL[(self.0 >> 62) as usize]
     }
@@ -184,6 +207,7 @@ impl Word {
         self.0 >> 56 & 63
     }
 
+    #[inline]
     fn generation(self) -> u32 {
         (self.0 >> 24) as u32
     }
@@ -257,11 +281,12 @@ pub(crate) struct Cells {
     instant: Tagged,
     /// When the probe at each place counts as failed (B3).
     leases: [Tagged; Breaker::MOST_PROBES as usize],
-    /// Outcomes and failures; outcomes and slow ones.
-    outcomes: Window,
+    /// Outcomes, each in one of the two: successes come with every call, failures in trouble.
+    successes: Striped<Window>,
+    failures: Window,
+    /// The same by how long attempts took, while slow ones matter.
+    quick: Window,
     slow: Window,
-    /// The bucket of the latest failure: while that lies outside the window, there is nothing to be weighed.
-    failed_at: AtomicU64,
     /// Generation and failures in a row.
     in_a_row: AtomicU64,
     /// How often each state was entered.
@@ -274,9 +299,10 @@ impl Default for Cells {
             word: AtomicU64::new(Word::new(Circuit::Closed, 0, 0).0),
             instant: Tagged(AtomicU64::new(0)),
             leases: std::array::from_fn(|_| Tagged(AtomicU64::new(TAG_MASK << (64 - TAG_BITS)))),
-            outcomes: Window::default(),
+            successes: Striped::default(),
+            failures: Window::default(),
+            quick: Window::default(),
             slow: Window::default(),
-            failed_at: AtomicU64::new(0),
             in_a_row: AtomicU64::new(0),
             entered: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -284,6 +310,7 @@ impl Default for Cells {
 }
 
 impl Cells {
+    #[inline]
     fn word(&self) -> Word {
         Word(self.word.load(Acquire))
     }
@@ -294,8 +321,10 @@ impl Cells {
         self.instant.store_in_order(to.generation(), instant);
         // What was counted is of no use any more, and is not to be found when generations come round.
         if matches!(to.circuit(), Circuit::Open | Circuit::Isolated | Circuit::Closed) {
-            self.outcomes.begin(to.generation());
-            self.slow.begin(to.generation());
+            self.successes.begin(to.generation());
+            for window in [&self.failures, &self.quick, &self.slow] {
+                window.begin(to.generation());
+            }
         }
         if from.circuit() != to.circuit() {
             self.entered[to.circuit() as usize].fetch_add(1, Relaxed);
@@ -308,7 +337,7 @@ impl Cells {
     pub fn admit(&self, breaker: &Breaker, lease: Nanos, now: Nanos) -> (Result<Permit, Refused>, Option<Change>) {
         let word = self.word();
         if word.circuit() == Circuit::Closed {
-            return (Ok(Permit { generation: word.generation(), place: 0 }), None);
+            return (Ok(Permit::new(word.generation(), 0)), None);
         }
         self.admit_if_it_may(breaker, lease, now)
     }
@@ -323,7 +352,7 @@ impl Cells {
         loop {
             let word = self.word();
             match word.circuit() {
-                Circuit::Closed => return (Ok(Permit { generation: word.generation(), place: 0 }), None),
+                Circuit::Closed => return (Ok(Permit::new(word.generation(), 0)), None),
                 Circuit::Isolated => return (Err(Refused { after: None }), None),
                 Circuit::Open => {
                     let Some(until) = self.instant.load(word.generation()) else {
@@ -370,7 +399,7 @@ impl Cells {
     fn lease(&self, word: Word, place: u8, lease: Nanos, now: Nanos) -> Permit {
         let generation = word.generation();
         self.leases[usize::from(place) - 1].store(generation, now.saturating_add(lease));
-        Permit { generation, place }
+        Permit::new(generation, place)
     }
 
     /// B3: half-open cannot wedge. A probe whose lease is not there (its thread was held up before it could store it) has what
@@ -399,7 +428,7 @@ impl Cells {
     pub fn record(&self, breaker: &Breaker, permit: Permit, failed: bool, took: Nanos, now: Nanos) -> Option<Change> {
         let word = self.word();
         // B4
-        if word.generation() != permit.generation {
+        if word.generation() != permit.generation() {
             return None;
         }
         let slow = breaker.slow_call.is_some_and(|slow_call| took >= slow_call);
@@ -414,20 +443,29 @@ impl Cells {
     fn count(&self, breaker: &Breaker, word: Word, failed: bool, slow: bool, now: Nanos) -> Option<Change> {
         let at = At::new(word.generation(), breaker.window, now);
         if failed {
-            self.failed_at.fetch_max(at.epoch(), AcqRel);
+            self.failures.add(at)
+        } else {
+            self.successes.add(at)
         }
-        self.outcomes.add(at, true, failed);
         let mut trips = false;
         if let Some(most) = breaker.consecutive_failures {
             trips = self.failures_in_a_row(word.generation(), failed) >= u64::from(most);
         }
-        // B1: after each outcome is recorded, which counts.
-        if at.epoch() < self.failed_at.load(Acquire).saturating_add(BUCKETS) {
-            trips |= reaches(self.outcomes.sum(at), breaker.min_calls, breaker.failure_rate);
+        // B1: after each outcome is recorded, which counts; of two at once, one sees the other. Failures are read first: their share
+        // as it is weighed is then one that there was at some moment, or less. While there is none, there is nothing to weigh.
+        in_one_order();
+        let failures = self.failures.sum(at);
+        if failures > 0 {
+            trips |= reaches(failures, self.successes.total(at), breaker.min_calls, breaker.failure_rate);
         }
         if breaker.slow_call.is_some() {
-            self.slow.add(at, true, slow);
-            trips |= reaches(self.slow.sum(at), breaker.min_calls, breaker.slow_rate);
+            if slow {
+                self.slow.add(at)
+            } else {
+                self.quick.add(at)
+            }
+            in_one_order();
+            trips |= reaches(self.slow.sum(at), self.quick.sum(at), breaker.min_calls, breaker.slow_rate);
         }
         if trips { self.open(breaker, word, now) } else { None }
     }
@@ -438,6 +476,10 @@ impl Cells {
         loop {
             let before = if present >> 32 == key >> 32 { present & u64::from(u32::MAX) } else { 0 };
             let after = if failed { before + 1 } else { 0 };
+            // As a rule: success after success, and no thread takes the word out of another's hands for that.
+            if present == key | after {
+                return after;
+            }
             match self.in_a_row.compare_exchange_weak(present, key | after, AcqRel, Acquire) {
                 Ok(_) => return after,
                 Err(other) => present = other,
@@ -450,18 +492,18 @@ impl Cells {
     fn report(&self, breaker: &Breaker, permit: Permit, failed: bool, now: Nanos) -> Option<Change> {
         loop {
             let word = self.word();
-            if word.generation() != permit.generation || permit.place == 0 {
+            if word.generation() != permit.generation() || permit.place() == 0 {
                 return None;
             }
             // Too late to count as anything else, though nobody has asked meanwhile.
-            let lease = self.leases[usize::from(permit.place) - 1].load(word.generation());
+            let lease = self.leases[usize::from(permit.place()) - 1].load(word.generation());
             if failed || lease.is_some_and(|end| now > end) {
                 if let Some(change) = self.open(breaker, word, now) {
                     return Some(change);
                 }
                 continue;
             }
-            let succeeded = word.without_probe(permit.place).with_success();
+            let succeeded = word.without_probe(permit.place()).with_success();
             if succeeded.succeeded() < breaker.probes {
                 if self.word.compare_exchange(word.0, succeeded.0, AcqRel, Acquire).is_ok() {
                     return None;
@@ -477,13 +519,13 @@ impl Cells {
 
     /// The attempt was cancelled, or never ran: a probe gives its place back, and nothing moves (B3).
     pub fn let_go(&self, permit: Permit) {
-        if permit.place == 0 {
+        if permit.place() == 0 {
             return;
         }
         let _ = self.word.fetch_update(AcqRel, Acquire, |word| {
             let word = Word(word);
-            (word.generation() == permit.generation && word.circuit() == Circuit::HalfOpen)
-                .then(|| word.without_probe(permit.place).0)
+            (word.generation() == permit.generation() && word.circuit() == Circuit::HalfOpen)
+                .then(|| word.without_probe(permit.place()).0)
         });
     }
 
@@ -535,22 +577,25 @@ impl Cells {
 
     /// What was counted over a window of another length says nothing about this one.
     pub fn forget_counts(&self) {
-        self.outcomes.forget();
-        self.slow.forget();
-        self.failed_at.store(0, Release);
+        self.successes.forget();
+        for window in [&self.failures, &self.quick, &self.slow] {
+            window.forget();
+        }
     }
 
     /// Outcomes and failures in the window.
     pub fn counts(&self, breaker: &Breaker, now: Nanos) -> (u64, u64) {
-        let counts = self.outcomes.sum(At::new(self.word().generation(), breaker.window, now));
-        (counts.first, counts.second)
+        let at = At::new(self.word().generation(), breaker.window, now);
+        let failures = self.failures.sum(at);
+        (failures + self.successes.total(at), failures)
     }
 }
 
 /// B1: whether enough outcomes were counted, and at least that share of them as failed or slow. Divided rather than multiplied:
 /// the quotient of two small numbers is the same binary fraction as the rate that somebody wrote.
-fn reaches(counts: Counts, least: u32, rate: f64) -> bool {
-    counts.second > 0 && counts.first >= u64::from(least) && counts.second as f64 / counts.first as f64 >= rate
+fn reaches(bad: u64, good: u64, least: u32, rate: f64) -> bool {
+    let outcomes = bad + good;
+    bad > 0 && outcomes >= u64::from(least) && bad as f64 / outcomes as f64 >= rate
 }
 
 #[cfg(all(test, not(feature = "loom")))]
@@ -688,7 +733,7 @@ mod tests {
         it.cells.let_go(probes[1]);
         assert_eq!(it.cells.circuit(), Circuit::HalfOpen);
         let again = it.admit(now).unwrap();
-        assert_eq!(again.place, probes[1].place);
+        assert_eq!(again.place(), probes[1].place());
         assert!(it.admit(now).is_err());
     }
 

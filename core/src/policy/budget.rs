@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::clock::{Nanos, SECOND, nanos};
 use crate::policy::window::{At, Window};
+use crate::stripes::Striped;
+use crate::sync::in_one_order;
 
 /// How many retries there may be. The default is one for every five calls over 10 s, and ten a second besides.
 ///
@@ -49,50 +51,57 @@ impl Budget {
         Budget { window: nanos(window), ..self }
     }
 
+    #[inline]
     fn at(&self, now: Nanos) -> At {
         At::new(0, self.window, now)
     }
 }
 
-/// What changes while calls run: deposits and retries of the window.
+/// What changes while calls run: deposits, of every call, and retries of the window.
 #[derive(Debug, Default)]
-pub(crate) struct Cells(Window);
+pub(crate) struct Cells {
+    deposits: Striped<Window>,
+    retries: Window,
+}
 
 impl Cells {
     /// A call begins its first attempt.
     #[inline]
     pub fn deposit(&self, budget: &Budget, now: Nanos) {
-        self.0.add(budget.at(now), true, false);
+        self.deposits.add(budget.at(now));
     }
 
     /// Takes the token of one retry, unless there is none. Two that want the last one at the same instant may both be
     /// refused; never both given.
     pub fn take(&self, budget: &Budget, now: Nanos) -> bool {
         let at = budget.at(now);
-        self.0.add(at, false, true);
+        self.retries.add(at);
+        in_one_order();
         if self.tokens(budget, now) >= 0.0 {
             return true;
         }
-        self.0.take_back(at);
+        self.retries.take_back(at);
         false
     }
 
     /// A retry was not made after all. `taken` is when its token was taken.
     pub fn give_back(&self, budget: &Budget, taken: Nanos) {
-        self.0.take_back(budget.at(taken));
+        self.retries.take_back(budget.at(taken));
     }
 
     /// What was counted over a window of another length says nothing about this one.
     pub fn forget_counts(&self) {
-        self.0.forget();
+        self.deposits.forget();
+        self.retries.forget();
     }
 
     /// How many retries are left at that instant; below zero only while some are about to be refused.
     pub fn tokens(&self, budget: &Budget, now: Nanos) -> f64 {
-        let counts = self.0.sum(budget.at(now));
+        let at = budget.at(now);
+        let (retries, deposits) = (self.retries.sum(at), self.deposits.total(at));
         let floor = budget.min_per_second * (budget.window as f64 / SECOND as f64);
         // Ten deposits of a tenth are one retry, whatever their sum in binary fractions.
-        (budget.ratio * counts.first as f64 + floor + 1e-9).floor() - counts.second as f64
+        (budget.ratio * deposits as f64 + floor + 1e-9).floor() - retries as f64
     }
 }
 

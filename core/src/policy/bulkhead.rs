@@ -1,8 +1,9 @@
 //! The bulkhead: so many calls at once, and a queue for those that may wait (L1). First come, first served; who leaves the
 //! queue leaves no trace. Work that was abandoned at its bound keeps its place until it really ends (O3).
 //!
-//! While nobody queues, a call enters and leaves by one compare-and-swap. The queue has a lock, held for a moment, and never
-//! while user code runs.
+//! While nobody queues, a call enters and leaves by one compare-and-swap, as a rule of a word that is its thread's own: a place
+//! that comes free is spared there for the thread's next call. Whoever finds no other place takes a spared one, so the limit is
+//! exact. The queue has a lock, held for a moment, and never while user code runs.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use arc_swap::ArcSwap;
 
 use crate::clock::{Nanos, nanos};
 use crate::policy::adaptive;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, fence};
+use crate::stripes::{STRIPES, Striped};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, fence, in_one_order};
 
 /// How many calls may run at once, and how many may wait.
 ///
@@ -50,6 +52,7 @@ impl Limit {
     pub(crate) const NONE: Limit = Limit::Fixed(u32::MAX);
 
     /// What those settings say.
+    #[inline]
     pub(crate) fn of(bulkhead: Option<&Bulkhead>) -> Limit {
         bulkhead.map_or(Limit::NONE, |bulkhead| bulkhead.limit)
     }
@@ -88,7 +91,7 @@ pub(crate) enum Entry {
     Full,
 }
 
-// A word is calls that are in | calls that queue.
+// A word is calls that are in and places that are spared | calls that queue.
 const QUEUED: u64 = 1;
 const IN: u64 = 1 << 32;
 
@@ -100,10 +103,35 @@ const fn queued(word: u64) -> u64 {
     word & (IN - 1)
 }
 
-/// What changes while calls run.
+/// One place, or none, that a thread has spared for its next call; and above that how often one was, so that whoever looks twice
+/// sees whether it was there in between.
+#[derive(Debug, Default)]
+struct Spare(AtomicU64);
+
+impl Spare {
+    const THERE: u64 = 1;
+
+    /// `false` when one is there already.
+    #[inline]
+    fn put(&self) -> bool {
+        let word = self.0.load(SeqCst);
+        word & Spare::THERE == 0 && self.0.compare_exchange(word, (word + 2) | Spare::THERE, SeqCst, SeqCst).is_ok()
+    }
+
+    #[inline]
+    fn take(&self) -> bool {
+        let word = self.0.load(SeqCst);
+        word & Spare::THERE != 0 && self.0.compare_exchange(word, word & !Spare::THERE, SeqCst, SeqCst).is_ok()
+    }
+}
+
+/// What changes while calls run. On cache lines of its own: every call looks at the word, and what is written beside it would
+/// take it out of other threads' hands.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Cells {
     word: AtomicU64,
+    spares: Striped<Spare>,
     /// Work that outlives its bound.
     abandoned: AtomicU64,
     // Swapped whole in a forked child: a lock held by another thread at the fork would stay held there.
@@ -115,6 +143,7 @@ impl Default for Cells {
     fn default() -> Cells {
         Cells {
             word: AtomicU64::new(0),
+            spares: Striped::default(),
             abandoned: AtomicU64::new(0),
             queue: ArcSwap::from_pointee(Mutex::new(Queue::default())),
             adaptive: adaptive::Cells::default(),
@@ -141,6 +170,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 }
 
 impl Cells {
+    #[inline]
     fn most(&self, limit: Limit) -> u64 {
         match limit {
             Limit::Fixed(most) => most.into(),
@@ -148,6 +178,7 @@ impl Cells {
         }
     }
 
+    #[inline]
     fn has_room(&self, word: u64, limit: Limit) -> bool {
         is_in(word) + self.abandoned.load(Acquire) < self.most(limit)
     }
@@ -155,15 +186,70 @@ impl Cells {
     /// A call comes.
     #[inline]
     pub fn enter(&self, bulkhead: &Bulkhead) -> Entry {
-        let mut word = self.word.load(Acquire);
+        let mut word = self.word.load(SeqCst);
+        if self.may_take_spares(word, bulkhead.limit) && self.spares.mine().take() {
+            return Entry::In;
+        }
         // Nobody overtakes those who queue.
         while queued(word) == 0 && self.has_room(word, bulkhead.limit) {
-            match self.word.compare_exchange_weak(word, word + IN, AcqRel, Acquire) {
+            match self.word.compare_exchange_weak(word, word + IN, SeqCst, SeqCst) {
                 Ok(_) => return Entry::In,
                 Err(present) => word = present,
             }
         }
+        self.enter_if_it_may(bulkhead)
+    }
+
+    /// Whether a spared place is one that there may be: nobody queues, and the limit was not lowered, by work that outlives its
+    /// bound or by other settings.
+    #[inline]
+    fn may_take_spares(&self, word: u64, limit: Limit) -> bool {
+        queued(word) == 0 && is_in(word) + self.abandoned.load(SeqCst) <= self.most(limit)
+    }
+
+    /// All places are taken, or spared for somebody.
+    #[cold]
+    fn enter_if_it_may(&self, bulkhead: &Bulkhead) -> Entry {
+        loop {
+            let before = self.look_at_spares();
+            let word = self.word.load(SeqCst);
+            if queued(word) > 0 {
+                break;
+            }
+            if self.has_room(word, bulkhead.limit) {
+                if self.word.compare_exchange(word, word + IN, SeqCst, SeqCst).is_ok() {
+                    return Entry::In;
+                }
+                continue;
+            }
+            if before.iter().any(|spare| spare & Spare::THERE != 0) {
+                if !self.may_take_spares(word, bulkhead.limit) {
+                    self.give_up_spares(bulkhead.limit);
+                } else if self.spares.all().any(Spare::take) {
+                    return Entry::In;
+                }
+                continue;
+            }
+            // There was none at a moment at which there was no room: else one was spared meanwhile.
+            if self.look_at_spares() == before {
+                break;
+            }
+        }
         if bulkhead.max_queue == 0 { Entry::Full } else { self.queue_up(bulkhead) }
+    }
+
+    fn look_at_spares(&self) -> [u64; STRIPES] {
+        let mut spares = [0; STRIPES];
+        spares.iter_mut().zip(self.spares.all()).for_each(|(seen, spare)| *seen = spare.0.load(SeqCst));
+        spares
+    }
+
+    /// What was spared is free for anybody, and first for those who queue.
+    fn give_up_spares(&self, limit: Limit) {
+        let given_up = self.spares.all().filter(|spare| spare.take()).count() as u64;
+        if given_up > 0 && queued(self.word.fetch_sub(given_up * IN, SeqCst)) > 0 {
+            self.call_in(limit);
+        }
     }
 
     #[cold]
@@ -185,9 +271,10 @@ impl Cells {
                     queue.last = number;
                     queue.waiting.push_back(Waiting { number, waker: None });
                     drop(queue);
-                    // Abandoned work may have ended since the look at it, and seen nobody queue. The two fences see to it that
-                    // one of the two sees the other.
+                    // Abandoned work may have ended since the look at it, or a place been spared, and seen nobody queue. The
+                    // two fences see to it that one of the two sees the other.
                     fence(SeqCst);
+                    self.give_up_spares(bulkhead.limit);
                     if self.has_room(self.word.load(Acquire), bulkhead.limit) {
                         self.call_in(bulkhead.limit);
                     }
@@ -234,7 +321,16 @@ impl Cells {
     /// A call ended.
     #[inline]
     pub fn leave(&self, limit: Limit) {
-        let before = self.word.fetch_sub(IN, AcqRel);
+        let spare = self.spares.mine();
+        // What finds the limit from latency is to know how many are in.
+        if limit != Limit::Adaptive && queued(self.word.load(Acquire)) == 0 && spare.put() {
+            in_one_order();
+            // Whoever has queued up since may have missed it.
+            if queued(self.word.load(SeqCst)) == 0 || !spare.take() {
+                return;
+            }
+        }
+        let before = self.word.fetch_sub(IN, SeqCst);
         if queued(before) > 0 {
             self.call_in(limit);
         }
@@ -287,8 +383,10 @@ impl Cells {
 
     /// Calls that are in, and calls that queue.
     pub fn occupied(&self) -> (u64, u64) {
-        let word = self.word.load(Acquire);
-        (is_in(word), queued(word))
+        // Spares first: those that are spared since are in the word.
+        let spared = self.spares.sum(|spare| spare.0.load(SeqCst) & Spare::THERE);
+        let word = self.word.load(SeqCst);
+        (is_in(word).saturating_sub(spared), queued(word))
     }
 
     /// How many may be in.
@@ -299,6 +397,7 @@ impl Cells {
     /// F3: in a forked child, nobody is in and nobody queues.
     pub fn begin_anew(&self) {
         self.word.store(0, SeqCst);
+        self.spares.all().for_each(|spare| spare.0.store(0, SeqCst));
         self.abandoned.store(0, SeqCst);
         self.queue.store(Arc::new(Mutex::new(Queue::default())));
     }
@@ -332,6 +431,26 @@ mod tests {
         assert_eq!([(); 3].map(|()| cells.enter(&bulkhead)), [Entry::In, Entry::In, Entry::Full]);
         cells.leave(bulkhead.limit);
         assert_eq!(cells.enter(&bulkhead), Entry::In);
+    }
+
+    #[test]
+    fn a_spared_place_is_anybodys_who_finds_no_other() {
+        let (bulkhead, cells) = (Bulkhead::new(2), Cells::default());
+        assert_eq!([(); 2].map(|()| cells.enter(&bulkhead)), [Entry::In, Entry::In]);
+        cells.spares.all().take(2).for_each(|spare| assert!(spare.put()));
+        assert_eq!(cells.occupied(), (0, 0));
+        assert_eq!([(); 3].map(|()| cells.enter(&bulkhead)), [Entry::In, Entry::In, Entry::Full]);
+        assert_eq!(cells.occupied(), (2, 0));
+    }
+
+    #[test]
+    fn spared_places_do_not_outlast_a_limit_that_was_lowered() {
+        let (wide, narrow, cells) = (Bulkhead::new(3), Bulkhead::new(1), Cells::default());
+        assert_eq!([(); 3].map(|()| cells.enter(&wide)), [Entry::In; 3]);
+        cells.spares.all().take(2).for_each(|spare| assert!(spare.put()));
+        assert_eq!(cells.enter(&narrow), Entry::Full);
+        cells.leave(narrow.limit);
+        assert_eq!([(); 2].map(|()| cells.enter(&narrow)), [Entry::In, Entry::Full]);
     }
 
     #[test]

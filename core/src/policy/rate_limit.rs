@@ -69,8 +69,9 @@ pub(crate) struct Turn {
     pub next: Nanos,
 }
 
-/// When the next call would conform, if the last burst had been even.
+/// When the next call would conform, if the last burst had been even. On cache lines of its own: every call writes it.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Cells(AtomicU64);
 
 impl Cells {

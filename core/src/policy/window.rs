@@ -4,29 +4,26 @@
 //! An event at t leaves the window when the tenth bucket after its own begins: never later than t + window. Keys are short, so
 //! what is old is cleared before its key could come round again: when the window was idle for longer than itself, and when its
 //! owner begins a new generation.
+//!
+//! Who counts in one window and then sums up another sees what was counted there, or is seen by who counted it: all accesses
+//! are `SeqCst`, which costs a reader nothing.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::clock::Nanos;
+use crate::stripes::Striped;
 use crate::sync::AtomicU64;
 
-/// How many buckets a window has.
-pub(crate) const BUCKETS: u64 = 10;
+/// How many buckets a window has. Under loom two, or its models would not come to an end.
+pub(crate) const BUCKETS: u64 = if cfg!(feature = "loom") { 2 } else { 10 };
 
-// A word is generation | epoch | first count | second count.
-const COUNT_BITS: u32 = 18;
+// A word is generation | epoch | count.
+const COUNT_BITS: u32 = 36;
 const COUNT_MAX: u64 = (1 << COUNT_BITS) - 1;
 const EPOCH_BITS: u32 = 20;
 const EPOCH_MASK: u64 = (1 << EPOCH_BITS) - 1;
 const GENERATION_BITS: u32 = 8;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
-
-/// Two counts that go together: outcomes and failures, deposits and withdrawals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub first: u64,
-    pub second: u64,
-}
 
 /// When and in which generation something is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +34,12 @@ pub(crate) struct At {
 
 impl At {
     /// The instant's bucket of a window of that length.
+    #[inline]
     pub fn new(generation: u32, window: Nanos, now: Nanos) -> At {
         At { generation: u64::from(generation), epoch: now / (window / BUCKETS).max(1) }
     }
 
-    /// The bucket's number since the beginning of the clock.
-    pub fn epoch(self) -> u64 {
-        self.epoch
-    }
-
+    #[inline]
     fn key(self) -> u64 {
         (self.generation & GENERATION_MASK) << EPOCH_BITS | self.epoch & EPOCH_MASK
     }
@@ -60,6 +54,7 @@ impl At {
 
     /// Whether a bucket of that key, at the place of this one, must not be overwritten: somebody quicker has moved on to the next
     /// round, or to one of the next generations. Anything else is old, however far its key has come round.
+    #[inline]
     fn is_before(self, key: u64) -> bool {
         let generations = (key >> EPOCH_BITS).wrapping_sub(self.generation) & GENERATION_MASK;
         let epochs = key.wrapping_sub(self.epoch) & EPOCH_MASK;
@@ -71,56 +66,47 @@ impl At {
 #[derive(Debug)]
 pub(crate) struct Window {
     buckets: [AtomicU64; BUCKETS as usize],
-    /// The latest epoch, whole, in which something was counted.
-    latest: AtomicU64,
+    /// The first epoch, whole, in which nothing of what was counted so far is within the window any more; 0 when nothing was.
+    idle_from: AtomicU64,
 }
 
 impl Default for Window {
     fn default() -> Window {
-        Window { buckets: std::array::from_fn(|_| AtomicU64::new(0)), latest: AtomicU64::new(0) }
+        Window { buckets: std::array::from_fn(|_| AtomicU64::new(0)), idle_from: AtomicU64::new(0) }
     }
 }
 
 impl Window {
-    /// Counts one of each kind that is asked for. Does nothing when the window has moved on past that instant.
+    /// Counts one. Does nothing when the window has moved on past that instant.
     #[inline]
-    pub fn add(&self, at: At, first: bool, second: bool) {
-        self.change(at, |counts| {
-            // Full: both are halved, so that their ratio stays.
-            if counts.first == COUNT_MAX || counts.second == COUNT_MAX {
-                counts.first /= 2;
-                counts.second /= 2;
-            }
-            counts.first += u64::from(first);
-            counts.second += u64::from(second);
-        });
+    pub fn add(&self, at: At) {
+        self.change(at, |count| (count + 1).min(COUNT_MAX));
     }
 
-    /// Takes one of the second kind back, if its bucket is still there.
+    /// Takes one back, if its bucket is still there.
     pub fn take_back(&self, at: At) {
-        self.change(at, |counts| counts.second = counts.second.saturating_sub(1));
+        self.change(at, |count| count.saturating_sub(1));
     }
 
     #[inline]
-    fn change(&self, at: At, change: impl Fn(&mut Counts)) {
-        let latest = self.latest.load(Acquire);
-        if at.epoch > latest {
-            self.move_on(latest, at);
+    fn change(&self, at: At, change: impl Fn(u64) -> u64) {
+        let idle_from = self.idle_from.load(SeqCst);
+        if at.epoch.saturating_add(BUCKETS) > idle_from {
+            self.move_on(idle_from, at);
         }
         let bucket = &self.buckets[(at.epoch % BUCKETS) as usize];
-        let mut word = bucket.load(Acquire);
+        let mut word = bucket.load(SeqCst);
         loop {
-            let key = word >> (2 * COUNT_BITS);
-            let mut counts = if key == at.key() {
-                unpack(word)
+            let key = word >> COUNT_BITS;
+            let count = if key == at.key() {
+                word & COUNT_MAX
             } else if at.is_before(key) && word != 0 {
                 return;
             } else {
-                Counts::default()
+                0
             };
-            change(&mut counts);
-            let changed = at.key() << (2 * COUNT_BITS) | counts.first << COUNT_BITS | counts.second;
-            match bucket.compare_exchange_weak(word, changed, AcqRel, Acquire) {
+            let changed = at.key() << COUNT_BITS | change(count);
+            match bucket.compare_exchange_weak(word, changed, SeqCst, SeqCst) {
                 Ok(_) => return,
                 Err(present) => word = present,
             }
@@ -129,10 +115,11 @@ impl Window {
 
     /// The first event of a later epoch. What was idle for longer than the window is cleared by the one who finds it so.
     #[cold]
-    fn move_on(&self, latest: u64, at: At) {
-        if at.epoch - latest < BUCKETS {
-            self.latest.fetch_max(at.epoch, AcqRel);
-        } else if self.latest.compare_exchange(latest, at.epoch, AcqRel, Acquire).is_ok() {
+    fn move_on(&self, idle_from: u64, at: At) {
+        let later = at.epoch.saturating_add(BUCKETS);
+        if at.epoch < idle_from {
+            self.idle_from.fetch_max(later, SeqCst);
+        } else if self.idle_from.compare_exchange(idle_from, later, SeqCst, SeqCst).is_ok() {
             self.clear(|key| key == at.key());
         }
     }
@@ -140,7 +127,7 @@ impl Window {
     /// Empties all buckets but those whose key is to stay.
     fn clear(&self, stays: impl Fn(u64) -> bool) {
         for bucket in &self.buckets {
-            let _ = bucket.fetch_update(AcqRel, Acquire, |word| (!stays(word >> (2 * COUNT_BITS))).then_some(0));
+            let _ = bucket.fetch_update(SeqCst, SeqCst, |word| (word != 0 && !stays(word >> COUNT_BITS)).then_some(0));
         }
     }
 
@@ -151,31 +138,40 @@ impl Window {
 
     /// Empty, as at the beginning.
     pub fn forget(&self) {
-        self.latest.store(0, Release);
+        self.idle_from.store(0, SeqCst);
         self.clear(|_| false);
     }
 
     /// What the window holds at that instant.
     #[inline]
-    pub fn sum(&self, at: At) -> Counts {
-        let mut sum = Counts::default();
-        if at.epoch >= self.latest.load(Acquire).saturating_add(BUCKETS) {
-            return sum;
-        }
-        for (place, bucket) in (0..).zip(&self.buckets) {
-            let word = bucket.load(Acquire);
-            if at.covers(place, word >> (2 * COUNT_BITS)) {
-                let counts = unpack(word);
-                sum.first += counts.first;
-                sum.second += counts.second;
-            }
-        }
-        sum
+    pub fn sum(&self, at: At) -> u64 {
+        if at.epoch >= self.idle_from.load(SeqCst) { 0 } else { self.sum_of_buckets(at) }
+    }
+
+    fn sum_of_buckets(&self, at: At) -> u64 {
+        let words = (0..).zip(&self.buckets).map(|(place, bucket)| (place, bucket.load(SeqCst)));
+        words.filter(|&(place, word)| at.covers(place, word >> COUNT_BITS)).map(|(_, word)| word & COUNT_MAX).sum()
     }
 }
 
-const fn unpack(word: u64) -> Counts {
-    Counts { first: word >> COUNT_BITS & COUNT_MAX, second: word & COUNT_MAX }
+/// Windows of which each thread counts in its own, and that are one to who sums up.
+impl Striped<Window> {
+    #[inline]
+    pub fn add(&self, at: At) {
+        self.mine().add(at);
+    }
+
+    pub fn total(&self, at: At) -> u64 {
+        self.sum(|window| window.sum(at))
+    }
+
+    pub fn begin(&self, generation: u32) {
+        self.all().for_each(|window| window.begin(generation));
+    }
+
+    pub fn forget(&self) {
+        self.all().for_each(Window::forget);
+    }
 }
 
 #[cfg(all(test, not(feature = "loom")))]
@@ -186,73 +182,82 @@ mod tests {
     const WINDOW: Nanos = 30 * SECOND;
     const T0: Nanos = 3000 * SECOND;
 
-    fn sum(window: &Window, generation: u32, now: Nanos) -> (u64, u64) {
-        let Counts { first, second } = window.sum(At::new(generation, WINDOW, now));
-        (first, second)
+    fn at(generation: u32, now: Nanos) -> At {
+        At::new(generation, WINDOW, now)
+    }
+
+    fn sum(window: &Window, generation: u32, now: Nanos) -> u64 {
+        window.sum(at(generation, now))
     }
 
     #[test]
     fn what_is_counted_stays_for_the_window_and_leaves_at_its_end() {
         let window = Window::default();
-        window.add(At::new(1, WINDOW, T0), true, true);
-        window.add(At::new(1, WINDOW, T0 + 3 * SECOND), true, false);
-        assert_eq!(sum(&window, 1, T0 + 3 * SECOND), (2, 1));
-        assert_eq!(sum(&window, 1, T0 + 30 * SECOND - 1), (2, 1));
-        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), (1, 0));
-        assert_eq!(sum(&window, 1, T0 + 33 * SECOND), (0, 0));
+        assert_eq!(sum(&window, 1, T0), 0);
+        window.add(at(1, T0));
+        window.add(at(1, T0 + 3 * SECOND));
+        assert_eq!(sum(&window, 1, T0 + 3 * SECOND), 2);
+        assert_eq!(sum(&window, 1, T0 + 30 * SECOND - 1), 2);
+        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), 1);
+        assert_eq!(sum(&window, 1, T0 + 33 * SECOND), 0);
+    }
+
+    #[test]
+    fn a_window_counts_from_the_first_moment_of_the_clock_on() {
+        let window = Window::default();
+        window.add(at(1, 1));
+        assert_eq!((sum(&window, 1, 1), sum(&window, 1, 30 * SECOND - 1), sum(&window, 1, 30 * SECOND)), (1, 1, 0));
     }
 
     #[test]
     fn a_window_idle_for_longer_than_itself_is_empty_and_starts_anew() {
         let window = Window::default();
         for bucket in 0..10 {
-            window.add(At::new(1, WINDOW, T0 + bucket * 3 * SECOND), true, true);
+            window.add(at(1, T0 + bucket * 3 * SECOND));
         }
         let later = T0 + 1000 * SECOND;
-        assert_eq!(sum(&window, 1, later), (0, 0));
-        window.add(At::new(1, WINDOW, later), true, false);
-        assert_eq!(sum(&window, 1, later), (1, 0));
+        assert_eq!(sum(&window, 1, later), 0);
+        window.add(at(1, later));
+        assert_eq!(sum(&window, 1, later), 1);
     }
 
     #[test]
     fn another_generation_sees_nothing_and_cannot_be_disturbed_by_an_earlier_one() {
         let window = Window::default();
-        window.add(At::new(1, WINDOW, T0), true, true);
-        assert_eq!(sum(&window, 2, T0), (0, 0));
-        window.add(At::new(2, WINDOW, T0), true, false);
-        window.add(At::new(1, WINDOW, T0), true, true);
-        assert_eq!((sum(&window, 2, T0), sum(&window, 1, T0)), ((1, 0), (0, 0)));
+        window.add(at(1, T0));
+        assert_eq!(sum(&window, 2, T0), 0);
+        window.add(at(2, T0));
+        window.add(at(1, T0));
+        assert_eq!((sum(&window, 2, T0), sum(&window, 1, T0)), (1, 0));
     }
 
     #[test]
     fn who_comes_late_to_a_bucket_that_moved_on_is_not_counted() {
         let window = Window::default();
-        window.add(At::new(1, WINDOW, T0 + 30 * SECOND), true, false);
-        window.add(At::new(1, WINDOW, T0), true, true);
-        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), (1, 0));
+        window.add(at(1, T0 + 30 * SECOND));
+        window.add(at(1, T0));
+        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), 1);
     }
 
     #[test]
-    fn a_full_bucket_keeps_its_ratio() {
+    fn a_full_bucket_stays_full() {
         let window = Window::default();
-        for n in 0..600_000 {
-            window.add(At::new(1, WINDOW, T0), true, n % 4 == 0);
-        }
-        let (all, some) = sum(&window, 1, T0);
-        assert!(all > COUNT_MAX / 2 && (some as f64 / all as f64 - 0.25).abs() < 1e-4, "{some} of {all}");
+        window.add(at(1, T0));
+        window.change(at(1, T0), |_| COUNT_MAX);
+        window.add(at(1, T0));
+        assert_eq!(sum(&window, 1, T0), COUNT_MAX);
     }
 
     #[test]
     fn what_is_taken_back_is_gone_unless_its_bucket_is() {
         let window = Window::default();
-        let at = At::new(1, WINDOW, T0);
-        window.add(at, false, true);
-        window.take_back(at);
-        window.take_back(at);
-        assert_eq!(sum(&window, 1, T0), (0, 0));
-        window.add(At::new(1, WINDOW, T0 + 30 * SECOND), false, true);
-        window.take_back(at);
-        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), (0, 1));
+        window.add(at(1, T0));
+        window.take_back(at(1, T0));
+        window.take_back(at(1, T0));
+        assert_eq!(sum(&window, 1, T0), 0);
+        window.add(at(1, T0 + 30 * SECOND));
+        window.take_back(at(1, T0));
+        assert_eq!(sum(&window, 1, T0 + 30 * SECOND), 1);
     }
 
     #[test]
@@ -260,42 +265,56 @@ mod tests {
         for idle in [10, 1 << 19, (1 << 19) + 10, (1 << 20) - 10, 1 << 20, (1 << 20) + 10, 5 << 20] {
             let window = Window::default();
             // Kept awake at one place, so that the others grow old without the window being idle.
-            window.add(At::new(1, WINDOW, T0), true, true);
+            window.add(at(1, T0));
             let later = T0 + idle * 3 * SECOND;
-            let awake = later - 5 * 3 * SECOND;
-            window.add(At::new(1, WINDOW, awake), true, true);
-            assert_eq!(sum(&window, 1, later), (1, 1), "{idle} buckets later");
-            window.add(At::new(1, WINDOW, later), true, false);
-            assert_eq!(sum(&window, 1, later), (2, 1), "{idle} buckets later");
+            window.add(at(1, later - 5 * 3 * SECOND));
+            assert_eq!(sum(&window, 1, later), 1, "{idle} buckets later");
+            window.add(at(1, later));
+            assert_eq!(sum(&window, 1, later), 2, "{idle} buckets later");
         }
     }
 
     #[test]
     fn a_generation_that_comes_round_again_finds_nothing_of_the_first() {
         let window = Window::default();
-        window.add(At::new(1, WINDOW, T0), true, true);
+        window.add(at(1, T0));
         window.begin(2);
-        assert_eq!(sum(&window, 1 + 256, T0), (0, 0));
+        assert_eq!(sum(&window, 1 + 256, T0), 0);
         for generation in [130, 255, 256, 257] {
             window.begin(generation);
-            window.add(At::new(generation, WINDOW, T0), true, false);
-            assert_eq!(sum(&window, generation, T0), (1, 0), "{generation}");
+            window.add(at(generation, T0));
+            assert_eq!(sum(&window, generation, T0), 1, "{generation}");
         }
     }
 
     #[test]
     fn many_threads_count_exactly() {
-        let window = Window::default();
+        let (window, striped) = (Window::default(), Striped::<Window>::default());
         std::thread::scope(|scope| {
-            for thread in 0..8u64 {
-                let window = &window;
-                scope.spawn(move || {
+            for _ in 0..8 {
+                scope.spawn(|| {
                     for n in 0..10_000 {
-                        window.add(At::new(1, WINDOW, T0 + (n % 10) * 3 * SECOND), true, thread % 2 == 0);
+                        let at = at(1, T0 + (n % 10) * 3 * SECOND);
+                        window.add(at);
+                        striped.add(at);
                     }
                 });
             }
         });
-        assert_eq!(sum(&window, 1, T0 + 27 * SECOND), (80_000, 40_000));
+        let now = at(1, T0 + 27 * SECOND);
+        assert_eq!((window.sum(now), striped.total(now)), (80_000, 80_000));
+    }
+
+    #[test]
+    fn striped_windows_begin_and_forget_as_one() {
+        let striped = Striped::<Window>::default();
+        let add_everywhere = |at| striped.all().for_each(|window| window.add(at));
+        add_everywhere(at(1, T0));
+        assert_eq!(striped.total(at(1, T0)), 8);
+        striped.begin(2);
+        assert_eq!(striped.total(at(1, T0)), 0);
+        add_everywhere(at(2, T0));
+        striped.forget();
+        assert_eq!(striped.total(at(2, T0)), 0);
     }
 }
