@@ -761,7 +761,8 @@ public:
         return text.get();
     }
 
-    /** The settings that the proxy was made with, defaults filled in. */
+    /** The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
+     *  newest. */
     Options policy() const
     {
         amb_options raw;

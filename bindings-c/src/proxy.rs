@@ -223,8 +223,8 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
     })
 }
 
-/// The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the newest. The name in it lives as long as the proxy; `classify` and
-/// `fallback` are left null.
+/// The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
+/// newest. The name in it lives as long as the proxy; `classify` and `fallback` are left null.
 ///
 /// # Safety
 /// `options` is null or may be written.

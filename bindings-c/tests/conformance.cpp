@@ -63,7 +63,7 @@ void set(amb_options &options, const std::string &name, const Json &value)
             member = value.is_null() ? AMB_NONE : ms(value["ns"].whole());
     };
     const auto on = [&](bool &member) { member = !value.is_null() && value.truth(); };
-    static const char *const jitters[] = {"full", "equal", "decorrelated", "none", "sometimes"};
+    static const char *const jitters[] = {"full", "equal", "decorrelated", "none"};
     const std::string group = name.substr(0, name.find('.'));
     if (group != name) {
         options.budget.enabled |= group == "budget";

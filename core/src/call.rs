@@ -586,7 +586,7 @@ impl Call {
             return self.finish(rules, now, self.last_error(), Stop::BudgetEmpty);
         }
         self.previous_wait = wait;
-        state.tell(Level::WARN, || Event::Retry { attempt: self.attempt, wait: until - now });
+        state.tell(Level::WARN, || Event::Retry { attempt: self.ended(), wait: until - now });
         self.wait(Phase::Waiting, now, until)
     }
 
@@ -672,9 +672,9 @@ impl Call {
         self.end(rules, now, stop);
     }
 
-    /// F1: the core failed while it decided; whatever the attempt brought is handed back.
+    /// F1: the core failed while it decided; whatever the attempt of that number brought is handed back.
     #[cold]
-    pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, outcome: Outcome) -> Decision {
+    pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, number: u32, outcome: Outcome) -> Decision {
         let racers = rules.state.races.end(std::mem::take(&mut self.race)).racers;
         let permits = racers.into_iter().map(|racer| racer.permit).chain([self.permit.take()]);
         permits.flatten().for_each(|permit| rules.state.breaker.let_go(permit));
@@ -689,6 +689,7 @@ impl Call {
         }
         if self.phase != Phase::Ended {
             self.last = outcome;
+            self.ended = number as u8;
             self.release(rules);
             self.end(rules, now, Stop::Internal);
         }

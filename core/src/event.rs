@@ -272,9 +272,9 @@ fn lock(queue: &Mutex<VecDeque<Event>>) -> MutexGuard<'_, VecDeque<Event>> {
 
 /// R7: `[Ambassador] Retry 1 after 1.37s: Payment API unreachable`.
 pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> String {
-    let line = format!("[Ambassador] Retry {} after {}: {error}", call.attempt(), spell(wait));
+    let line = format!("[Ambassador] Retry {} after {}: {error}", call.ended(), spell(wait));
     shielded(|| {
-        tracing::warn!(target: "ambassador", name = state.name(), attempt = call.attempt(), wait_ns = wait, "{line}");
+        tracing::warn!(target: "ambassador", name = state.name(), attempt = call.ended(), wait_ns = wait, "{line}");
     });
     line
 }

@@ -217,6 +217,24 @@ pub fn a_spared_place_is_one_callers() {
     assert_eq!(cells.occupied(), (1, 0));
 }
 
+/// The only call leaves its work behind, which keeps the only place: whoever comes meanwhile gets none.
+pub fn abandoned_work_keeps_the_place() {
+    let bulkhead = Bulkhead::new(1);
+    let cells = Arc::new(bulkhead::Cells::default());
+    assert_eq!(cells.enter(&bulkhead), Entry::In);
+    let other = thread::spawn({
+        let (cells, limit) = (Arc::clone(&cells), bulkhead.limit);
+        move || {
+            // The same stripe as the one who comes.
+            cells.abandon();
+            cells.leave(limit);
+        }
+    });
+    assert_eq!(cells.enter(&bulkhead), Entry::Full);
+    other.join().unwrap();
+    assert_eq!(cells.enter(&bulkhead), Entry::Full);
+}
+
 /// Who queues goes away while it is called in.
 pub fn leaver_leaves_no_trace() {
     let bulkhead = Bulkhead::new(1).max_queue(1);

@@ -193,7 +193,7 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return self.out_of_turn(call, now);
         }
-        self.settle_running(call, now, outcome, |call, rules| match self.0.policy.hedge {
+        self.settle_running(call, call.attempt(), now, outcome, |call, rules| match self.0.policy.hedge {
             None => call.settle(rules, now, outcome, hint),
             Some(_) => call.settle_hedged(rules, call.attempt(), now, outcome, hint),
         })
@@ -213,13 +213,16 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return if call.has_ended() { Call::OVER } else { Decision::Await };
         }
-        self.settle_running(call, now, outcome, |call, rules| call.settle_hedged(rules, number, now, outcome, hint))
+        self.settle_running(call, number, now, outcome, |call, rules| {
+            call.settle_hedged(rules, number, now, outcome, hint)
+        })
     }
 
     #[inline]
     fn settle_running(
         &self,
         call: &mut Call,
+        number: u32,
         now: Nanos,
         outcome: Outcome,
         settle: impl FnOnce(&mut Call, Rules<'_>) -> Decision,
@@ -231,7 +234,7 @@ impl AmbassadorProxy {
             Some(flat) => flat.decision(),
             None => {
                 self.fault("settle");
-                call.give_up(rules, now, outcome)
+                call.give_up(rules, now, number, outcome)
             }
         };
         self.decided(decision);
@@ -267,7 +270,7 @@ impl AmbassadorProxy {
             Some(decision) => decision,
             None => {
                 self.fault("resume");
-                call.give_up(rules, now, call.last())
+                call.give_up(rules, now, call.ended(), call.last())
             }
         };
         self.decided(decision);

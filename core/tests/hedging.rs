@@ -59,7 +59,6 @@ fn the_first_success_is_the_calls_and_the_other_attempt_is_cancelled() {
     for (winner, loser) in [(1, 2), (2, 1)] {
         let proxy = hedged().build().unwrap();
         let mut call = racing(&proxy);
-        assert!(call.is_racing());
         assert_eq!(ended(&proxy, &mut call, winner, 60 * MS, Outcome::Ok), finish(Give::Value, Stop::Ok));
         assert_eq!(call.ended(), winner);
         // Whatever it brings, and whenever.
@@ -159,6 +158,49 @@ fn what_a_hedge_needs_is_asked_for_at_construction() {
     ] {
         assert_eq!(builder.build().unwrap_err().to_string(), message);
     }
+}
+
+#[test]
+fn a_fault_after_a_failure_hands_back_the_value_that_came_then() {
+    alone("a_fault_after_a_failure_hands_back_the_value_that_came_then", || {
+        let hedge = Hedge::after(Duration::from_millis(1));
+        let proxy = builder().timeout(HOUR).idempotent(true).hedge(hedge).build().unwrap();
+        let (failed, has_failed) = oneshot::channel::<()>();
+        let (failed, has_failed) = (Cell::new(Some(failed)), Cell::new(Some(has_failed)));
+        let (begun, has_begun) = oneshot::channel::<()>();
+        let (begun, has_begun) = (Cell::new(Some(begun)), Cell::new(Some(has_begun)));
+        let receipt = on_runtime(proxy.execute(|ctx| {
+            let is_first = ctx.attempt() == 1;
+            let (held, waits) = if is_first { (failed.take(), has_begun.take()) } else { (None, has_failed.take()) };
+            if !is_first {
+                drop(begun.take());
+            }
+            async move {
+                if let Some(waits) = waits {
+                    let _ = waits.await;
+                }
+                drop(held);
+                if is_first {
+                    return Err("failure 1".to_owned());
+                }
+                // The first one was settled before this one was polled again, or is when this one has ended.
+                tokio::task::yield_now().await;
+                fault::inject_panic("settle");
+                Ok(ctx.attempt())
+            }
+        }));
+        fault::inject_panic("");
+        assert_eq!(receipt, Ok(2));
+        assert_eq!((number(&proxy, "internal_errors"), number(&proxy, "in_flight")), (1, 0));
+    });
+}
+
+#[test]
+fn who_asks_at_the_deadline_gets_no_hedge() {
+    let proxy = hedged().deadline(Duration::from_millis(90)).build().unwrap();
+    let mut call = begin(&proxy, T0);
+    assert_eq!(proxy.hedge(&mut call, T0 + 90 * MS), Next::Never);
+    assert_eq!(number(&proxy, "hedges"), 0);
 }
 
 // ---------------------------------------------------------------- any script

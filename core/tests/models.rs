@@ -63,6 +63,11 @@ fn a_place_that_is_spared_is_given_once() {
 }
 
 #[test]
+fn abandoned_work_keeps_its_place_from_whoever_comes() {
+    check(models::abandoned_work_keeps_the_place);
+}
+
+#[test]
 fn nobody_is_forgotten_in_the_bulkheads_queue() {
     check(models::queue_forgets_nobody);
 }

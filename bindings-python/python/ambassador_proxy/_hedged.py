@@ -67,7 +67,8 @@ class Race:
             self.value, self.error = self.ends.pop(self.call.ended, (value, error))
             others = [error for _, error in self.ends.values() if error is not None]
             self.ends.clear()
-            self.last = self.error or (others[-1] if others else self.last)
+            newest = others[-1] if others else self.last
+            self.last = self.error if self.error is not None else newest
             if self.error is not None and not isinstance(self.error, Exception):
                 raise self.error
             return decision

@@ -13,16 +13,13 @@ impl Call {
         self.ended as u32
     }
 
-    /// Whether several of its attempts may run at this moment, so that each end has to be told with its number.
-    pub const fn is_racing(&self) -> bool {
-        self.race != 0
-    }
-
     /// H1: whether another attempt begins now, beside those that run.
     pub(crate) fn hedge(&mut self, rules: Rules<'_>, now: Nanos) -> Hedge {
         match self.hedge_at(rules, now) {
             NEVER => Hedge::Never,
             at if now < at => Hedge::At(at),
+            // Asked late.
+            _ if now >= self.deadline(rules.policy) => Hedge::Never,
             _ if self.begin_hedge(rules, now) => Hedge::Run,
             _ => Hedge::Never,
         }
@@ -139,6 +136,9 @@ impl Call {
 
     fn win(&mut self, rules: Rules<'_>, now: Nanos, give: Give, stop: Stop) -> Decision {
         let last = self.last;
+        if last != Outcome::Cancelled {
+            self.measure_losers(rules, now);
+        }
         self.lose_others(rules, now);
         self.last = last;
         self.finish(rules, now, give, stop)
@@ -148,10 +148,15 @@ impl Call {
     pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) {
         for racer in rules.state.races.end(std::mem::take(&mut self.race)).racers {
             record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.started, now);
-            // It would have taken longer still.
-            rules.state.took(now.saturating_sub(racer.started), now);
         }
         self.last = Outcome::Cancelled;
+    }
+
+    /// Those that lose take longer still than they have. What its caller stops says nothing of the target.
+    fn measure_losers(&self, rules: Rules<'_>, now: Nanos) {
+        let started = rules.state.races.with(self.race, |race| race.racers.iter().map(|racer| racer.started).collect());
+        let started: Vec<Nanos> = started.unwrap_or_default();
+        started.into_iter().for_each(|started| rules.state.took(now.saturating_sub(started), now));
     }
 
     /// In virtual time, the newest attempt of a call that may be hedged has run to its end, perhaps beyond the instant at which

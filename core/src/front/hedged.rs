@@ -50,25 +50,34 @@ impl<F: Future> Race<F> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next<F::Output>, ShutDown>> {
-        let mut at = 0;
-        while let Some(racer) = self.racers.get_mut(at) {
-            if let Poll::Ready(output) = racer.future.as_mut().poll(cx) {
+        // What has ended has, whatever has become of the timers meanwhile.
+        for at in 0..self.racers.len() {
+            if let Poll::Ready(output) = self.racers[at].future.as_mut().poll(cx) {
                 let Racer { number, bound, .. } = self.racers.remove(at);
                 return Poll::Ready(Ok(Next::Ended(number, bound, Some(output))));
             }
-            // As in `bounded`: in virtual time an attempt has timed out when it ends.
-            if racer.bound != NEVER && testing::instant().is_none() {
-                let timer = racer.timer.get_or_insert_with(|| Box::pin(sleep_until(racer.bound)));
-                if let Poll::Ready(fired) = timer.as_mut().poll(cx) {
-                    let Racer { number, bound, .. } = self.racers.remove(at);
-                    return Poll::Ready(fired.map(|()| Next::Ended(number, bound, None)));
-                }
-            }
-            at += 1;
         }
-        match &mut self.hedge {
-            Some(timer) => timer.as_mut().poll(cx).map(|fired| fired.map(|()| Next::Hedge)),
-            None => Poll::Pending,
+        for at in 0..self.racers.len() {
+            let Racer { number, bound, timer, .. } = &mut self.racers[at];
+            let (number, bound) = (*number, *bound);
+            // As in `bounded`: in virtual time an attempt has timed out when it ends.
+            if bound == NEVER || testing::instant().is_some() {
+                continue;
+            }
+            if let Poll::Ready(fired) = timer.get_or_insert_with(|| Box::pin(sleep_until(bound))).as_mut().poll(cx) {
+                self.racers.remove(at);
+                return Poll::Ready(fired.map(|()| Next::Ended(number, bound, None)));
+            }
+        }
+        let Some(timer) = &mut self.hedge else { return Poll::Pending };
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Next::Hedge)),
+            Poll::Ready(Err(ShutDown)) => {
+                // No more attempts begin; those that run need no timer of it.
+                self.hedge = None;
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 }
@@ -77,13 +86,13 @@ impl<F: Future> Race<F> {
 struct Ends<T, E>(Vec<(u32, Option<T>, Option<E>)>);
 
 impl<T, E> Ends<T, E> {
-    /// Takes what the attempt of that number brought; the newest error of another is kept as the cause.
+    /// Takes what the attempt of that number brought.
     fn take(&mut self, number: u32) -> (Option<T>, Option<E>) {
         let found = self.0.iter().position(|(ended, ..)| *ended == number).map(|at| self.0.remove(at));
-        let (value, error) = found.map_or((None, None), |(_, value, error)| (value, error));
-        (value, error)
+        found.map_or((None, None), |(_, value, error)| (value, error))
     }
 
+    /// Takes the newest error of the others; whatever else they brought is dropped.
     fn last_error(&mut self) -> Option<E> {
         self.0.drain(..).filter_map(|(_, _, error)| error).last()
     }
@@ -146,10 +155,10 @@ where
         }
         let (value, error) = if decision == Decision::Run { (None, None) } else { ends.take(flight.call.ended()) };
         if let Decision::WaitUntil(until) = decision {
-            race.racers.clear();
             race.hedge = None;
             with.tell_retry(&flight.call, now(), until, value.is_some(), error.as_ref());
-            last_error = error.or_else(|| ends.last_error()).or(last_error);
+            let others = ends.last_error();
+            last_error = error.or(others).or(last_error);
             decision = match flight.wait().await {
                 Ok(decision) => decision,
                 Err(ShutDown) => return Err(flight.shut_down(last_error)),
@@ -160,7 +169,8 @@ where
         } else if let Decision::Finish(give, _) = decision {
             // Those that lost.
             drop(race);
-            last_error = error.or_else(|| ends.last_error()).or(last_error);
+            let others = ends.last_error();
+            last_error = error.or(others).or(last_error);
             return flight.conclude(give, value, last_error, &with.fallback);
         }
         let next = attempt(&flight.call);

@@ -577,10 +577,12 @@ impl Cells {
 
     /// What was counted over a window of another length says nothing about this one.
     pub fn forget_counts(&self) {
-        self.successes.forget();
-        for window in [&self.failures, &self.quick, &self.slow] {
+        // What could open it goes first, lest it be weighed against nothing.
+        for window in [&self.failures, &self.slow] {
             window.forget();
         }
+        self.successes.forget();
+        self.quick.forget();
     }
 
     /// Outcomes and failures in the window.

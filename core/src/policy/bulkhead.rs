@@ -120,8 +120,13 @@ impl Spare {
 
     #[inline]
     fn take(&self) -> bool {
-        let word = self.0.load(SeqCst);
-        word & Spare::THERE != 0 && self.0.compare_exchange(word, word & !Spare::THERE, SeqCst, SeqCst).is_ok()
+        self.take_seen(self.0.load(SeqCst))
+    }
+
+    /// The same, if it is still the one that was seen.
+    #[inline]
+    fn take_seen(&self, seen: u64) -> bool {
+        seen & Spare::THERE != 0 && self.0.compare_exchange(seen, seen & !Spare::THERE, SeqCst, SeqCst).is_ok()
     }
 }
 
@@ -186,8 +191,11 @@ impl Cells {
     /// A call comes.
     #[inline]
     pub fn enter(&self, bulkhead: &Bulkhead) -> Entry {
+        // The spare is looked at first: one that comes later may not be taken on what was seen before it came.
+        let spare = self.spares.mine();
+        let seen = spare.0.load(SeqCst);
         let mut word = self.word.load(SeqCst);
-        if self.may_take_spares(word, bulkhead.limit) && self.spares.mine().take() {
+        if self.may_take_spares(word, bulkhead.limit) && spare.take_seen(seen) {
             return Entry::In;
         }
         // Nobody overtakes those who queue.
@@ -225,7 +233,7 @@ impl Cells {
             if before.iter().any(|spare| spare & Spare::THERE != 0) {
                 if !self.may_take_spares(word, bulkhead.limit) {
                     self.give_up_spares(bulkhead.limit);
-                } else if self.spares.all().any(Spare::take) {
+                } else if self.spares.all().zip(before).any(|(spare, seen)| spare.take_seen(seen)) {
                     return Entry::In;
                 }
                 continue;

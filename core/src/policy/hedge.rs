@@ -5,6 +5,7 @@
 //! What runs at the same time is kept here while it does; a call that is not hedged has none of it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -114,39 +115,32 @@ pub(crate) struct Race {
 /// The races of a target's calls, by number. Not on the way of a call that succeeds at once, nor of one that is not hedged.
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
+    /// The number given last; goes on in a forked child, so that no race there has the number of one of the parent's.
+    last: AtomicU64,
     // Swapped whole in a forked child: a lock held by another thread at the fork would stay held there.
-    races: ArcSwap<Mutex<Races>>,
+    races: ArcSwap<Mutex<HashMap<u64, Race>>>,
 }
 
-#[derive(Debug, Default)]
-struct Races {
-    last: u64,
-    by_number: HashMap<u64, Race>,
-}
-
-fn lock(races: &Mutex<Races>) -> MutexGuard<'_, Races> {
+fn lock(races: &Mutex<HashMap<u64, Race>>) -> MutexGuard<'_, HashMap<u64, Race>> {
     races.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Cells {
     /// A call has a race from now on, of that number; with its one attempt that runs.
     pub fn begin(&self, first: Racer) -> u64 {
-        let shared = self.races.load();
-        let mut races = lock(&shared);
-        races.last += 1;
-        let number = races.last;
-        races.by_number.insert(number, Race { racers: vec![first], hint: 0 });
+        let number = self.last.fetch_add(1, Relaxed) + 1;
+        lock(&self.races.load()).insert(number, Race { racers: vec![first], hint: 0 });
         number
     }
 
     /// Looks at a race, or changes it. `None` when there is none of that number: it was the parent's of this process.
     pub fn with<T>(&self, number: u64, look: impl FnOnce(&mut Race) -> T) -> Option<T> {
-        lock(&self.races.load()).by_number.get_mut(&number).map(look)
+        lock(&self.races.load()).get_mut(&number).map(look)
     }
 
     /// The race is over; what was left of it.
     pub fn end(&self, number: u64) -> Race {
-        lock(&self.races.load()).by_number.remove(&number).unwrap_or_default()
+        lock(&self.races.load()).remove(&number).unwrap_or_default()
     }
 
     /// F3: in a forked child, nothing runs.
@@ -183,5 +177,6 @@ mod tests {
         let number = cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, ended: None });
         cells.begin_anew();
         assert!(cells.with(number, |_| ()).is_none());
+        assert_ne!(cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, ended: None }), number);
     }
 }

@@ -13,7 +13,7 @@ use crate::sync::AtomicU64;
 const HALF: Nanos = 30 * SECOND;
 /// How many attempts must be known before there is a quantile.
 const LEAST: u64 = 20;
-/// A quantile is looked at anew so often at most: it is asked for at every attempt.
+/// A quantile that is known is looked at anew so often at most: it is asked for at every attempt.
 const FRESH_FOR: Nanos = 100 * MILLISECOND;
 
 const SUB_BITS: u32 = 4;
@@ -79,9 +79,9 @@ impl Cells {
     /// What that many hundredths of the attempts took at most; `None` while too few are known.
     pub fn quantile(&self, hundredths: u8, now: Nanos) -> Option<Nanos> {
         let (looked_at, known) = &self.known[usize::from(hundredths) % 100];
-        let since = looked_at.load(Acquire);
-        if since != 0 && now.saturating_sub(since) < FRESH_FOR && known.load(Relaxed) != 0 {
-            return Some(known.load(Relaxed));
+        let (since, last) = (looked_at.load(Acquire), known.load(Relaxed));
+        if since != 0 && now.saturating_sub(since) < FRESH_FOR && last != 0 {
+            return Some(last);
         }
         let found = self.look(hundredths, now);
         known.store(found.unwrap_or(0), Relaxed);

@@ -85,7 +85,10 @@ impl Window {
 
     /// Takes one back, if its bucket is still there.
     pub fn take_back(&self, at: At) {
-        self.change(at, |count| count.saturating_sub(1));
+        let bucket = &self.buckets[(at.epoch % BUCKETS) as usize];
+        let _ = bucket.fetch_update(SeqCst, SeqCst, |word| {
+            (word >> COUNT_BITS == at.key() && word & COUNT_MAX > 0).then(|| word - 1)
+        });
     }
 
     #[inline]
@@ -120,6 +123,8 @@ impl Window {
         if at.epoch < idle_from {
             self.idle_from.fetch_max(later, SeqCst);
         } else if self.idle_from.compare_exchange(idle_from, later, SeqCst, SeqCst).is_ok() {
+            // Only this bucket stays, lest a key that has come round does; what another counts at this moment in a later one may be
+            // lost with it.
             self.clear(|key| key == at.key());
         }
     }

@@ -53,7 +53,6 @@ public final class AmbassadorProxy {
     final Listeners listeners;
 
     private final String target;
-    private final Policy policy;
 
     /**
      * A proxy with the three settings that matter most; see {@link #builder} for the others.
@@ -76,7 +75,7 @@ public final class AmbassadorProxy {
         rules = builder.rules();
         seesValues = rules != null && rules.classifier() != null;
         fallback = builder.fallback();
-        policy = Policy.of(handle);
+        Policy policy = Policy.of(handle);
         isBounded = policy.timeout().isPresent() || policy.deadline().isPresent();
         isOnWorker = policy.runIn() == RunIn.WORKER;
         isHedged = policy.hedge().isPresent();
@@ -237,12 +236,16 @@ public final class AmbassadorProxy {
     }
 
     /**
-     * The settings in force.
+     * The settings in force: this proxy's own, and of what it shares with others of its name, those of the newest.
      *
      * @return the settings
      */
     public Policy policy() {
-        return policy;
+        try {
+            return Policy.of(handle);
+        } finally {
+            Reference.reachabilityFence(this);
+        }
     }
 
     /**
