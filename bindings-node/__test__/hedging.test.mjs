@@ -226,6 +226,42 @@ test("an attempt times out by itself while its hedge goes on, and what it brings
   assert.equal(proxy.health().late_results, 1);
 });
 
+test("a hedge begins that is due when a bound comes too, after the one that the bound is of was settled", async () => {
+  const proxy = hedgedOf({ maxRetries: 3, timeoutMs: 2 * PATIENT, hedge: { afterMs: PATIENT, max: 2 } });
+  const told = [];
+  proxy.onEvent(({ type, attempt, outcome }) => told.push([type, attempt, outcome]));
+  const fn = scripted();
+  const called = proxy.execute(fn);
+  const second = await fn.attempt(2);
+  // The core has said by now when the next one is due.
+  await new Promise(setImmediate);
+  blockUntil(performance.now() + PATIENT + 5);
+  const third = await fn.attempt(3);
+  assert.equal((await fn.attempt(1)).signal.reason.code, "ERR_AMBASSADOR_TIMEOUT");
+  assert.equal(second.signal.aborted, false);
+  third.resolve("third");
+  assert.equal(await called, "third");
+  assert.deepEqual(told.slice(0, 3), [["hedge", 2, undefined], ["attempt", 1, "timeout"], ["hedge", 3, undefined]]);
+  assert.deepEqual(counts(proxy.health()), { ok: 1, attempts: [1, 0, 1, 1], hedges: 2, retries: 0, in_flight: 0, abandoned: 2, late_results: 0 });
+});
+
+test("beside an attempt whose bound has passed none begins: it has timed out, and is tried again", async () => {
+  for (const whenBlocked of ["in the function", "after it"]) {
+    const proxy = hedgedOf({ maxRetries: 2, timeoutMs: 2 * PATIENT, hedge: { afterMs: PATIENT } });
+    const value = await proxy.execute((ctx) => {
+      if (ctx.attempt === 2) return "again";
+      const block = () => {
+        while (ctx.remainingMs > 0);
+      };
+      if (whenBlocked === "after it") setImmediate(block);
+      else block();
+      return new Promise(() => {});
+    });
+    assert.equal(value, "again");
+    assert.deepEqual(counts(proxy.health()), { ok: 1, attempts: [1, 0, 1, 0], hedges: 0, retries: 1, in_flight: 0, abandoned: 1, late_results: 0 });
+  }
+});
+
 test("a signal from outside stops every attempt, with its reason", async () => {
   const proxy = hedgedOf({ maxRetries: 3, hedge: { afterMs: 1, max: 2 } });
   const stop = new AbortController();

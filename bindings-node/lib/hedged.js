@@ -7,7 +7,7 @@
 const { nextTick } = require("node:process");
 const { queueMicrotask } = globalThis;
 const bridge = require("./bridge.js");
-const { numbers, lengths, HINT, PROXY, CALL, OUTCOME, ATTEMPT, ENDED, RUN, WAIT, AWAIT } = bridge;
+const { numbers, lengths, HINT, PROXY, CALL, OUTCOME, ATTEMPT, ENDED, RUN, WAIT, AWAIT, VIRTUAL } = bridge;
 const { Attempt } = require("./attempt.js");
 const { Flight, NONE, TIMED_OUT, NOTHING, settle, timedOut, isPromiseLike } = require("./flight.js");
 const timers = require("./timers.js");
@@ -64,8 +64,17 @@ class HedgedFlight extends Flight {
   running = new Set();
   /** Those that have ended, and were not settled yet. */
   ended = [];
-  /** For `timers`: when to ask for another attempt. */
-  due = { at: Infinity, place: -1, fire: () => this.wake?.() };
+  /** Whether nothing is to be asked until `due` comes: of the attempts that run now, the core has said when another one begins. */
+  isAsked = false;
+  /** For `timers`: when to ask for another attempt. Something else may have woken the flight in the same sweep, and is settled first. */
+  due = {
+    at: Infinity,
+    place: -1,
+    fire: () => {
+      this.isAsked = false;
+      this.wake?.();
+    },
+  };
   /** The number of the attempt that the core's last answer was about. */
   answered = 0;
 
@@ -77,18 +86,14 @@ class HedgedFlight extends Flight {
     const settled = new Map();
     let last;
     let answer = RUN;
-    let isAsked = false;
     while (answer === RUN || answer === AWAIT) {
-      if (answer === RUN) {
-        this.begin();
-        isAsked = false;
-      }
-      if (this.ended.length === 0 && !this.isStopped) await this.change(isAsked);
+      if (answer === RUN) this.begin();
+      if (this.ended.length === 0 && !this.isStopped) await this.change();
+      if (this.ended.length === 0) this.fireBounds();
       if (this.isStopped) return [undefined, NOTHING];
       last = this.ended.shift();
       if (last === undefined) {
         answer = this.ask();
-        isAsked = true;
       } else {
         answer = this.settleOne(last);
         settled.set(last.number, last);
@@ -103,6 +108,7 @@ class HedgedFlight extends Flight {
 
   /** The attempt begins that `attempt` and `at` are of. */
   begin() {
+    this.isAsked = false;
     let promise;
     let end;
     try {
@@ -120,10 +126,10 @@ class HedgedFlight extends Flight {
   }
 
   /** Waits until an attempt ends, or it is time to ask for another. */
-  change(isAsked) {
+  change() {
     return new Promise((resolve) => {
       this.wake = resolve;
-      if (isAsked) return;
+      if (this.isAsked) return;
       // A promise that is settled, or comes to it by itself, needs no other attempt beside it: the ticks of promises are all run first.
       queueMicrotask(() => {
         if (this.ended.length === 0) nextTick(resolve);
@@ -131,8 +137,19 @@ class HedgedFlight extends Flight {
     });
   }
 
+  /** Bounds come first: an attempt that has outrun its own, as one that blocked the event loop, has none begin beside it. */
+  fireBounds() {
+    const present = timers.now();
+    // As in `timers`: there may be entries of the time before, and in virtual time there come none.
+    if (numbers[VIRTUAL] === 1) return;
+    for (const racer of this.running) {
+      if (racer.place >= 0 && racer.at <= present) racer.fire();
+    }
+  }
+
   /** Asks whether another attempt begins now; if not, it is asked again when the core says. */
   ask() {
+    this.isAsked = true;
     timers.remove(this.due);
     numbers[PROXY] = this.core.number;
     numbers[CALL] = this.call;
