@@ -147,6 +147,11 @@ final class AsyncCall<T> {
     }
 
     private void attempt(int mine, Attempt attempt) {
+        if (!isCurrent(mine)) {
+            // It was given up before its turn on a worker came: the function need not be called.
+            proxy.note(Native.ABANDONED_ENDED);
+            return;
+        }
         CompletionStage<? extends T> begun;
         try {
             begun = stage(attempt);
@@ -225,7 +230,7 @@ final class AsyncCall<T> {
             next = settle(mine, Ended.givenUp());
         }
         // Not on the one thread of the timer: what follows may be anybody's code.
-        Workers.execute(() -> {
+        soon(() -> {
             cancel(hung);
             proceed(next);
         });
@@ -288,7 +293,7 @@ final class AsyncCall<T> {
     /** Has the wait looked at when it is over, and in a queue also when its turn has come. */
     private void await(int mine, long until) {
         if (Call.isPassed(until)) {
-            Workers.execute(() -> waitOver(mine));
+            soon(() -> waitOver(mine));
             return;
         }
         synchronized (this) {
@@ -298,7 +303,7 @@ final class AsyncCall<T> {
             leave();
             long look = until;
             if (call.isQueued()) {
-                place = Turn.enter(proxy, call.words, () -> Workers.execute(() -> waitOver(mine)));
+                place = Turn.enter(proxy, call.words, () -> soon(() -> waitOver(mine)));
                 look = Math.min(until, Native.now() + Turn.LOOK);
             }
             if (look != Native.NEVER) {
@@ -331,7 +336,7 @@ final class AsyncCall<T> {
                 attempt = null;
             }
         }
-        Workers.execute(() -> {
+        soon(() -> {
             if (attempt == null) {
                 proceed(next);
             } else {
@@ -461,6 +466,18 @@ final class AsyncCall<T> {
     private synchronized void schedule(int mine, long at, Runnable then) {
         if (mine == turn && !isOver) {
             timer = at(at, then);
+        }
+    }
+
+    /**
+     * Has a worker run it. Where none can be started the timer's thread does, which is there already: whatever it holds up comes late,
+     * and no call is lost (F1).
+     */
+    static void soon(Runnable work) {
+        try {
+            Workers.execute(work);
+        } catch (Throwable noThread) {
+            TIMER.execute(work);
         }
     }
 

@@ -133,14 +133,16 @@ public final class Attempt {
     }
 
     /** R3: the wait that was asked for, by this attempt or by the error that it ended with. */
-    static long hint(Attempt ctx, Throwable error) {
-        if (ctx != null && ctx.hint != Native.NO_HINT) {
-            return ctx.hint;
-        }
+    static long hint(Attempt ctx, Ended<?> ended) {
+        return ctx != null && ctx.hint != Native.NO_HINT ? ctx.hint : ended.hint();
+    }
+
+    /** The wait that an error asks for. One that cannot tell asks for none, whatever it throws. */
+    static long hint(Throwable error) {
         if (error instanceof RetryAfter asks) {
             try {
                 return nanos(asks.getRetryAfter());
-            } catch (RuntimeException broken) {
+            } catch (Throwable broken) {
                 return Native.NO_HINT;
             }
         }

@@ -138,18 +138,18 @@ final class Call<T> {
 
     /** The first attempt ended so; what the core decides. */
     long settleFirst(long permit, Ended<T> ended) {
-        long hint = Attempt.hint(ctx, ended.error());
+        long hint = Attempt.hint(ctx, ended);
         return Native.settleFirst(proxy.handle, permit, ended.outcome(), hint, words);
     }
 
     /** A later one did. */
     long settle(Ended<T> ended) {
-        return Native.settle(proxy.handle, words, ended.outcome(), Attempt.hint(ctx, ended.error()));
+        return Native.settle(proxy.handle, words, ended.outcome(), Attempt.hint(ctx, ended));
     }
 
     /** One of several that may run did (H1). */
     long settle(Attempt racer, Ended<T> ended) {
-        long hint = Attempt.hint(racer, ended.error());
+        long hint = Attempt.hint(racer, ended);
         return Native.settleAttempt(proxy.handle, words, racer.attempt(), ended.outcome(), hint);
     }
 

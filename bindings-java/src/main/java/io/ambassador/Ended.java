@@ -12,12 +12,17 @@ import java.util.concurrent.CompletionException;
  * @param error what it threw, or what its classifier threw
  * @param original what it had thrown when its classifier threw
  * @param isJudges whether the error is that of what judges: a fallback answers for targets alone
+ * @param hint the wait that the error asks for (R3), asked here, where nothing is locked (O4)
  */
-record Ended<T>(int outcome, T value, boolean hasValue, Throwable error, Throwable original, boolean isJudges) {
+record Ended<T>(
+        int outcome, T value, boolean hasValue, Throwable error, Throwable original, boolean isJudges, long hint) {
+    Ended(int outcome, T value, boolean hasValue, Throwable error, Throwable original, boolean isJudges) {
+        this(outcome, value, hasValue, error, original, isJudges, Attempt.hint(error));
+    }
+
     Ended(int outcome, T value, boolean hasValue, Throwable error, Throwable original) {
         this(outcome, value, hasValue, error, original, false);
     }
-
 
     /** Given up at its bound. */
     static <T> Ended<T> givenUp() {

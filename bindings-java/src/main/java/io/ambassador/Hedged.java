@@ -9,6 +9,9 @@ import java.util.concurrent.locks.LockSupport;
  * when another one begins and whose end is the call's; those that lost are interrupted, and nobody waits for them.
  */
 final class Hedged<T> {
+    /** After so long it is seen whether a worker has come free: nothing tells. Soon for a hedge, and seldom for a look at a counter. */
+    private static final long LOOK = 10_000_000;
+
     private record Racer<T>(Attempt ctx, Work<T> work, long bound) {}
 
     private final AmbassadorProxy proxy;
@@ -95,9 +98,9 @@ final class Hedged<T> {
         return Ended.of(proxy, work.value, work.error, Call.inTime(over.ctx().until()));
     }
 
-    /** Another attempt begins, if the core says so. While no worker is free none does: that is load enough. */
+    /** Another attempt begins, if the core says so. While no worker is free none does, and the core is asked when one is. */
     private void hedge() {
-        askAt = Native.NEVER;
+        askAt = Native.now() + LOOK;
         Workers.startIfFree(() -> {
             askAt = call.hedge();
             if (askAt != Native.RUN) {

@@ -61,7 +61,7 @@ final class HedgedStages<T> {
     void start() {
         Racer racer = enter(call.next());
         watch(racer);
-        Workers.execute(() -> {
+        AsyncCall.soon(() -> {
             Aftermath.attend(proxy);
             run(racer);
         });
@@ -100,6 +100,11 @@ final class HedgedStages<T> {
     }
 
     private void run(Racer racer) {
+        if (!isIn(racer)) {
+            // It was given up before its turn on a worker came: the function need not be called.
+            proxy.note(Native.ABANDONED_ENDED);
+            return;
+        }
         CompletionStage<? extends T> begun;
         try {
             begun = owner.stage(racer.ctx);
@@ -119,12 +124,8 @@ final class HedgedStages<T> {
     }
 
     private void ended(Racer racer, T value, Throwable error) {
-        boolean runs;
-        synchronized (owner) {
-            runs = racers.contains(racer);
-        }
         Runnable rest = null;
-        if (runs) {
+        if (isIn(racer)) {
             rest = settle(racer, owner.judge(value, error, Call.inTime(racer.ctx.until())));
         }
         if (rest != null) {
@@ -136,6 +137,12 @@ final class HedgedStages<T> {
             proxy.note(Native.LATE);
         }
         proxy.note(Native.ABANDONED_ENDED);
+    }
+
+    private boolean isIn(Racer racer) {
+        synchronized (owner) {
+            return racers.contains(racer);
+        }
     }
 
     private void boundPassed(Racer racer) {
@@ -153,7 +160,7 @@ final class HedgedStages<T> {
             rest = settle(racer, Ended.givenUp());
         }
         // Not on the one thread of the timer: what follows may be anybody's code.
-        Workers.execute(() -> {
+        AsyncCall.soon(() -> {
             AsyncCall.cancel(racer.stage);
             rest.run();
         });

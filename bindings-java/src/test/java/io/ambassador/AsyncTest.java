@@ -239,6 +239,55 @@ class AsyncTest {
     }
 
     @Test
+    void the_function_of_a_retry_whose_call_was_cancelled_before_its_turn_is_not_called() throws Exception {
+        var proxy = quick().breaker(Breaker.defaults().consecutiveFailures(1).openForMs(1))
+                .backoff(Backoff.constant(Duration.ofMillis(20)))
+                .build();
+        var first = new CompletableFuture<String>();
+        var future = proxy.callAsync(() -> {
+            ran.incrementAndGet();
+            return first;
+        });
+        // The circuit lets the retry through as a probe, which is told on the worker that is about to start it.
+        proxy.onEvent(event -> {
+            if (event instanceof Event.Circuit circuit && circuit.from().equals("open")) {
+                future.cancel(true);
+            }
+        });
+        first.completeExceptionally(new IOException("connection reset"));
+        assertThrows(CancellationException.class, () -> value(future));
+        awaitCount(proxy, "calls.cancelled", 1);
+        awaitCount(proxy, "abandoned", 0);
+        assertEquals(1, ran.get());
+        assertEquals(1, count(proxy, "retries"));
+        assertEquals(0, count(proxy, "late_results"));
+    }
+
+    @Test
+    void an_error_that_cannot_tell_its_hint_is_a_failure_like_others() {
+        var proxy = quick().build();
+        var broken = new Fixtures.Asks(() -> {
+            throw new StackOverflowError();
+        });
+        assertSame(broken, error(RuntimeException.class, proxy.callAsync(() -> CompletableFuture.failedFuture(broken))).getCause());
+        assertEquals(3, count(proxy, "attempts.failure"));
+        assertEquals(0, count(proxy, "in_flight"));
+    }
+
+    @Test
+    void an_error_is_asked_for_its_hint_while_nothing_is_locked() throws Exception {
+        var proxy = quick().build();
+        var stage = new CompletableFuture<String>();
+        var future = proxy.callAsync(stage::minimalCompletionStage);
+        var asks = Fixtures.Asks.afterCancelling(future);
+        stage.completeExceptionally(asks);
+        assertTrue(asks.hasTold);
+        assertThrows(CancellationException.class, () -> value(future));
+        awaitCount(proxy, "calls.cancelled", 1);
+        awaitCount(proxy, "abandoned", 0);
+    }
+
+    @Test
     void a_later_attempt_whose_function_itself_hangs_is_bounded_too() throws Exception {
         var proxy = quick().timeoutMs(50).maxRetries(2).build();
         var mayEnd = new CountDownLatch(1);

@@ -7,6 +7,7 @@ import static io.ambassador.Fixtures.quick;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -152,6 +153,28 @@ class AttemptTest {
             assertTrue(took < Fixtures.LONG);
         }
         assertEquals(6, count(proxy, "retries"));
+    }
+
+    @ParameterizedTest
+    @EnumSource(RunIn.class)
+    void an_error_that_cannot_tell_its_hint_is_a_failure_like_others(RunIn place) {
+        var proxy = quick().runIn(place).build();
+        for (Throwable broken : List.of(new IllegalStateException("no date"), new StackOverflowError())) {
+            var asks = new Fixtures.Asks(() -> {
+                throw AttemptTest.<RuntimeException>asItIs(broken);
+            });
+            var error = allFailed(() -> proxy.callCallable(() -> {
+                throw asks;
+            }));
+            assertSame(asks, error.getCause());
+        }
+        assertEquals(4, count(proxy, "retries"));
+        assertEquals(0, count(proxy, "in_flight"));
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <E extends Throwable> E asItIs(Throwable error) throws E {
+        throw (E) error;
     }
 
     @Test

@@ -16,6 +16,7 @@ import java.util.stream.Stream;
 
 /** A JVM of its own, for what only its end or its options can show. */
 final class Child {
+    private List<String> limit = List.of();
     private final List<String> options = new ArrayList<>();
     private Path home = Path.of(System.getProperty("java.home"));
     private String classPath = classes(AmbassadorProxy.class) + java.io.File.pathSeparator + classes(Child.class);
@@ -29,6 +30,12 @@ final class Child {
         } catch (URISyntaxException impossible) {
             throw new AssertionError(impossible);
         }
+    }
+
+    /** It may have as much address space at most. */
+    Child addressSpace(int gigabytes) {
+        limit = List.of("sh", "-c", "ulimit -v " + gigabytes * 1024 * 1024 + " && exec \"$@\"", "sh");
+        return this;
     }
 
     Child option(String option) {
@@ -53,7 +60,8 @@ final class Child {
 
     /** The same for a class's name, or a file of Java source. */
     Ended run(String program, String... arguments) throws IOException, InterruptedException {
-        var command = new ArrayList<String>(List.of(home.resolve("bin/java").toString()));
+        var command = new ArrayList<>(limit);
+        command.add(home.resolve("bin/java").toString());
         command.addAll(options);
         command.addAll(List.of("-cp", classPath, program));
         command.addAll(List.of(arguments));

@@ -3,13 +3,16 @@ package io.ambassador;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
 import java.util.logging.Logger;
@@ -84,6 +87,33 @@ final class Fixtures {
         var earlier = new ArrayList<>(List.of(error.getSuppressed()));
         earlier.removeIf(suppressed -> suppressed instanceof EndNote);
         return earlier;
+    }
+
+    /** An error that asks for a wait, in its own way. */
+    static final class Asks extends Exception implements RetryAfter {
+        private static final long serialVersionUID = 1L;
+        private final transient Supplier<Duration> wait;
+        /** Whether it could tell. */
+        volatile boolean hasTold;
+
+        Asks(Supplier<Duration> wait) {
+            this.wait = wait;
+        }
+
+        /** Asks for none, once another thread has cancelled the call. */
+        static Asks afterCancelling(CompletableFuture<?> call) {
+            return new Asks(() -> {
+                CompletableFuture.runAsync(() -> call.cancel(true)).orTimeout(LONG, TimeUnit.MILLISECONDS).join();
+                return null;
+            });
+        }
+
+        @Override
+        public Duration getRetryAfter() {
+            Duration told = wait.get();
+            hasTold = true;
+            return told;
+        }
     }
 
     static double milliseconds(Runnable work) {

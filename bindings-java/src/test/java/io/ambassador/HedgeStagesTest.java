@@ -209,6 +209,61 @@ class HedgeStagesTest {
     }
 
     @Test
+    void the_function_of_a_hedge_that_has_lost_before_its_turn_is_not_called() throws Exception {
+        var proxy = hedged().build();
+        // On the worker that is about to start the hedge.
+        proxy.onEvent(event -> {
+            if (event instanceof Event.Hedge) {
+                stages.get(0).complete("charged");
+            }
+        });
+        assertEquals("charged", value(proxy.executeAsync(this::stage)));
+        nothingIsLeft(proxy);
+        assertEquals(1, attempts.size());
+        assertEquals(1, count(proxy, "hedges"));
+        assertEquals(1, count(proxy, "attempts.cancelled"));
+    }
+
+    @Test
+    void the_function_of_a_hedge_whose_call_was_cancelled_before_its_turn_is_not_called() throws Exception {
+        var proxy = hedged().build();
+        var call = new CompletableFuture<CompletableFuture<String>>();
+        proxy.onEvent(event -> {
+            if (event instanceof Event.Hedge) {
+                call.join().cancel(true);
+            }
+        });
+        call.complete(proxy.executeAsync(this::stage));
+        assertThrows(CancellationException.class, () -> value(call.join()));
+        awaitCount(proxy, "calls.cancelled", 1);
+        nothingIsLeft(proxy);
+        assertEquals(1, attempts.size());
+    }
+
+    @Test
+    void errors_that_cannot_tell_their_hint_are_failures_like_others() throws Exception {
+        var proxy = hedged().maxRetries(2).build();
+        var future = racing(proxy);
+        var broken = new Fixtures.Asks(() -> {
+            throw new StackOverflowError();
+        });
+        stages.forEach(stage -> stage.completeExceptionally(broken));
+        assertSame(broken, error(RuntimeException.class, future).getCause());
+        nothingIsLeft(proxy);
+    }
+
+    @Test
+    void an_error_is_asked_for_its_hint_while_nothing_is_locked() throws Exception {
+        var proxy = hedged().build();
+        var future = racing(proxy);
+        var asks = Fixtures.Asks.afterCancelling(future);
+        stages.get(0).completeExceptionally(asks);
+        assertTrue(asks.hasTold);
+        awaitCount(proxy, "calls.cancelled", 1);
+        nothingIsLeft(proxy);
+    }
+
+    @Test
     void a_thousand_calls_whose_stages_race_each_end_once() throws Exception {
         var proxy = hedged().timeoutMs(5).hedge(Hedge.afterMs(1).max(2)).build();
         var futures = new ArrayList<CompletableFuture<Integer>>();

@@ -25,6 +25,7 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -343,20 +344,51 @@ class HedgeTest {
         assertEquals(1, count(proxy, "calls.fallback"));
     }
 
-    @Test
-    void a_worker_for_a_hedge_is_taken_only_while_one_is_free() {
-        // Of virtual threads one always is.
+    /** Until they may end; the first of them until {@code firstMayEnd}. How many they are. */
+    private int takeAllWorkers(CountDownLatch firstMayEnd) {
+        // Of virtual threads one always is free.
         assumeTrue(Runtime.version().feature() < 21);
         var taken = new AtomicInteger();
         var asked = new AtomicBoolean(true);
         while (asked.getAndSet(false)) {
             Workers.startIfFree(() -> {
                 asked.set(true);
-                taken.incrementAndGet();
-                return () -> await(mayEnd);
+                CountDownLatch until = taken.getAndIncrement() == 0 ? firstMayEnd : mayEnd;
+                return () -> await(until);
             });
         }
-        assertTrue(taken.get() > 0 && taken.get() <= 256, taken + " workers");
+        return taken.get();
+    }
+
+    @Test
+    void a_hedge_that_finds_no_worker_free_begins_when_one_is() {
+        var firstMayEnd = new CountDownLatch(1);
+        takeAllWorkers(firstMayEnd);
+        Thread caller = Thread.currentThread();
+        var proxy = hedged().build();
+        firstMayEnd.countDown();
+        int number = proxy.<Integer>execute(ctx -> {
+            if (ctx.attempt() == 1) {
+                // On the last worker. The caller waits: there was none for a hedge.
+                while (!(LockSupport.getBlocker(caller) instanceof Hedged)) {
+                    Thread.onSpinWait();
+                }
+                mayEnd.countDown();
+                await(hedgeRuns);
+                return hang(ctx);
+            }
+            hedgeRuns.countDown();
+            return ctx.attempt();
+        });
+        assertEquals(2, number);
+        assertEquals(1, count(proxy, "hedges"));
+        assertEquals(0, count(proxy, "retries"));
+    }
+
+    @Test
+    void a_worker_for_a_hedge_is_taken_only_while_one_is_free() {
+        int taken = takeAllWorkers(mayEnd);
+        assertTrue(taken > 0 && taken <= 256, taken + " workers");
         mayEnd.countDown();
         // As soon as one has come back.
         assertEquals("charged", Fixtures.quick().timeoutMs(Fixtures.LONG).runIn(RunIn.WORKER).build().call(v -> "charged"));

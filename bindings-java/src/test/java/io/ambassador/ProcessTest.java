@@ -41,6 +41,14 @@ class ProcessTest {
         ended(new Child(), "shutdown-in-vain");
     }
 
+    @Test
+    void where_no_thread_can_be_started_stages_go_on_all_the_same() throws Exception {
+        assumeTrue(Runtime.version().feature() < 21, "virtual threads need none");
+        assumeTrue(System.getProperty("os.name").equals("Linux"), "a limit of threads of its own");
+        // Stacks so large that there is room for few.
+        ended(new Child().option("-Xss512m").option("-Xmx64m").option("-Xlog:disable").addressSpace(16), "no-thread-left");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"virtual-callers", "virtual-bounds", "virtual-workers", "virtual-interrupts", "virtual-queue"})
     void virtual_threads_are_callers_and_workers_like_any_other(String program) throws Exception {

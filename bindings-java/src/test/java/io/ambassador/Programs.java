@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -21,6 +22,7 @@ final class Programs {
             case "abandoned" -> abandoned();
             case "hung-stage" -> hungStage();
             case "waiting-stage" -> waitingStage();
+            case "no-thread-left" -> noThreadLeft();
             case "exit-in-flight" -> exitInFlight();
             case "shutdown" -> shutdown();
             case "shutdown-in-vain" -> shutdownInVain();
@@ -73,6 +75,42 @@ final class Programs {
             proxy.call(v -> spinForEver(new CountDownLatch(1)));
         } catch (CallTimeoutException timeout) {
             System.out.println(timeout.getCode());
+        }
+    }
+
+    /** A retry, a hedge, and a stage that is given up, when no thread can be started any more. */
+    private static void noThreadLeft() throws Exception {
+        // The thread of the timers is there from now on.
+        quick().timeoutMs(3_600_000).build().callAsync(() -> new CompletableFuture<String>());
+        try {
+            for (;;) {
+                var thread = new Thread(Programs::parkForEver);
+                thread.setDaemon(true);
+                thread.start();
+            }
+        } catch (OutOfMemoryError expected) {
+            System.out.println(expected.getMessage());
+        }
+        var retried = quick().build().executeAsync(ctx -> ctx.attempt() == 1
+                ? CompletableFuture.failedFuture(new IllegalStateException("Payment API unreachable"))
+                : CompletableFuture.completedFuture(Thread.currentThread().getName()));
+        check(retried.get(60, TimeUnit.SECONDS).equals("ambassador-timer"), retried);
+        var hedged = quick().timeoutMs(3_600_000).idempotent(true).hedge(Hedge.afterMs(1)).build();
+        CompletableFuture<String> raced = hedged.executeAsync(ctx -> ctx.attempt() == 1
+                ? new CompletableFuture<>()
+                : CompletableFuture.completedFuture(Thread.currentThread().getName()));
+        check(raced.get(60, TimeUnit.SECONDS).equals("ambassador-timer"), raced);
+        var hung = quick().timeoutMs(20).maxRetries(1).build().callAsync(() -> new CompletableFuture<String>());
+        try {
+            hung.get(60, TimeUnit.SECONDS);
+        } catch (ExecutionException late) {
+            check(late.getCause() instanceof CallTimeoutException, late);
+        }
+    }
+
+    private static void parkForEver() {
+        for (;;) {
+            LockSupport.park();
         }
     }
 
