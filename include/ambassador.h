@@ -664,8 +664,8 @@ enum amb_status amb_proxy_on_event(const struct amb_proxy *proxy,
 char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
- * The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the newest. The name in it lives as long as the proxy; `classify` and
- * `fallback` are left null.
+ * The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
+ * newest. The name in it lives as long as the proxy; `classify` and `fallback` are left null.
  */
 enum amb_status amb_proxy_policy(const struct amb_proxy *proxy,
                                  struct amb_options *options);
