@@ -657,7 +657,7 @@ impl Call {
     pub(crate) fn cancel(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
         match self.phase {
             Phase::Ended => return,
-            Phase::Running if self.race != 0 => self.lose_others(rules, now),
+            Phase::Running if self.race != 0 => drop(self.lose_others(rules, now)),
             Phase::Running => {
                 self.last = Outcome::Cancelled;
                 self.attempt_ended(rules, now);

@@ -113,7 +113,7 @@ impl Settings {
     pub(crate) fn finish(mut self) -> Result<Settings, ConfigError> {
         let spelling = self.spelling;
         let missing = |id: Id| {
-            let spec = SPECS.iter().find(|spec| spec.id == id).expect("every id is in the table");
+            let spec = Spec::of(id);
             ConfigError::new(spelling.name(spec), spelling.nothing(), spelling.allowed(spec))
         };
         if let Some(Draft { needed, rest }) = self.bulkhead.take() {
@@ -136,8 +136,7 @@ impl Settings {
     fn check_hedge(&mut self) -> Result<(), ConfigError> {
         let (spelling, policy) = (self.spelling, &mut self.policy);
         let wrong = |id: Id, value: Value, allowed: &str| {
-            let spec = SPECS.iter().find(|spec| spec.id == id).expect("every id is in the table");
-            Err(ConfigError::new(spelling.name(spec), spelling.show(&value), allowed))
+            Err(ConfigError::new(spelling.name(Spec::of(id)), spelling.show(&value), allowed))
         };
         if !policy.idempotent {
             let allowed =

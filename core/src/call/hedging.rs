@@ -136,27 +136,23 @@ impl Call {
 
     fn win(&mut self, rules: Rules<'_>, now: Nanos, give: Give, stop: Stop) -> Decision {
         let last = self.last;
+        let lost = self.lose_others(rules, now);
+        // They would have taken longer still. What its caller stops says nothing of the target.
         if last != Outcome::Cancelled {
-            self.measure_losers(rules, now);
+            lost.iter().for_each(|racer| rules.state.took(now.saturating_sub(racer.started), now));
         }
-        self.lose_others(rules, now);
         self.last = last;
         self.finish(rules, now, give, stop)
     }
 
-    /// Whoever still runs is recorded as cancelled.
-    pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) {
-        for racer in rules.state.races.end(std::mem::take(&mut self.race)).racers {
+    /// Whoever still runs is recorded as cancelled; who that was.
+    pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) -> Vec<Racer> {
+        let lost = rules.state.races.end(std::mem::take(&mut self.race)).racers;
+        for racer in &lost {
             record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.started, now);
         }
         self.last = Outcome::Cancelled;
-    }
-
-    /// Those that lose take longer still than they have. What its caller stops says nothing of the target.
-    fn measure_losers(&self, rules: Rules<'_>, now: Nanos) {
-        let started = rules.state.races.with(self.race, |race| race.racers.iter().map(|racer| racer.started).collect());
-        let started: Vec<Nanos> = started.unwrap_or_default();
-        started.into_iter().for_each(|started| rules.state.took(now.saturating_sub(started), now));
+        lost
     }
 
     /// In virtual time, the newest attempt of a call that may be hedged has run to its end, perhaps beyond the instant at which

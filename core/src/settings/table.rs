@@ -93,6 +93,13 @@ pub(super) struct Spec {
     pub default: &'static str,
 }
 
+impl Spec {
+    /// The setting of that id; of several, as the host's own are, the first.
+    pub fn of(id: Id) -> &'static Spec {
+        SPECS.iter().find(|spec| spec.id == id).expect("every id is in the table")
+    }
+}
+
 const fn spec(id: Id, name: &'static str, kind: Kind, default: &'static str) -> Spec {
     Spec { id, name, kind, default }
 }
@@ -121,7 +128,7 @@ const fn count(least: i64, most: i64) -> Kind {
     Kind::Count { least, most, none: false }
 }
 
-pub(super) const SPECS: [Spec; 42] = [
+pub(super) static SPECS: [Spec; 42] = [
     spec(Id::MaxRetries, "max_retries", count(1, 100), "3"),
     spec(Id::Name, "name", Kind::Name, "the target"),
     spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
