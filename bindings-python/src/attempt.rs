@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::Call as CoreCall;
-use ambassador_core::clock::{NEVER, Nanos, now};
+use ambassador_core::clock::{Nanos, now};
 use ambassador_core::proxy::CallId;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::call::Call;
+use crate::call::{Call, seconds_until};
 use crate::raw::Object;
 use crate::settings;
 
@@ -96,7 +96,7 @@ impl Attempt {
     /// Seconds until this attempt's bound, down to 0; `None` when it is not bounded. Fit to be the timeout of a socket.
     #[getter]
     fn remaining(&self) -> Option<f64> {
-        (self.bound != NEVER).then(|| self.bound.saturating_sub(now()) as f64 / 1e9)
+        seconds_until(self.bound)
     }
 
     /// Whether the caller no longer waits for this attempt. Long work looks at it from time to time.

@@ -47,6 +47,11 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     raw::add_method(&Call::type_object(module.py()), raw::method(c"error", error, doc))
 }
 
+/// Seconds until that instant, down to 0; `None` when it never comes.
+pub fn seconds_until(at: Nanos) -> Option<f64> {
+    (at != NEVER).then(|| at.saturating_sub(now()) as f64 / 1e9)
+}
+
 /// A call in flight.
 #[pyclass(frozen, module = "ambassador_proxy._native")]
 pub struct Call {
@@ -269,8 +274,7 @@ impl Call {
     /// Seconds until the running attempt's bound; `None` without one.
     #[getter]
     fn remaining(&self) -> Option<f64> {
-        let bound = self.bound();
-        (bound != NEVER).then(|| bound.saturating_sub(now()) as f64 / 1e9)
+        seconds_until(self.bound())
     }
 
     /// Seconds until the wait is over.
@@ -325,7 +329,7 @@ impl Call {
     #[getter]
     fn until_hedge(&self) -> Option<f64> {
         let at = self.hedge_at();
-        (at != NEVER).then(|| at.saturating_sub(now()) as f64 / 1e9)
+        seconds_until(at)
     }
 
     /// The number of the attempt that ended last (H1).

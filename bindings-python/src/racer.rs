@@ -11,7 +11,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::attempt::Attempt;
-use crate::call::{self, Call};
+use crate::call::{self, Call, seconds_until};
 use crate::pool::{self, Handed, Job};
 use crate::raw::{self, Object};
 use crate::{direct, interrupt};
@@ -106,8 +106,7 @@ impl Racer {
     /// Seconds until its bound; `None` when there is none to be watched.
     #[getter]
     fn remaining(&self) -> Option<f64> {
-        let bound = self.bound();
-        (bound != NEVER).then(|| bound.saturating_sub(now()) as f64 / 1e9)
+        seconds_until(self.bound())
     }
 
     /// T3: whether what it brings now comes too late.
