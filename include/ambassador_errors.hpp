@@ -122,11 +122,53 @@ public:
     using AmbassadorError::AmbassadorError;
 };
 
+/** NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered. */
+class NoEndpointError : public AmbassadorError {
+public:
+    /** The error of these facts. */
+    using AmbassadorError::AmbassadorError;
+};
+
+/** TRANSPORT: the connection was lost before the response had come; look at the endpoint that the message names. */
+class TransportError : public AmbassadorError {
+public:
+    /** The error of these facts. */
+    using AmbassadorError::AmbassadorError;
+};
+
 /** DEADLINE: the whole call outran `deadline`; find out why the target is slow, or raise `deadline`. */
 class DeadlineExceededError : public CallTimeoutError {
 public:
     /** The error of these facts. */
     using CallTimeoutError::CallTimeoutError;
+};
+
+/** CONNECT: no connection could be made: the name was not found, or nothing answers at the address; look whether the endpoint that the message names is up and can be reached. */
+class ConnectError : public TransportError {
+public:
+    /** The error of these facts. */
+    using TransportError::TransportError;
+};
+
+/** TLS: no secure connection could be made: a certificate does not verify, or the two sides agree on nothing; look at the certificate that the message names, and at the `tls` settings. */
+class TlsError : public TransportError {
+public:
+    /** The error of these facts. */
+    using TransportError::TransportError;
+};
+
+/** PROTOCOL: what came is not HTTP, or more of it than is allowed; look whether the endpoint that the message names speaks HTTP, and at the `http` settings. */
+class ProtocolError : public TransportError {
+public:
+    /** The error of these facts. */
+    using TransportError::TransportError;
+};
+
+/** BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`. */
+class BodyError : public TransportError {
+public:
+    /** The error of these facts. */
+    using TransportError::TransportError;
 };
 
 namespace detail {
@@ -149,8 +191,20 @@ namespace detail {
         throw BulkheadFullError(facts);
     case AMB_ERR_RATE_LIMITED:
         throw RateLimitedError(facts);
+    case AMB_ERR_NO_ENDPOINT:
+        throw NoEndpointError(facts);
+    case AMB_ERR_TRANSPORT:
+        throw TransportError(facts);
     case AMB_ERR_DEADLINE:
         throw DeadlineExceededError(facts);
+    case AMB_ERR_CONNECT:
+        throw ConnectError(facts);
+    case AMB_ERR_TLS:
+        throw TlsError(facts);
+    case AMB_ERR_PROTOCOL:
+        throw ProtocolError(facts);
+    case AMB_ERR_BODY:
+        throw BodyError(facts);
     default:
         throw AmbassadorError(facts);
     }

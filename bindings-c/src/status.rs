@@ -33,6 +33,18 @@ pub enum amb_status {
     AMB_ERR_BULKHEAD_FULL = -17,
     /// RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
     AMB_ERR_RATE_LIMITED = -18,
+    /// NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered.
+    AMB_ERR_NO_ENDPOINT = -19,
+    /// TRANSPORT: the connection was lost before the response had come; look at the endpoint that the message names.
+    AMB_ERR_TRANSPORT = -20,
+    /// CONNECT: no connection could be made: the name was not found, or nothing answers at the address; look whether the endpoint that the message names is up and can be reached.
+    AMB_ERR_CONNECT = -21,
+    /// TLS: no secure connection could be made: a certificate does not verify, or the two sides agree on nothing; look at the certificate that the message names, and at the `tls` settings.
+    AMB_ERR_TLS = -22,
+    /// PROTOCOL: what came is not HTTP, or more of it than is allowed; look whether the endpoint that the message names speaks HTTP, and at the `http` settings.
+    AMB_ERR_PROTOCOL = -23,
+    /// BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
+    AMB_ERR_BODY = -24,
 }
 
 /// The status of an error code.
@@ -47,6 +59,12 @@ pub(crate) fn of(code: Code) -> amb_status {
         Code::CircuitOpen => amb_status::AMB_ERR_CIRCUIT_OPEN,
         Code::BulkheadFull => amb_status::AMB_ERR_BULKHEAD_FULL,
         Code::RateLimited => amb_status::AMB_ERR_RATE_LIMITED,
+        Code::NoEndpoint => amb_status::AMB_ERR_NO_ENDPOINT,
+        Code::Transport => amb_status::AMB_ERR_TRANSPORT,
+        Code::Connect => amb_status::AMB_ERR_CONNECT,
+        Code::Tls => amb_status::AMB_ERR_TLS,
+        Code::Protocol => amb_status::AMB_ERR_PROTOCOL,
+        Code::Body => amb_status::AMB_ERR_BODY,
         _ => amb_status::AMB_ERR_INTERNAL,
     }
 }

@@ -76,4 +76,34 @@ export class RateLimitedError extends AmbassadorError {
   readonly code: string;
 }
 
+/** the target has no endpoint to go to: discovery found none. What to do: look at where its endpoints are discovered. */
+export class NoEndpointError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** the connection was lost before the response had come. What to do: look at the endpoint that the message names. */
+export class TransportError extends AmbassadorError {
+  readonly code: string;
+}
+
+/** no connection could be made: the name was not found, or nothing answers at the address. What to do: look whether the endpoint that the message names is up and can be reached. */
+export class ConnectError extends TransportError {
+  readonly code: string;
+}
+
+/** no secure connection could be made: a certificate does not verify, or the two sides agree on nothing. What to do: look at the certificate that the message names, and at the `tls` settings. */
+export class TlsError extends TransportError {
+  readonly code: string;
+}
+
+/** what came is not HTTP, or more of it than is allowed. What to do: look whether the endpoint that the message names speaks HTTP, and at the `http` settings. */
+export class ProtocolError extends TransportError {
+  readonly code: string;
+}
+
+/** a body could not be read to its end, or is larger than allowed. What to do: ask for the body as a stream, or raise `http.max_body_bytes`. */
+export class BodyError extends TransportError {
+  readonly code: string;
+}
+
 export const BY_CODE: Readonly<Record<string, typeof AmbassadorError>>;

@@ -21,6 +21,12 @@ class InternalError extends AmbassadorError {}
 class CircuitOpenError extends AmbassadorError {}
 class BulkheadFullError extends AmbassadorError {}
 class RateLimitedError extends AmbassadorError {}
+class NoEndpointError extends AmbassadorError {}
+class TransportError extends AmbassadorError {}
+class ConnectError extends TransportError {}
+class TlsError extends TransportError {}
+class ProtocolError extends TransportError {}
+class BodyError extends TransportError {}
 
 function name(type, code, fields) {
   Object.defineProperty(type.prototype, "name", { value: type.name, configurable: true, writable: true });
@@ -38,6 +44,12 @@ name(InternalError, "ERR_AMBASSADOR_INTERNAL", []);
 name(CircuitOpenError, "ERR_AMBASSADOR_CIRCUIT_OPEN", []);
 name(BulkheadFullError, "ERR_AMBASSADOR_BULKHEAD_FULL", []);
 name(RateLimitedError, "ERR_AMBASSADOR_RATE_LIMITED", []);
+name(NoEndpointError, "ERR_AMBASSADOR_NO_ENDPOINT", []);
+name(TransportError, "ERR_AMBASSADOR_TRANSPORT", []);
+name(ConnectError, "ERR_AMBASSADOR_CONNECT", []);
+name(TlsError, "ERR_AMBASSADOR_TLS", []);
+name(ProtocolError, "ERR_AMBASSADOR_PROTOCOL", []);
+name(BodyError, "ERR_AMBASSADOR_BODY", []);
 
 const BY_CODE = {
   TIMEOUT: CallTimeoutError,
@@ -49,6 +61,12 @@ const BY_CODE = {
   CIRCUIT_OPEN: CircuitOpenError,
   BULKHEAD_FULL: BulkheadFullError,
   RATE_LIMITED: RateLimitedError,
+  NO_ENDPOINT: NoEndpointError,
+  TRANSPORT: TransportError,
+  CONNECT: ConnectError,
+  TLS: TlsError,
+  PROTOCOL: ProtocolError,
+  BODY: BodyError,
 };
 
 exports.AmbassadorError = AmbassadorError;
@@ -61,4 +79,10 @@ exports.InternalError = InternalError;
 exports.CircuitOpenError = CircuitOpenError;
 exports.BulkheadFullError = BulkheadFullError;
 exports.RateLimitedError = RateLimitedError;
+exports.NoEndpointError = NoEndpointError;
+exports.TransportError = TransportError;
+exports.ConnectError = ConnectError;
+exports.TlsError = TlsError;
+exports.ProtocolError = ProtocolError;
+exports.BodyError = BodyError;
 exports.BY_CODE = BY_CODE;

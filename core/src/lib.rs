@@ -35,13 +35,18 @@
 //! The rules (`R1`, `T2`, …) that comments cite are those of the semantics page in `docs/semantics.md`.
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod board;
 pub mod call;
 pub mod clock;
+pub mod discovery;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod fault;
 pub mod front;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub mod models;
@@ -56,6 +61,7 @@ pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+pub use endpoint::Endpoint;
 pub use error::{Code, ConfigError, Error};
 pub use front::{Attempt, CallError};
 pub use policy::Policy;

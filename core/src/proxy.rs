@@ -25,6 +25,7 @@ use tracing::Level;
 
 use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
+use crate::endpoint::Endpoint;
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
 use crate::fault::{self, Point};
@@ -133,6 +134,11 @@ impl AmbassadorProxy {
     /// The target, as it was given.
     pub fn target(&self) -> &str {
         self.0.target.as_str()
+    }
+
+    /// Where the present attempt of the call goes: without endpoints, to the target itself.
+    pub fn endpoint_of(&self, _call: &Call) -> Endpoint {
+        Endpoint::at(self.0.target.clone())
     }
 
     /// The name that state is shared by: the target, unless one was set.

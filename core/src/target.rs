@@ -75,6 +75,39 @@ impl Target {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it says that TLS is spoken, or that it is not; `None` when it says neither.
+    pub fn is_tls(&self) -> Option<bool> {
+        if self.0.starts_with("https://") { Some(true) } else { self.0.starts_with("http://").then_some(false) }
+    }
+
+    /// The host and the port, if one was given: `payment-api.example.com:8443`, `[::1]`.
+    pub fn authority(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        &rest[..rest.find('/').unwrap_or(rest.len())]
+    }
+
+    /// The host: a name, or an address without brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.authority();
+        match authority.strip_prefix('[') {
+            Some(inner) => inner.split_once(']').map_or(inner, |(host, _)| host),
+            None => authority.split_once(':').map_or(authority, |(host, _)| host),
+        }
+    }
+
+    /// The port, if one was given.
+    pub fn port(&self) -> Option<u16> {
+        let authority = self.authority();
+        let after_host = authority.rfind(']').map_or(authority, |at| &authority[at..]);
+        after_host.split_once(':')?.1.parse().ok()
+    }
+
+    /// What comes before the path of every request, without a slash at its end: empty, or `/v1/pay`.
+    pub fn base_path(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'))
+    }
 }
 
 fn is_host(host: &str) -> bool {
@@ -452,6 +485,25 @@ mod tests {
             "http://127.0.0.1:9000/v1/pay",
         ] {
             assert_eq!(Target::parse(text).as_ref().map(Target::as_str), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_target_tells_its_parts() {
+        for (text, tls, authority, host, port, path) in [
+            ("payment-api.example.com", None, "payment-api.example.com", "payment-api.example.com", None, ""),
+            ("localhost:8080", None, "localhost:8080", "localhost", Some(8080), ""),
+            ("[::1]:80", None, "[::1]:80", "::1", Some(80), ""),
+            ("[::1]", None, "[::1]", "::1", None, ""),
+            ("http://127.0.0.1:9000/v1/pay/", Some(false), "127.0.0.1:9000", "127.0.0.1", Some(9000), "/v1/pay"),
+            ("https://[fe80::1]/", Some(true), "[fe80::1]", "fe80::1", None, ""),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(
+                (target.is_tls(), target.authority(), target.host(), target.port(), target.base_path()),
+                (tls, authority, host, port, path),
+                "{text}"
+            );
         }
     }
 

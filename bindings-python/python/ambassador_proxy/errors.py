@@ -5,15 +5,21 @@ from __future__ import annotations
 __all__ = [
     "BY_CODE",
     "AmbassadorError",
+    "BodyError",
     "BulkheadFullError",
     "CallTimeoutError",
     "CircuitOpenError",
     "ConfigError",
+    "ConnectError",
     "DeadlineExceededError",
     "ForkedError",
     "InternalError",
+    "NoEndpointError",
+    "ProtocolError",
     "RateLimitedError",
     "ShutdownError",
+    "TlsError",
+    "TransportError",
 ]
 
 
@@ -138,6 +144,60 @@ class RateLimitedError(AmbassadorError):
     code = "RATE_LIMITED"
 
 
+class NoEndpointError(AmbassadorError):
+    """NO_ENDPOINT: the target has no endpoint to go to: discovery found none.
+
+    What to do: look at where its endpoints are discovered.
+    """
+
+    code = "NO_ENDPOINT"
+
+
+class TransportError(AmbassadorError):
+    """TRANSPORT: the connection was lost before the response had come.
+
+    What to do: look at the endpoint that the message names.
+    """
+
+    code = "TRANSPORT"
+
+
+class ConnectError(TransportError, ConnectionError):
+    """CONNECT: no connection could be made: the name was not found, or nothing answers at the address.
+
+    What to do: look whether the endpoint that the message names is up and can be reached.
+    """
+
+    code = "CONNECT"
+
+
+class TlsError(TransportError):
+    """TLS: no secure connection could be made: a certificate does not verify, or the two sides agree on nothing.
+
+    What to do: look at the certificate that the message names, and at the `tls` settings.
+    """
+
+    code = "TLS"
+
+
+class ProtocolError(TransportError):
+    """PROTOCOL: what came is not HTTP, or more of it than is allowed.
+
+    What to do: look whether the endpoint that the message names speaks HTTP, and at the `http` settings.
+    """
+
+    code = "PROTOCOL"
+
+
+class BodyError(TransportError):
+    """BODY: a body could not be read to its end, or is larger than allowed.
+
+    What to do: ask for the body as a stream, or raise `http.max_body_bytes`.
+    """
+
+    code = "BODY"
+
+
 BY_CODE: dict[str, type[AmbassadorError]] = {
     "TIMEOUT": CallTimeoutError,
     "DEADLINE": DeadlineExceededError,
@@ -148,4 +208,10 @@ BY_CODE: dict[str, type[AmbassadorError]] = {
     "CIRCUIT_OPEN": CircuitOpenError,
     "BULKHEAD_FULL": BulkheadFullError,
     "RATE_LIMITED": RateLimitedError,
+    "NO_ENDPOINT": NoEndpointError,
+    "TRANSPORT": TransportError,
+    "CONNECT": ConnectError,
+    "TLS": TlsError,
+    "PROTOCOL": ProtocolError,
+    "BODY": BodyError,
 }

@@ -22,12 +22,24 @@ pub enum Code {
     BulkheadFull,
     /// The rate limit has no turn for the call within `max_wait`.
     RateLimited,
+    /// The target has no endpoint to go to: discovery found none.
+    NoEndpoint,
+    /// The connection was lost before the response had come.
+    Transport,
+    /// No connection could be made: the name was not found, or nothing answers at the address.
+    Connect,
+    /// No secure connection could be made: a certificate does not verify, or the two sides agree on nothing.
+    Tls,
+    /// What came is not HTTP, or more of it than is allowed.
+    Protocol,
+    /// A body could not be read to its end, or is larger than allowed.
+    Body,
 }
 
 #[rustfmt::skip]
 impl Code {
     /// Every code, by number.
-    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited];
+    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited, Code::NoEndpoint, Code::Transport, Code::Connect, Code::Tls, Code::Protocol, Code::Body];
 
     /// Its name: `TIMEOUT`.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +53,12 @@ impl Code {
             Code::CircuitOpen => "CIRCUIT_OPEN",
             Code::BulkheadFull => "BULKHEAD_FULL",
             Code::RateLimited => "RATE_LIMITED",
+            Code::NoEndpoint => "NO_ENDPOINT",
+            Code::Transport => "TRANSPORT",
+            Code::Connect => "CONNECT",
+            Code::Tls => "TLS",
+            Code::Protocol => "PROTOCOL",
+            Code::Body => "BODY",
         }
     }
 
@@ -56,6 +74,12 @@ impl Code {
             Code::CircuitOpen => 16,
             Code::BulkheadFull => 17,
             Code::RateLimited => 18,
+            Code::NoEndpoint => 19,
+            Code::Transport => 20,
+            Code::Connect => 21,
+            Code::Tls => 22,
+            Code::Protocol => 23,
+            Code::Body => 24,
         }
     }
 
@@ -71,6 +95,12 @@ impl Code {
             Code::CircuitOpen => "the circuit breaker refused the first attempt; the function was not run",
             Code::BulkheadFull => "`max_concurrent` calls are running, and no place came free within the queue's wait",
             Code::RateLimited => "the rate limit has no turn for the call within `max_wait`",
+            Code::NoEndpoint => "the target has no endpoint to go to: discovery found none",
+            Code::Transport => "the connection was lost before the response had come",
+            Code::Connect => "no connection could be made: the name was not found, or nothing answers at the address",
+            Code::Tls => "no secure connection could be made: a certificate does not verify, or the two sides agree on nothing",
+            Code::Protocol => "what came is not HTTP, or more of it than is allowed",
+            Code::Body => "a body could not be read to its end, or is larger than allowed",
         }
     }
 
@@ -86,6 +116,12 @@ impl Code {
             Code::CircuitOpen => "call again when the target has recovered, or look at why it failed",
             Code::BulkheadFull => "call less at once, or raise `max_concurrent` or `max_queue`",
             Code::RateLimited => "call less often, or raise `rate`, `burst` or `max_wait`",
+            Code::NoEndpoint => "look at where its endpoints are discovered",
+            Code::Transport => "look at the endpoint that the message names",
+            Code::Connect => "look whether the endpoint that the message names is up and can be reached",
+            Code::Tls => "look at the certificate that the message names, and at the `tls` settings",
+            Code::Protocol => "look whether the endpoint that the message names speaks HTTP, and at the `http` settings",
+            Code::Body => "ask for the body as a stream, or raise `http.max_body_bytes`",
         }
     }
 }

@@ -2,23 +2,32 @@
 //! no checks. A file for each concern; what changes while calls run is the target's [`State`](crate::target::State).
 
 pub mod adaptive;
+pub mod auth;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod bulkhead;
 pub mod hedge;
+pub mod http;
 pub(crate) mod latency;
 pub mod rate_limit;
+pub mod tls;
 pub(crate) mod told;
 pub(crate) mod window;
 
+use self::http::{Http, IdempotencyKey};
+use crate::balance::{Balance, HashOn, HealthCheck, Outlier};
 use crate::clock::{Nanos, SECOND};
+use crate::discovery::Discovery;
+use crate::endpoint::Endpoint;
+use auth::{Auth, Secret};
 use backoff::Backoff;
 use breaker::Breaker;
 use budget::Budget;
 use bulkhead::Bulkhead;
 use hedge::Hedge;
 use rate_limit::RateLimit;
+use tls::Tls;
 
 /// How a target's calls are made. Build one through [`AmbassadorProxy::builder`](crate::AmbassadorProxy::builder).
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +49,12 @@ pub struct Policy {
     pub hedge: Option<Hedge>,
     /// Whether a call may safely be made twice.
     pub idempotent: bool,
+    /// Headers that every request has, unless it brings its own.
+    pub headers: Vec<(String, Secret)>,
+    /// Whether requests get an `Idempotency-Key` (P2); off by default.
+    pub idempotency_key: IdempotencyKey,
+    /// How requests say who sends them; default not at all.
+    pub auth: Option<Auth>,
     /// What concerns the target's state, which all its proxies share (C4).
     pub shared: Shared,
 }
@@ -55,6 +70,26 @@ pub struct Shared {
     pub bulkhead: Option<Bulkhead>,
     /// How many calls there may be in a time (L2); off by default.
     pub rate_limit: Option<RateLimit>,
+    /// The endpoints that are written down; when there are none, and nothing discovers any, the target itself is the one.
+    pub endpoints: Vec<Endpoint>,
+    /// Where endpoints are looked for; off by default.
+    pub discovery: Option<Discovery>,
+    /// How an endpoint is chosen (E1).
+    pub balance: Balance,
+    /// What of a request is the key of `ring_hash` and `maglev`.
+    pub hash_on: Option<HashOn>,
+    /// The zone that this process stands in, whose endpoints are preferred (E1); default none.
+    pub zone: Option<String>,
+    /// How long an endpoint that is new, or back, gets less than its share (E1); default not at all.
+    pub slow_start: Option<Nanos>,
+    /// When an endpoint is left out because attempts at it fail (E3); on by default.
+    pub outlier: Option<Outlier>,
+    /// How endpoints are asked whether they are well; off by default.
+    pub health_check: Option<HealthCheck>,
+    /// TLS to the target.
+    pub tls: Tls,
+    /// How requests are made.
+    pub http: Http,
 }
 
 impl Default for Policy {
@@ -68,6 +103,9 @@ impl Default for Policy {
             fallback: false,
             hedge: None,
             idempotent: false,
+            headers: Vec::new(),
+            idempotency_key: IdempotencyKey::Off,
+            auth: None,
             shared: Shared::default(),
         }
     }
@@ -75,7 +113,22 @@ impl Default for Policy {
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared { breaker: Some(Breaker::default()), budget: Some(Budget::default()), bulkhead: None, rate_limit: None }
+        Shared {
+            breaker: Some(Breaker::default()),
+            budget: Some(Budget::default()),
+            bulkhead: None,
+            rate_limit: None,
+            endpoints: Vec::new(),
+            discovery: None,
+            balance: Balance::P2c,
+            hash_on: None,
+            zone: None,
+            slow_start: None,
+            outlier: Some(Outlier::default()),
+            health_check: None,
+            tls: Tls::default(),
+            http: Http::default(),
+        }
     }
 }
 

@@ -58,6 +58,12 @@ public class AmbassadorException extends RuntimeException implements RetryAfter 
             case "CIRCUIT_OPEN" -> new CircuitOpenException(message, target, attempts, elapsedNanos, cause);
             case "BULKHEAD_FULL" -> new BulkheadFullException(message, target, attempts, elapsedNanos, cause);
             case "RATE_LIMITED" -> new RateLimitedException(message, target, attempts, elapsedNanos, cause);
+            case "NO_ENDPOINT" -> new NoEndpointException(message, target, attempts, elapsedNanos, cause);
+            case "TRANSPORT" -> new TransportException(message, target, attempts, elapsedNanos, cause);
+            case "CONNECT" -> new ConnectException(message, target, attempts, elapsedNanos, cause);
+            case "TLS" -> new TlsException(message, target, attempts, elapsedNanos, cause);
+            case "PROTOCOL" -> new ProtocolException(message, target, attempts, elapsedNanos, cause);
+            case "BODY" -> new BodyException(message, target, attempts, elapsedNanos, cause);
             default -> new AmbassadorException(code, message, target, attempts, elapsedNanos, cause);
         };
         error.retryAfterNanos = retryAfterNanos;

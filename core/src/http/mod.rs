@@ -1,0 +1,136 @@
+//! HTTP by the core: [`send`](AmbassadorProxy::send) a request, and the ambassador finds an endpoint, connects, verifies, says who
+//! asks, waits no longer than it may, and tries again where that is safe (P1–P6).
+//!
+//! ```no_run
+//! use ambassador_core::AmbassadorProxy;
+//! use ambassador_core::http::Body;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let payments = AmbassadorProxy::new("https://payment-api.example.com")?;
+//! let request = http::Request::get("/charges/42").body(Body::empty())?;
+//! let response = payments.send(request).await?;
+//! println!("{}: {:?}", response.status(), response.into_body().bytes().await?);
+//! # Ok(()) }
+//! ```
+
+mod body;
+
+pub use body::Body;
+
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::proxy::AmbassadorProxy;
+use crate::runtime;
+
+/// How far an attempt goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// To the end of the body, which is read whole.
+    #[default]
+    Whole,
+    /// To the end of the head; the body is read as a stream, and no bound is on it.
+    Stream,
+}
+
+/// What a request is sent with, where it differs from the proxy's settings.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// How far an attempt goes.
+    pub mode: Mode,
+    /// Whether the request may safely be made twice, whatever its method says (P2).
+    pub idempotent: Option<bool>,
+}
+
+/// Who is told of a request that was [spawned](AmbassadorProxy::spawn_send). Called on a thread of the runtime: keep it short.
+pub trait Told: Send + 'static {
+    /// R7: an attempt failed, and another follows.
+    fn retry(&mut self, line: String);
+    /// The request has ended.
+    fn ended(self, ended: Result<http::Response<Body>, Failed>);
+}
+
+/// How a request failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// The error.
+    pub error: Error,
+    /// Whether something of the host's may answer in its place (H2): to be told how that went.
+    pub answering: Option<Answering>,
+}
+
+/// A request whose error the host's fallback may answer (H2). Dropped, the error stands.
+#[derive(Debug)]
+pub struct Answering {
+    proxy: AmbassadorProxy,
+    call: crate::call::Call,
+}
+
+impl Answering {
+    /// The fallback has answered, or has failed too.
+    pub fn answered(mut self, well: bool) {
+        self.proxy.answered(&mut self.call, clock::now(), well);
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.proxy.answered(&mut self.call, clock::now(), false);
+    }
+}
+
+/// A request that was spawned. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Sending(tokio::task::AbortHandle);
+
+impl Sending {
+    /// The caller went away: the request ends cancelled, and nobody is told (O3). Does nothing to one that has ended.
+    pub fn cancel(&self) {
+        self.0.abort();
+    }
+}
+
+impl AmbassadorProxy {
+    /// Sends a request to the target, and reads its body whole.
+    ///
+    /// The request's URI is a path, to which the target's own is put in front. The last response is handed back whatever its status
+    /// (P3).
+    ///
+    /// # Errors
+    /// [`Error`], whose code tells what failed: `CONNECT`, `TLS`, `PROTOCOL`, `BODY`, `TRANSPORT`, `TIMEOUT`, `DEADLINE`, `NO_ENDPOINT`, or a
+    /// refusal.
+    pub async fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Error> {
+        self.send_with(request, Options::default()).await
+    }
+
+    /// [`send`](AmbassadorProxy::send), up to the head of the response: its body is a stream.
+    ///
+    /// # Errors
+    /// As there; reading the body has errors of its own.
+    pub async fn stream(&self, request: http::Request<Body>) -> Result<http::Response<Body>, Error> {
+        self.send_with(request, Options { mode: Mode::Stream, ..Options::default() }).await
+    }
+
+    /// [`send`](AmbassadorProxy::send), with options.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_with(
+        &self,
+        request: http::Request<Body>,
+        options: Options,
+    ) -> Result<http::Response<Body>, Error> {
+        let _ = (request, options);
+        Err(self.error(Code::Internal, None, clock::now()))
+    }
+
+    /// For hosts that wait in ways of their own: sends it on the shared runtime, and tells how it ends.
+    pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
+        let proxy = self.clone();
+        let task = runtime::handle().spawn(async move {
+            let ended = proxy.send_with(request, options).await;
+            told.ended(ended.map_err(|error| Failed { error, answering: None }));
+        });
+        Sending(task.abort_handle())
+    }
+}
