@@ -256,8 +256,8 @@ impl AuthDraft {
             Id::Password => &mut self.password,
             Id::ApiKey => &mut self.api_key,
             Id::TokenUrl => &mut self.token_url,
-            Id::ClientId => &mut self.client_id,
-            Id::ClientSecret => &mut self.client_secret,
+            Id::OAuthClient => &mut self.client_id,
+            Id::OAuthSecret => &mut self.client_secret,
             _ => &mut self.scope,
         };
         let is_allowed: fn(&str) -> bool = match id {
@@ -299,8 +299,8 @@ impl AuthDraft {
             },
             5 => Auth::OAuth2(ClientCredentials {
                 token_url: shown(&self.token_url).unwrap_or_default(),
-                client_id: needed(Id::ClientId, self.client_id)?.reveal().into(),
-                client_secret: needed(Id::ClientSecret, self.client_secret)?,
+                client_id: needed(Id::OAuthClient, self.client_id)?.reveal().into(),
+                client_secret: needed(Id::OAuthSecret, self.client_secret)?,
                 scope: shown(&self.scope),
             }),
             2 => Auth::Bearer(Token::File(PathBuf::from(shown(&file).unwrap_or_default()))),
