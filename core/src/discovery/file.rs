@@ -102,11 +102,12 @@ fn parse(text: &str) -> Result<Vec<Endpoint>, Wrong> {
     list.0.into_iter().map(endpoint).collect()
 }
 
-/// The message, without the place at its end: that comes first, with the file's name.
+/// The message without credentials (S3), and without the place at its end: that comes first, with the file's name.
 fn said(error: &serde_saphyr::Error, place: Location) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
-    line.strip_suffix(&format!(" at line {}, column {}", place.line(), place.column())).unwrap_or(line).to_owned()
+    let line = line.strip_suffix(&format!(" at line {}, column {}", place.line(), place.column())).unwrap_or(line);
+    line.split(' ').map(Target::shown).collect::<Vec<_>>().join(" ")
 }
 
 /// A list of entries, bare or under `endpoints`.
@@ -258,7 +259,9 @@ mod tests {
             ("- [10.0.0.7]\n", Some((1, 3)), "a URL, host:port, or a map with `url`"),
             ("endpoint:\n- 10.0.0.7\n", Some((1, 1)), "endpoint"),
             ("{\"endpoints\": [\n  \"10.0.0.7:80\",\n", Some((1, 15)), "unclosed bracket '['"),
-            ("12", Some((1, 1)), "a list of endpoints"),
+            ("12", None, "a list of endpoints"),
+            ("http://user:secret@10.0.0.7", None, "a list of endpoints"),
+            ("- http://user:secret@10.0.0.7:\n", Some((1, 3)), "unknown field"),
         ] {
             let (place, said) = wrong(text);
             assert!(said.contains(what) && !said.contains("secret") && !said.contains(" line "), "{text:?}: {said}");

@@ -4,5 +4,9 @@
 mod addresses;
 #[path = "../common/mod.rs"]
 mod common;
+mod dns;
+mod file;
 #[path = "../kit/mod.rs"]
 mod kit;
+mod srv;
+mod watching;

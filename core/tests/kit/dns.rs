@@ -1,7 +1,7 @@
 //! A real DNS server on loopback, over UDP and TCP on one port. It answers from a table that the test changes while it runs, counts
 //! what it is asked, and is slow, fails or is down when it is told to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,7 @@ struct Table {
     names: Mutex<HashMap<String, Said>>,
     /// Every question: the name, the kind, and whether it came over TCP.
     asked: Mutex<Vec<(String, RecordType, bool)>>,
+    failing: Mutex<HashSet<(String, RecordType)>>,
     slow: Mutex<HashMap<Option<RecordType>, Duration>>,
 }
 
@@ -85,6 +86,11 @@ impl Dns {
     /// Every question for that name is answered by SERVFAIL from now on.
     pub fn fails(&self, name: &str) {
         self.say(name, Said::Fails(ResponseCode::ServFail));
+    }
+
+    /// Every question for that kind of record of that name is answered by SERVFAIL from now on.
+    pub fn fails_for(&self, name: &str, kind: RecordType) {
+        self.table.failing.lock().unwrap().insert((whole(name).to_ascii(), kind));
     }
 
     /// There is no such name any more: NXDOMAIN.
@@ -172,6 +178,9 @@ struct Answering(Arc<Table>);
 
 impl Answering {
     fn answer(&self, name: &str, kind: RecordType) -> (ResponseCode, Vec<Record>) {
+        if self.0.failing.lock().unwrap().contains(&(name.to_owned(), kind)) {
+            return (ResponseCode::ServFail, Vec::new());
+        }
         match self.0.names.lock().unwrap().get(name) {
             None => (ResponseCode::NXDomain, Vec::new()),
             Some(Said::Fails(code)) => (*code, Vec::new()),
