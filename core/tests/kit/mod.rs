@@ -1,0 +1,4 @@
+//! What tests over real sockets share: servers on loopback, and whatever they are made of.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod tls;
