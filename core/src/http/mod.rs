@@ -14,6 +14,8 @@
 //! ```
 
 mod body;
+pub mod tls;
+mod watched;
 
 pub use body::Body;
 

@@ -1,4 +1,5 @@
-//! Servers that tests run on loopback, and that misbehave as a test bids them.
+//! What tests over real sockets share: servers on loopback, and whatever they are made of.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod dns;
+pub mod tls;
