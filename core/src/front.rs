@@ -422,18 +422,11 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
         E: fmt::Display,
     {
         let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
-        self.run(
-            |call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
-            &*shared,
-        )
-        .await
+        self.run(|call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }), &*shared)
+            .await
     }
 
-    pub(crate) async fn run<F, Fut, T, E>(
-        self,
-        mut attempt: F,
-        reader: &impl Reads<T, E>,
-    ) -> Result<T, CallError<E>>
+    pub(crate) async fn run<F, Fut, T, E>(self, mut attempt: F, reader: &impl Reads<T, E>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,

@@ -56,12 +56,7 @@ impl Slot {
 
 impl Engine {
     fn new(process: u32, shared: &Shared) -> Engine {
-        Engine {
-            process,
-            http: Arc::new(shared.http.clone()),
-            tls: shared.tls.clone(),
-            pools: ArcSwap::default(),
-        }
+        Engine { process, http: Arc::new(shared.http.clone()), tls: shared.tls.clone(), pools: ArcSwap::default() }
     }
 
     fn obeys(&self, shared: &Shared) -> bool {
@@ -73,7 +68,7 @@ impl Engine {
     }
 
     /// The connections to that endpoint of the target.
-    pub fn pool(&self, endpoint: &Endpoint, target: &Target) -> Arc<Pool> {
+    pub(super) fn pool(&self, endpoint: &Endpoint, target: &Target) -> Arc<Pool> {
         let address = endpoint.address();
         let is_tls = address.is_tls().or(target.is_tls()).unwrap_or(true);
         let port = address.port().or_else(|| target.port().filter(|_| address.host() == target.host()));

@@ -1,8 +1,8 @@
 //! One request over a connection, and what comes back: a head, then a body that is read whole or handed on as a stream.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -177,4 +177,3 @@ impl http_body::Body for Stream {
         self.body.size_hint()
     }
 }
-

@@ -60,7 +60,11 @@ impl Fault {
                 fault(Code::Transport, reach, format!("it would not answer the request: {}", reason.description()))
             }
             Some(reason) => fault(Code::Protocol, reach, format!("HTTP/2 failed: {}", reason.description())),
-            None => fault(Code::Transport, reach, format!("the connection was {} before the response had come", lost(error))),
+            None => fault(
+                Code::Transport,
+                reach,
+                format!("the connection was {} before the response had come", lost(error)),
+            ),
         }
     }
 

@@ -5,7 +5,7 @@
 //! use ambassador_core::AmbassadorProxy;
 //! use ambassador_core::http::Body;
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let payments = AmbassadorProxy::new("https://payment-api.example.com")?;
 //! let request = http::Request::get("/charges/42").body(Body::empty())?;
 //! let response = payments.send(request).await?;

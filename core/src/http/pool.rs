@@ -174,7 +174,8 @@ impl Pool {
     /// Closes what was not used for too long; how long until there is more to close, if there is anything.
     fn close_idle(&self) -> Option<Duration> {
         let mut idle = lock(&self.idle);
-        let is_over = |connection: &Idle| connection.since.elapsed() >= self.idle_timeout() || connection.sender.is_closed();
+        let is_over =
+            |connection: &Idle| connection.since.elapsed() >= self.idle_timeout() || connection.sender.is_closed();
         idle.retain(|connection| !is_over(connection));
         let Some(oldest) = idle.first() else {
             self.is_reaped.store(false, Relaxed);

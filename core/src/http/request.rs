@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version};
@@ -210,7 +210,18 @@ fn without_hops(headers: &mut HeaderMap, is_stream: bool) {
         }
     }
     let is_hop = |name: &HeaderName| {
-        [CONNECTION, TRANSFER_ENCODING, UPGRADE, TRAILER, EXPECT, HOST, KEEP_ALIVE, PROXY_CONNECTION, PROXY_AUTHENTICATE].contains(name)
+        [
+            CONNECTION,
+            TRANSFER_ENCODING,
+            UPGRADE,
+            TRAILER,
+            EXPECT,
+            HOST,
+            KEEP_ALIVE,
+            PROXY_CONNECTION,
+            PROXY_AUTHENTICATE,
+        ]
+        .contains(name)
             || (*name == CONTENT_LENGTH && !is_stream)
     };
     let hops: Vec<HeaderName> = headers.keys().filter(|name| is_hop(name)).cloned().collect();

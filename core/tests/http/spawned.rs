@@ -58,7 +58,9 @@ fn a_request_that_is_cancelled_ends_so_and_nobody_is_told() {
     server.wait_for(1);
     sending.cancel();
     assert!(heard.iter().next().is_none());
-    assert!(proxy.health().contains(r#""in_flight":0,"calls":{"ok":0,"failure":0,"timeout":0,"rejected":0,"cancelled":1"#));
+    assert!(
+        proxy.health().contains(r#""in_flight":0,"calls":{"ok":0,"failure":0,"timeout":0,"rejected":0,"cancelled":1"#)
+    );
 }
 
 #[test]
