@@ -22,6 +22,8 @@ mod pool;
 mod request;
 mod rules;
 mod send;
+pub mod tls;
+mod watched;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -457,14 +457,29 @@ fn has_no_path(endpoint: &Endpoint) -> bool {
     endpoint.address().base_path().is_empty()
 }
 
-/// What would be shown of a value that must not be.
-pub(super) fn shown(spelling: Spelling, kind: Kind, value: &Value) -> String {
-    match (kind, value) {
+/// What is shown of a value, of which some must not be (S3).
+pub(super) fn shown(spelling: Spelling, spec: &Spec, value: &Value) -> String {
+    match (spec.kind, value) {
+        // A token that was given in place of a group.
+        (Kind::Group, Value::Text(_) | Value::Other(_) | Value::List(_)) if spec.id == Id::Auth => "***".into(),
+        (Kind::Endpoints, value) => spelling.show(&without_credentials(value)),
         (Kind::Secret(_) | Kind::Pairs(_), Value::Text(_) | Value::Other(_)) => "***".into(),
         (Kind::Pairs(_), Value::Map(pairs)) => {
             let hidden = |(name, _): &(String, Value)| (name.clone(), Value::Other("***".into()));
             spelling.show(&Value::Map(pairs.iter().map(hidden).collect()))
         }
         _ => spelling.show(value),
+    }
+}
+
+/// Endpoints as they may be shown: of URLs that have credentials, which none may have, what stands around them.
+fn without_credentials(value: &Value) -> Value {
+    match value {
+        Value::Text(url) => Value::Text(Target::shown(url)),
+        Value::List(values) => Value::List(values.iter().map(without_credentials).collect()),
+        Value::Map(fields) => {
+            Value::Map(fields.iter().map(|(name, value)| (name.clone(), without_credentials(value))).collect())
+        }
+        value => value.clone(),
     }
 }

@@ -1,5 +1,6 @@
-//! Servers that do what tests tell them: on real sockets of the loopback interface, a thread for each connection, and a ledger of
-//! what arrived.
+//! What tests over real sockets share: servers on loopback that do what they are told, a ledger of what arrived, and whatever
+//! they are made of.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod misbehaving;
+pub mod tls;
