@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod dns;
+pub mod misbehaving;
 pub mod tls;
