@@ -457,14 +457,27 @@ fn has_no_path(endpoint: &Endpoint) -> bool {
     endpoint.address().base_path().is_empty()
 }
 
-/// What would be shown of a value that must not be.
-pub(super) fn shown(spelling: Spelling, kind: Kind, value: &Value) -> String {
-    match (kind, value) {
-        (Kind::Secret(_) | Kind::Pairs(_), Value::Text(_) | Value::Other(_)) => "***".into(),
-        (Kind::Pairs(_), Value::Map(pairs)) => {
-            let hidden = |(name, _): &(String, Value)| (name.clone(), Value::Other("***".into()));
-            spelling.show(&Value::Map(pairs.iter().map(hidden).collect()))
+/// What is shown of a value that is refused: nothing that may be a secret (S3).
+pub(super) fn shown(spelling: Spelling, spec: &Spec, value: &Value) -> String {
+    match (spec.id, spec.kind) {
+        (Id::Auth, _) | (_, Kind::Secret(_) | Kind::Pairs(_)) => {
+            spelling.show(&veiled(value, |_| Value::Other("***".into())))
+        }
+        (Id::TokenUrl, _) | (_, Kind::Endpoints) => {
+            spelling.show(&veiled(value, |text| Value::Text(Target::shown(text))))
         }
         _ => spelling.show(value),
+    }
+}
+
+fn veiled(value: &Value, veil: fn(&str) -> Value) -> Value {
+    match value {
+        Value::Text(text) => veil(text),
+        Value::Other(_) => Value::Other("***".into()),
+        Value::List(values) => Value::List(values.iter().map(|value| veiled(value, veil)).collect()),
+        Value::Map(pairs) => {
+            Value::Map(pairs.iter().map(|(name, value)| (name.clone(), veiled(value, veil))).collect())
+        }
+        plain => plain.clone(),
     }
 }

@@ -171,6 +171,16 @@ fn secrets_are_never_shown() {
     }
     shown.push(refused(Spelling::Node, "headers", map([("x-key", text(secret))])));
     shown.push(refused(Spelling::Node, "headers", text(secret)));
+    shown.push(refused(Spelling::Node, "auth", text("s3cret")));
+    shown.push(refused(Spelling::Node, "auth", map([("bearer", text("s3cret"))])));
+    shown.push(refused(Spelling::Node, "auth.bearer", Value::List(vec![text("s3cret")])));
+    for url in ["https://user:s3cret@host/token", "https://host/token?key=s3cret"] {
+        shown.push(refused(Spelling::Node, "auth.tokenUrl", text(url)));
+        shown.push(refused(Spelling::Node, "endpoints", Value::List(vec![text(url)])));
+        shown.push(refused(Spelling::Node, "endpoints", Value::List(vec![map([("url", text(url))])])));
+        let list = Value::List(vec![text(url)]);
+        shown.push(Settings::endpoints(Spelling::Node, &list).unwrap_err().to_string());
+    }
     for slip in ["auth.bearr", "auth_bearer", "Auth.token", "header"] {
         let error = settings(Spelling::Node).set(slip, text("s3cret")).unwrap_err();
         shown.push(error.to_string());
