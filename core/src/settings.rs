@@ -183,7 +183,7 @@ impl Settings {
             return Err(unknown(spelling, field, &value));
         };
         self.assign(spec, &value)
-            .ok_or_else(|| ConfigError::new(field, network::shown(spelling, spec.kind, &value), spelling.allowed(spec)))
+            .ok_or_else(|| ConfigError::new(field, network::shown(spelling, spec, &value), spelling.allowed(spec)))
     }
 
     fn assign(&mut self, spec: &Spec, value: &Value) -> Option<()> {
@@ -297,8 +297,9 @@ impl Settings {
     /// [`ConfigError`] when it is none.
     pub fn endpoints(spelling: Spelling, value: &Value) -> Result<Vec<Endpoint>, ConfigError> {
         let spec = Spec::of(Id::Endpoints);
-        network::endpoints(value)
-            .ok_or_else(|| ConfigError::new(spelling.name(spec), spelling.show(value), spelling.allowed(spec)))
+        network::endpoints(value).ok_or_else(|| {
+            ConfigError::new(spelling.name(spec), network::shown(spelling, spec, value), spelling.allowed(spec))
+        })
     }
 
     /// Every setting, as that language spells it; for documentation, and for tests that compare a binding with it.
