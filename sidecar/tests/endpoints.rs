@@ -1,0 +1,237 @@
+//! A target's endpoints in bad times, for real: payment APIs as processes of their own, killed, stopped, slowed, busy, added and
+//! drained while calls are made, each with a key of its own. What is counted before, during and after is printed; what is promised
+//! is checked: that calls succeed, and who gets them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ambassador_core::balance::Outlier;
+use ambassador_core::event::Event;
+use ambassador_core::http::Body;
+use ambassador_core::policy::http::IdempotencyKey;
+use ambassador_core::proxy::Builder;
+use ambassador_core::{AmbassadorProxy, Backoff, Endpoint, runtime};
+use http::Request;
+
+/// Calls in flight at once.
+const AT_ONCE: usize = 16;
+
+/// A payment API that is a process, until it is dropped.
+struct Api {
+    process: Child,
+    url: String,
+}
+
+impl Api {
+    fn start(arguments: &[&str]) -> Api {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ambassador"));
+        command.arg("demo").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Api { process, url: url.trim().into() }
+    }
+
+    fn well() -> Api {
+        Api::start(&["--calm"])
+    }
+
+    /// By the shell's own `kill`.
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.process.id())]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(&self.url).unwrap()
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A proxy over these endpoints; an ejection is short, so that its end is seen.
+fn proxy(name: &str, apis: &[Api]) -> Builder {
+    AmbassadorProxy::builder("http://payment-api.example.com")
+        .name(name)
+        .endpoints(apis.iter().map(Api::endpoint))
+        .idempotency_key(IdempotencyKey::Auto)
+        .timeout(Duration::from_millis(250))
+        .backoff(Backoff::exponential(Duration::from_millis(5)).max(Duration::from_millis(50)))
+        // One third of all attempts may fail before the first ejection, and more with a slow machine: none of that is a reason to
+        // stop calls, which succeed elsewhere.
+        .breaker(None)
+        .budget(None)
+}
+
+/// What became of some calls.
+struct Told {
+    calls: usize,
+    ok: usize,
+    took: Duration,
+    /// Of attempts, by endpoint.
+    attempts: Vec<usize>,
+}
+
+impl Told {
+    fn share(&self) -> f64 {
+        self.ok as f64 / self.calls as f64
+    }
+}
+
+/// Makes that many calls, and prints what became of them.
+fn charge(proxy: &AmbassadorProxy, apis: &[Api], what: &str, calls: usize) -> Told {
+    let (next, ok) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let went = Arc::new(apis.iter().map(|_| AtomicUsize::new(0)).collect::<Vec<_>>());
+    let urls: Arc<Vec<String>> = Arc::new(apis.iter().map(|api| api.url.clone()).collect());
+    let (counted, addresses) = (Arc::clone(&went), Arc::clone(&urls));
+    let counting = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_counting = Arc::clone(&counting);
+    proxy.on_event(move |_, event| {
+        if let Event::Attempt { endpoint: Some(endpoint), .. } = event
+            && is_counting.load(SeqCst)
+            && let Some(at) = addresses.iter().position(|url| url == endpoint.as_str())
+        {
+            counted[at].fetch_add(1, SeqCst);
+        }
+    });
+    let begun = Instant::now();
+    let tills: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let (proxy, next, ok) = (proxy.clone(), Arc::clone(&next), Arc::clone(&ok));
+            let what = what.to_owned();
+            runtime::handle().spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, SeqCst);
+                    if number >= calls {
+                        return;
+                    }
+                    let order = format!(r#"{{"order":"{what}-{number}","amount":9.99}}"#);
+                    let sent = proxy.send(Request::post("/charges").body(Body::from(order)).unwrap()).await;
+                    match sent {
+                        Ok(response) if response.status().is_success() => _ = ok.fetch_add(1, SeqCst),
+                        Ok(response) => eprintln!("{what} {number}: {}", response.status()),
+                        Err(error) => eprintln!("{what} {number}: {error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for till in tills {
+        runtime::block_on(till).unwrap();
+    }
+    counting.store(false, SeqCst);
+    let attempts = went.iter().map(|count| count.load(SeqCst)).collect();
+    let told = Told { calls, ok: ok.load(SeqCst), took: begun.elapsed(), attempts };
+    println!(
+        "{what:32} {calls:6} calls, {:7.0}/s, {:8.4} % succeeded, attempts by endpoint {:?}",
+        calls as f64 / told.took.as_secs_f64(),
+        told.share() * 100.0,
+        told.attempts,
+    );
+    told
+}
+
+/// What is told of one endpoint from now on: how its attempts ended, and what became of it.
+fn watch(proxy: &AmbassadorProxy, api: &Api) -> Arc<Mutex<Vec<&'static str>>> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (kept, url) = (Arc::clone(&told), api.url.clone());
+    proxy.on_event(move |_, event| match event {
+        Event::Attempt { endpoint: Some(endpoint), outcome, .. } if endpoint.as_str() == url => {
+            kept.lock().unwrap().push(*outcome);
+        }
+        Event::Endpoint { address, to, .. } if **address == *url => kept.lock().unwrap().push(*to),
+        _ => {}
+    });
+    told
+}
+
+/// How many failures one after the other came before the first ejection.
+fn failures_before_ejection(told: &[&str]) -> Option<usize> {
+    let ejected = told.iter().position(|event| *event == "ejected")?;
+    let since = told[..ejected].iter().rposition(|event| *event == "ok").map_or(0, |at| at + 1);
+    Some(told[since..ejected].iter().filter(|event| ["failure", "timeout"].contains(*event)).count())
+}
+
+#[test]
+fn one_of_three_endpoints_is_killed() {
+    let apis = [Api::well(), Api::well(), Api::well()];
+    let proxy = proxy("one of three is killed", &apis).build().unwrap();
+    let told = watch(&proxy, &apis[2]);
+    let before = charge(&proxy, &apis, "before it is killed", 5_000);
+    // In the middle of the calls, not between two.
+    let killing = std::thread::spawn({
+        let id = apis[2].process.id();
+        move || Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status().unwrap()
+    });
+    let during = charge(&proxy, &apis, "while it is killed", 10_000);
+    assert!(killing.join().unwrap().success());
+    let after = charge(&proxy, &apis, "after it was killed", 5_000);
+    let (calls, ok) = [&before, &during, &after].iter().fold((0, 0), |(calls, ok), told| (calls + told.calls, ok + told.ok));
+    assert!(ok * 10_000 >= calls * 9_999, "{ok} of {calls}");
+    let failures = failures_before_ejection(&told.lock().unwrap()).expect("it is ejected");
+    println!("ejected after {failures} failures");
+    assert!(failures <= 5);
+    assert!(after.attempts[2] <= 10, "nobody goes there but to look whether it is back: {:?}", after.attempts);
+}
+
+#[test]
+fn one_of_three_endpoints_is_stopped_and_goes_on() {
+    let apis = [Api::well(), Api::well(), Api::well()];
+    let outlier = Outlier { base: 300_000_000, max: 300_000_000, ..Outlier::default() };
+    let proxy = proxy("one of three is stopped", &apis).outlier(outlier).build().unwrap();
+    let told = watch(&proxy, &apis[2]);
+    charge(&proxy, &apis, "before it is stopped", 2_000);
+    apis[2].signal("STOP");
+    let during = charge(&proxy, &apis, "while it is stopped", 4_000);
+    assert!(told.lock().unwrap().contains(&"ejected"), "what outruns its bound counts");
+    apis[2].signal("CONT");
+    // Its share is back when the ejection is over; how long that takes is not ours to say.
+    let after = loop {
+        let after = charge(&proxy, &apis, "after it goes on", 2_000);
+        if after.attempts[2] > 200 {
+            break after;
+        }
+    };
+    assert!(during.share() >= 0.9999 && after.share() >= 0.9999);
+}
+
+#[test]
+fn an_endpoint_is_added_and_one_is_drained() {
+    let apis = [Api::well(), Api::well(), Api::well()];
+    let proxy = proxy("one is added, one is drained", &apis[..2]).build().unwrap();
+    let before = charge(&proxy, &apis, "two of three", 2_000);
+    assert_eq!(before.attempts[2], 0);
+    proxy.set_endpoints(apis.iter().map(Api::endpoint).collect());
+    let added = charge(&proxy, &apis, "one is added", 3_000);
+    assert!(added.attempts.iter().all(|attempts| *attempts > 300), "{:?}", added.attempts);
+    proxy.set_endpoints(apis[1..].iter().map(Api::endpoint).collect());
+    let drained = charge(&proxy, &apis, "one is drained", 3_000);
+    assert_eq!(drained.attempts[0], 0, "calls that began after it");
+    assert_eq!([before, added, drained].map(|told| told.ok), [2_000, 3_000, 3_000]);
+}
+
+#[test]
+fn one_of_three_endpoints_is_slow() {
+    let apis = [Api::well(), Api::well(), Api::start(&["--misbehave", "slow=100"])];
+    // Longer than the slow one takes: nothing fails.
+    let proxy = proxy("one of three is slow", &apis).timeout(Duration::from_secs(5)).build().unwrap();
+    let told = charge(&proxy, &apis, "one is slow", 3_000);
+    assert_eq!(told.ok, 3_000);
+    assert!(told.attempts[2] * 20 < 3_000, "it gets far less than its share: {:?}", told.attempts);
+}
+
+#[test]
+fn one_of_three_endpoints_answers_503_half_of_the_time() {
+    let apis = [Api::well(), Api::well(), Api::start(&["--misbehave", "unavailable=50"])];
+    let proxy = proxy("one of three answers 503", &apis).build().unwrap();
+    let told = charge(&proxy, &apis, "one answers 503", 2_000);
+    assert!(told.share() >= 0.9999, "{} of {}", told.ok, told.calls);
+}
