@@ -53,7 +53,7 @@ pub fn headers(handle: &External<Handle>, id: String, attempt: u32, bound: f64) 
     let id = CallId::from_bits(u128::from_str_radix(&id, 16).unwrap_or_default());
     let now = clock::now();
     // The cast saturates: `Infinity` is `NEVER`.
-    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0]);
+    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0, 0, 0, 0]);
     handle.proxy.core.headers(&call, id, now).into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
+use crate::endpoint::Endpoint;
 use crate::error::{Code, Error};
 use crate::policy::hedge::Hedge;
 use crate::proxy::{AmbassadorProxy, CallId};
@@ -75,6 +76,8 @@ pub struct Attempt {
     proxy: AmbassadorProxy,
     call: Call,
     shared: Arc<PerCall>,
+    /// Where it goes, if not to the target itself.
+    endpoint: Option<Endpoint>,
 }
 
 /// What the attempts of one call share.
@@ -113,9 +116,9 @@ impl Attempt {
         self.call.attempt()
     }
 
-    /// Where the attempt goes: the target.
+    /// Where the attempt goes: an endpoint's address, without endpoints the target.
     pub fn endpoint(&self) -> &str {
-        self.proxy.target()
+        self.endpoint.as_ref().map_or(self.proxy.target(), Endpoint::as_str)
     }
 
     /// What is left until the attempt's bound; `None` when it has none.
@@ -368,7 +371,10 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
     {
         let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
         self.run(
-            |call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
+            |call| {
+                let endpoint = (!call.place().is_none()).then(|| proxy.endpoint_of(call));
+                function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared), endpoint })
+            },
             |number| shared.hint(number),
         )
         .await

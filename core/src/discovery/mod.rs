@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::clock::{Nanos, SECOND};
+use crate::endpoint::Endpoint;
 
 /// Where endpoints are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,4 +34,20 @@ impl Discovery {
     pub fn new(source: Source) -> Discovery {
         Discovery { source, servers: Vec::new(), refresh: 30 * SECOND }
     }
+}
+
+/// Who keeps a target's endpoints, and is told of them. Called on a thread of the runtime: keep it short.
+pub trait Sink: Send + Sync {
+    /// These are the endpoints now: never none, none twice, and always in the same order. Told after every look that went well,
+    /// also when nothing has changed: what was stale is not any more.
+    fn found(&self, endpoints: Vec<Endpoint>);
+
+    /// A look went wrong. The last endpoints found stay, and are stale (E4); another look follows.
+    fn failed(&self, why: String);
+}
+
+/// Looks, and tells the sink, until it is dropped.
+#[cfg(feature = "http")]
+pub(crate) async fn watch(_discovery: Discovery, _target: crate::target::Target, _sink: std::sync::Arc<dyn Sink>) {
+    std::future::pending().await
 }
