@@ -12,6 +12,7 @@ mod direct;
 mod interrupt;
 mod kind;
 mod once;
+mod policy;
 mod pool;
 mod proxy;
 mod racer;

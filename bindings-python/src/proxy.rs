@@ -3,14 +3,14 @@
 
 use std::sync::OnceLock;
 
-use ambassador_core::clock::Nanos;
+use ambassador_core::AmbassadorProxy;
 use ambassador_core::policy::RunIn;
-use ambassador_core::{After, AmbassadorProxy, Breaker, Budget, Bulkhead, Hedge, Limit, RateLimit};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::policy::{self, seconds};
 use crate::{raise, settings};
 
 /// The native part of a proxy.
@@ -108,29 +108,7 @@ impl Proxy {
 
     /// The settings in force, as keyword arguments of `Policy`.
     fn _policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let set_up = self.set()?;
-        let policy = set_up.core.policy_in_force();
-        let backoff = PyDict::new(py);
-        backoff.set_item("base", seconds(policy.backoff.base))?;
-        backoff.set_item("factor", policy.backoff.factor)?;
-        backoff.set_item("max", seconds(policy.backoff.max))?;
-        backoff.set_item("jitter", policy.backoff.jitter.as_str())?;
-        backoff.set_item("hint_max", seconds(policy.backoff.hint_max))?;
-        let values = PyDict::new(py);
-        values.set_item("max_retries", policy.max_retries)?;
-        values.set_item("name", set_up.core.name())?;
-        values.set_item("timeout", policy.timeout.map(seconds))?;
-        values.set_item("deadline", policy.deadline.map(seconds))?;
-        values.set_item("run_in", if set_up.on_caller { "caller" } else { "worker" })?;
-        values.set_item("backoff", backoff)?;
-        let shared = &policy.shared;
-        values.set_item("budget", shared.budget.as_ref().map(|budget| budget_of(py, budget)).transpose()?)?;
-        values.set_item("breaker", shared.breaker.as_ref().map(|breaker| breaker_of(py, breaker)).transpose()?)?;
-        values.set_item("bulkhead", shared.bulkhead.as_ref().map(|bulkhead| bulkhead_of(py, bulkhead)).transpose()?)?;
-        values.set_item("rate_limit", shared.rate_limit.as_ref().map(|limit| rate_limit_of(py, limit)).transpose()?)?;
-        values.set_item("hedge", policy.hedge.map(|hedge| hedge_of(py, hedge)).transpose()?)?;
-        values.set_item("idempotent", policy.idempotent)?;
-        Ok(values)
+        policy::shown(py, self.set()?)
     }
 
     /// The health of the target, as JSON.
@@ -195,60 +173,4 @@ impl Proxy {
 /// What has happened to a target and was told to nobody yet, as JSON.
 pub fn events(core: &AmbassadorProxy) -> Vec<String> {
     core.fetch_events().iter().map(|event| event.to_json(core.name())).collect()
-}
-
-fn budget_of<'py>(py: Python<'py>, budget: &Budget) -> PyResult<Bound<'py, PyDict>> {
-    let values = PyDict::new(py);
-    values.set_item("ratio", budget.ratio)?;
-    values.set_item("min_per_second", budget.min_per_second)?;
-    values.set_item("window", seconds(budget.window))?;
-    Ok(values)
-}
-
-fn breaker_of<'py>(py: Python<'py>, breaker: &Breaker) -> PyResult<Bound<'py, PyDict>> {
-    let values = PyDict::new(py);
-    values.set_item("failure_rate", breaker.failure_rate)?;
-    values.set_item("min_calls", breaker.min_calls)?;
-    values.set_item("window", seconds(breaker.window))?;
-    values.set_item("consecutive_failures", breaker.consecutive_failures)?;
-    values.set_item("slow_call", breaker.slow_call.map(seconds))?;
-    values.set_item("slow_rate", breaker.slow_rate)?;
-    values.set_item("open_for", seconds(breaker.open_for))?;
-    values.set_item("open_max", seconds(breaker.open_max))?;
-    values.set_item("probes", breaker.probes)?;
-    Ok(values)
-}
-
-fn bulkhead_of<'py>(py: Python<'py>, bulkhead: &Bulkhead) -> PyResult<Bound<'py, PyDict>> {
-    let values = PyDict::new(py);
-    match bulkhead.limit {
-        Limit::Fixed(limit) => values.set_item("max_concurrent", limit)?,
-        Limit::Adaptive => values.set_item("max_concurrent", "adaptive")?,
-    }
-    values.set_item("max_queue", bulkhead.max_queue)?;
-    values.set_item("queue_timeout", bulkhead.queue_timeout.map(seconds))?;
-    Ok(values)
-}
-
-fn rate_limit_of<'py>(py: Python<'py>, limit: &RateLimit) -> PyResult<Bound<'py, PyDict>> {
-    let values = PyDict::new(py);
-    values.set_item("rate", limit.rate)?;
-    values.set_item("per", seconds(limit.per))?;
-    values.set_item("burst", limit.burst)?;
-    values.set_item("max_wait", seconds(limit.max_wait))?;
-    Ok(values)
-}
-
-fn hedge_of(py: Python<'_>, hedge: Hedge) -> PyResult<Bound<'_, PyDict>> {
-    let values = PyDict::new(py);
-    match hedge.after {
-        After::Fixed(length) => values.set_item("after", seconds(length))?,
-        quantile @ After::Quantile(_) => values.set_item("after", quantile.to_string())?,
-    }
-    values.set_item("max", hedge.max)?;
-    Ok(values)
-}
-
-fn seconds(length: Nanos) -> f64 {
-    length as f64 / 1e9
 }

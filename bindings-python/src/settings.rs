@@ -4,7 +4,7 @@
 use ambassador_core::ConfigError;
 use ambassador_core::settings::{Settings, Spelling, Value};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 
 /// Settings for a target, of a dict from names to values. Names are those of the core: `backoff.base`.
 pub fn read(target: &Bound<'_, PyAny>, edits: &Bound<'_, PyDict>) -> PyResult<Result<Settings, ConfigError>> {
@@ -47,8 +47,24 @@ fn value(given: &Bound<'_, PyAny>) -> Value {
         // Whole numbers of other libraries.
         Value::Int(whole)
     } else {
-        Value::Other(shown(given))
+        compound(given).unwrap_or_else(|_| Value::Other(shown(given)))
     }
+}
+
+/// Lists, mappings, and paths. What their own code raises makes them a value like any other.
+fn compound(given: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>() {
+        let values = given.try_iter()?.map(|one| Ok(value(&one?)));
+        return Ok(Value::List(values.collect::<PyResult<_>>()?));
+    }
+    if let Ok(mapping) = given.cast::<PyMapping>() {
+        let pairs = mapping.items()?.into_iter().map(|pair| {
+            let (name, given): (String, Bound<'_, PyAny>) = pair.extract()?;
+            Ok((name, value(&given)))
+        });
+        return Ok(Value::Map(pairs.collect::<PyResult<_>>()?));
+    }
+    Ok(Value::Text(given.call_method0("__fspath__")?.extract()?))
 }
 
 /// A `timedelta` in nanoseconds; `None` below zero.

@@ -6,19 +6,27 @@ import inspect
 import json
 from datetime import timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from ambassador_proxy import (
     AmbassadorError,
     AmbassadorProxy,
+    Auth,
     Backoff,
     Breaker,
     Budget,
     Bulkhead,
     ConfigError,
+    Discovery,
+    Endpoint,
+    HealthCheck,
     Hedge,
+    Http,
+    Outlier,
     Policy,
     RateLimit,
+    Tls,
     _native,
 )
 from ambassador_proxy._settings import GROUPS
@@ -51,6 +59,30 @@ def test_the_defaults_are_the_seeds(target):
         rate_limit=None,
         hedge=None,
         idempotent=False,
+        endpoints=(),
+        discovery=None,
+        balance="p2c",
+        hash_on=None,
+        zone=None,
+        slow_start=None,
+        outlier=Outlier(consecutive_failures=5, base=30.0, max=300.0, max_ejected=0.1, panic=0.5),
+        health_check=None,
+        tls=Tls(min_version="1.2", dangerous_accept_invalid_certificates=False),
+        auth=None,
+        headers={},
+        idempotency_key="off",
+        http=Http(
+            version="auto",
+            max_header_bytes=65536,
+            max_body_bytes=67108864,
+            replay_bytes=1048576,
+            follow_redirects=0,
+            decompress=True,
+            proxy_from_environment=False,
+            attempt_headers=False,
+            max_connections=100,
+            idle_timeout=60.0,
+        ),
     )
 
 
@@ -95,9 +127,134 @@ def test_every_setting_is_shown_by_the_policy(target):
         "rate_limit": RateLimit(rate=100.0, per=2.0, burst=3, max_wait=0.25),
         "hedge": Hedge(after=0.05, max=2),
         "idempotent": True,
+        "endpoints": (
+            Endpoint("http://10.0.0.7:8080", weight=3, zone="a", metadata={"rack": "7"}),
+            Endpoint("10.0.0.8", weight=1),
+        ),
+        "discovery": None,
+        "balance": "ring_hash",
+        "hash_on": "header:x-user",
+        "zone": "a",
+        "slow_start": 30.0,
+        "outlier": Outlier(consecutive_failures=7, base=1.0, max=9.0, max_ejected=0.25, panic=0.125),
+        "health_check": HealthCheck(path="/healthz", tcp=False, interval=5.0, timeout=0.5, unhealthy=4, healthy=1),
+        "tls": Tls(
+            server_name="payments.internal",
+            min_version="1.3",
+            pins=("A" * 43 + "=",),
+            dangerous_accept_invalid_certificates=False,
+        ),
+        "auth": None,
+        "headers": {},
+        "idempotency_key": "auto",
+        "http": Http(
+            version="1",
+            max_header_bytes=9000,
+            max_body_bytes=9001,
+            replay_bytes=9002,
+            follow_redirects=3,
+            decompress=False,
+            proxy_from_environment=True,
+            attempt_headers=True,
+            max_connections=7,
+            idle_timeout=9.0,
+        ),
     }
     assert AmbassadorProxy(target, **settings).policy == Policy(**settings)
     assert AmbassadorProxy(target, run_in="caller").policy.run_in == "caller"
+
+
+def test_endpoints_are_urls_objects_or_mappings(target):
+    endpoints = ["10.0.0.7:80", Endpoint("10.0.0.8", zone="b"), {"url": "http://10.0.0.9", "weight": 2}]
+    assert AmbassadorProxy(target, endpoints=endpoints).policy.endpoints == (
+        Endpoint("10.0.0.7:80", weight=1),
+        Endpoint("10.0.0.8", weight=1, zone="b"),
+        Endpoint("http://10.0.0.9", weight=2),
+    )
+    assert len(AmbassadorProxy(target, endpoints=tuple(endpoints)).policy.endpoints) == 3
+    assert len(AmbassadorProxy(target, endpoints={"10.0.0.7"}).policy.endpoints) == 1
+    for nothing in (None, []):
+        assert AmbassadorProxy(target, endpoints=nothing).policy.endpoints == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (Discovery(dns="api.internal"), Discovery(dns="api.internal", refresh=30.0)),
+        ({"srv": "_http._tcp.api.internal"}, Discovery(srv="_http._tcp.api.internal", refresh=30.0)),
+        (
+            Discovery(file=Path("/etc/endpoints.yaml"), servers=["127.0.0.1"], refresh=timedelta(seconds=1)),
+            Discovery(file="/etc/endpoints.yaml", servers=("127.0.0.1:53",), refresh=1.0),
+        ),
+    ],
+)
+def test_endpoints_are_discovered_in_one_of_several_places(target, given, shown):
+    assert AmbassadorProxy(target, discovery=given).policy.discovery == shown
+
+
+TOKEN = "t0p-s3cret"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (Auth(bearer=TOKEN), Auth(bearer="***")),
+        ({"bearer_env": "API_TOKEN"}, Auth(bearer_env="API_TOKEN")),
+        (Auth(bearer_file=Path("/run/token")), Auth(bearer_file="/run/token")),
+        (Auth(username="shop", password=TOKEN), Auth(username="shop", password="***")),
+        (Auth(api_key=TOKEN), Auth(api_key="***", api_key_header="x-api-key")),
+        (
+            Auth(token_url="https://id.example.com/token", client_id="shop", client_secret=TOKEN, scope="pay"),
+            Auth(token_url="https://id.example.com/token", client_id="shop", client_secret="***", scope="pay"),
+        ),
+    ],
+)
+def test_credentials_are_one_of_several_kinds_and_never_shown(target, given, shown):
+    ambassador = AmbassadorProxy(target, auth=given, headers={"x-trace-key": TOKEN})
+    assert ambassador.policy.auth == shown
+    assert ambassador.policy.headers == {"x-trace-key": "***"}
+    for one in (ambassador, ambassador.policy, given if isinstance(given, Auth) else None, ambassador.health()):
+        assert TOKEN not in repr(one)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"auth": TOKEN},
+        {"auth": [TOKEN]},
+        {"auth": {"bearer": f"{TOKEN}\n"}},
+        {"auth": {"baerer": TOKEN}},
+        {"auth": {"bearer": TOKEN.encode()}},
+        {"headers": TOKEN},
+        {"headers": {"a b": TOKEN}},
+        {"headers": {"authorization": [TOKEN]}},
+        {"endpoints": [f"http://me:{TOKEN}@host"]},
+        {"endpoints": [{"url": f"http://me:{TOKEN}@host"}]},
+    ],
+)
+def test_a_wrong_setting_does_not_show_what_is_secret(target, settings):
+    with pytest.raises(ConfigError) as caught:
+        AmbassadorProxy(target, **settings)
+    assert TOKEN not in str(caught.value) + repr(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discovery": {"refresh": 5}}, "discovery: None is not allowed; expected one of discovery.dns"),
+        ({"discovery": {"dns": "a"}, "endpoints": ["b"]}, "endpoints: a list of 1 is not allowed"),
+        ({"health_check": {"path": "/", "tcp": True}}, "health_check: health_check.path and health_check.tcp is not"),
+        ({"auth": {"username": "shop"}}, "auth.password: None is not allowed"),
+        ({"tls": {"cert": "cert.pem"}}, "tls.key: None is not allowed"),
+        ({"balance": "maglev"}, "hash_on: None is not allowed"),
+        ({"hash_on": "path"}, 'hash_on: "path" is not allowed; expected a key beside ring_hash or maglev alone'),
+    ],
+)
+def test_settings_of_networking_have_to_fit_each_other(target, settings, message):
+    with pytest.raises(ConfigError) as caught:
+        AmbassadorProxy(target, **settings)
+    assert str(caught.value).startswith(message)
 
 
 def test_lengths_of_time_are_seconds_or_timedeltas(target):
@@ -172,14 +329,21 @@ def test_a_group_without_what_it_cannot_do_without_is_refused(target):
 
 
 WRONG = {
-    "count": [-1, 10_000_000, 2.5, "3", None, True, 10**30],
+    "count": [-1, 10_000_000_000, 2.5, "3", None, True, 10**30],
     "count_or_word": [0, -1, 2.5, "many", True, 10**30],
     "duration_or_word": [0, -1, float("nan"), "2", "p96", [1], True, timedelta(0), 1e300],
     "truth": ["yes", 1, 0.0, None, [True]],
     "duration": [-1, float("nan"), float("inf"), "2", [1], True, timedelta(days=-1), 1e300],
     "number": [-2, 1e12, float("nan"), float("inf"), "2", None, True],
     "choice": ["Full", "", 1, None, True],
-    "text": ["", 3, None, "a\nb", " spaced "],
+    "text": ["", 3, None, "a\nb"],
+    "secret": ["", 3, "a\nb", b"bytes"],
+    "texts": ["text", 5, True, [5], [""], ["two words"]],
+    "pairs": ["text", 5, ["a"], {"a b": "c"}, {"a": 5}, {"a": "b\nc"}],
+    "endpoints": [
+        *("10.0.0.7", 5, True, [5], ["two words"], ["http://host/path"], [{"weight": 2}]),
+        *([{"url": "a", "weight": 0}], [{"url": "a", "wait": 1}], {"url": "a"}, [{"url": "a", "metadata": {"b": 5}}]),
+    ],
     "host": [5, "Exception", [ValueError], (), (ValueError, 5), KeyboardInterrupt],
     "group": [3, "full", True and 1.5, [1]],
 }
@@ -193,6 +357,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(target, name):
         # Anything may answer.
         return
     values = [value for value in WRONG[field["kind"]] if not (name == "classify" and isinstance(value, type))]
+    if name == "name":
+        values = [*values, " spaced "]
     if field["allowed"].endswith("or None"):
         values = [value for value in values if value is not None]
     for value in values:

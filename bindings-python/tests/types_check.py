@@ -6,9 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from ambassador_proxy import AmbassadorProxy, Attempt, Backoff, CallTimeoutError, Hedge, Policy, shutdown
+from ambassador_proxy import (
+    AmbassadorProxy,
+    Attempt,
+    Auth,
+    Backoff,
+    CallTimeoutError,
+    Endpoint,
+    Hedge,
+    Http,
+    Policy,
+    Tls,
+    shutdown,
+)
 from typing_extensions import assert_type
 
 proxy = AmbassadorProxy("payment-api.example.com", 5, 0.5)
@@ -104,6 +117,23 @@ def settings(of_a_file: dict[str, Any]) -> None:
     AmbassadorProxy("payment-api.example.com", hedge=Hedge(after=timedelta(seconds=1)), idempotent=True)
     AmbassadorProxy("payment-api.example.com", hedge=Hedge(after="p96"), idempotent=True)  # type: ignore[arg-type]
     AmbassadorProxy("payment-api.example.com", hedge=Hedge(max=2), idempotent=True)  # type: ignore[call-arg]
+    AmbassadorProxy(
+        "https://payment-api.example.com",
+        endpoints=["10.0.0.7:8080", Endpoint("10.0.0.8", weight=2), {"url": "10.0.0.9"}],
+        balance="round_robin",
+        slow_start=timedelta(seconds=30),
+        outlier=None,
+        health_check={"tcp": True},
+        tls=Tls(ca=Path("ca.pem")),
+        auth=Auth(bearer_env="API_TOKEN"),
+        headers={"x-shop": "7"},
+        idempotency_key="auto",
+        http=Http(version="2"),
+    )
+    AmbassadorProxy("payment-api.example.com", endpoints=[7])  # type: ignore[list-item]
+    AmbassadorProxy("payment-api.example.com", balance="fastest")  # type: ignore[arg-type]
+    AmbassadorProxy("payment-api.example.com", http=Http(version="3"))  # type: ignore[arg-type]
+    AmbassadorProxy("payment-api.example.com", discovery=Tls())  # type: ignore[arg-type]
     AmbassadorProxy()  # type: ignore[call-arg]
     AmbassadorProxy("payment-api.example.com", max_retrys=3)  # type: ignore[arg-type]
     AmbassadorProxy("payment-api.example.com", max_retries="3")  # type: ignore[arg-type]

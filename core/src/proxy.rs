@@ -15,6 +15,8 @@
 //! # Ok::<_, ambassador_core::ConfigError>(())
 //! ```
 
+mod builder;
+
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,17 +31,14 @@ use crate::endpoint::Endpoint;
 use crate::error::{Code, ConfigError, Error};
 use crate::event::{self, Event, quoted};
 use crate::fault::{self, Point};
-use crate::policy::backoff::Backoff;
-use crate::policy::breaker::Breaker;
-use crate::policy::budget::Budget;
-use crate::policy::bulkhead::{Bulkhead, Limit};
-use crate::policy::hedge::{After, Hedge};
-use crate::policy::rate_limit::RateLimit;
+use crate::policy::bulkhead::Limit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
-use crate::settings::{Settings, Spelling, Value};
+use crate::settings::Settings;
 use crate::target::{InForce, State, Target};
 use crate::testing;
+
+pub use builder::Builder;
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
@@ -679,126 +678,4 @@ impl std::fmt::Display for CallId {
         let hex = format!("{:032x}", self.0);
         write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
-}
-
-/// Settings of a proxy to be, for Rust. Checked by [`build`](Builder::build).
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Builder {
-    target: String,
-    edits: Vec<(&'static str, Value)>,
-}
-
-impl Builder {
-    fn set(mut self, field: &'static str, value: Value) -> Builder {
-        self.edits.push((field, value));
-        self
-    }
-
-    /// Attempts in all, the first one included (C1): 1 to 100; default 3.
-    pub fn max_retries(self, attempts: u32) -> Builder {
-        self.set("max_retries", Value::Int(attempts.into()))
-    }
-
-    /// The name that state is shared by (C4); default the target.
-    pub fn name(self, name: &str) -> Builder {
-        self.set("name", Value::Text(name.into()))
-    }
-
-    /// The bound of each attempt (T1), or `None` for none; default 2 s.
-    pub fn timeout(self, timeout: impl Into<Option<Duration>>) -> Builder {
-        self.set("timeout", length(timeout.into()))
-    }
-
-    /// The bound of the whole call, waits included, or `None` for none; default none.
-    pub fn deadline(self, deadline: impl Into<Option<Duration>>) -> Builder {
-        self.set("deadline", length(deadline.into()))
-    }
-
-    /// The waits between attempts (R1, R2); default exponential from 2 s, with full jitter.
-    pub fn backoff(self, backoff: Backoff) -> Builder {
-        self.set("backoff.base", Value::Length(backoff.base))
-            .set("backoff.factor", Value::Float(backoff.factor))
-            .set("backoff.max", Value::Length(backoff.max))
-            .set("backoff.jitter", Value::Text(backoff.jitter.as_str().into()))
-            .set("backoff.hint_max", Value::Length(backoff.hint_max))
-    }
-
-    /// The circuit breaker (B1–B5), or `None` for none; on by default.
-    pub fn breaker(self, breaker: impl Into<Option<Breaker>>) -> Builder {
-        let Some(breaker) = breaker.into() else { return self.set("breaker", Value::Null) };
-        let count = |count: Option<u32>| count.map_or(Value::Null, |count| Value::Int(count.into()));
-        self.set("breaker", Value::Bool(true))
-            .set("breaker.failure_rate", Value::Float(breaker.failure_rate))
-            .set("breaker.min_calls", Value::Int(breaker.min_calls.into()))
-            .set("breaker.window", Value::Length(breaker.window))
-            .set("breaker.consecutive_failures", count(breaker.consecutive_failures))
-            .set("breaker.slow_call", breaker.slow_call.map_or(Value::Null, Value::Length))
-            .set("breaker.slow_rate", Value::Float(breaker.slow_rate))
-            .set("breaker.open_for", Value::Length(breaker.open_for))
-            .set("breaker.open_max", Value::Length(breaker.open_max))
-            .set("breaker.probes", Value::Int(breaker.probes.into()))
-    }
-
-    /// The retry budget (R5), or `None` for none; on by default.
-    pub fn budget(self, budget: impl Into<Option<Budget>>) -> Builder {
-        let Some(budget) = budget.into() else { return self.set("budget", Value::Null) };
-        self.set("budget", Value::Bool(true))
-            .set("budget.ratio", Value::Float(budget.ratio))
-            .set("budget.min_per_second", Value::Float(budget.min_per_second))
-            .set("budget.window", Value::Length(budget.window))
-    }
-
-    /// How many calls run at once (L1), or `None` for any number; off by default.
-    pub fn bulkhead(self, bulkhead: impl Into<Option<Bulkhead>>) -> Builder {
-        let Some(bulkhead) = bulkhead.into() else { return self.set("bulkhead", Value::Null) };
-        let limit = match bulkhead.limit {
-            Limit::Fixed(limit) => Value::Int(limit.into()),
-            Limit::Adaptive => Value::Text("adaptive".into()),
-        };
-        self.set("bulkhead.max_concurrent", limit)
-            .set("bulkhead.max_queue", Value::Int(bulkhead.max_queue.into()))
-            .set("bulkhead.queue_timeout", bulkhead.queue_timeout.map_or(Value::Null, Value::Length))
-    }
-
-    /// How many calls there may be in a time (L2), or `None` for any number; off by default.
-    pub fn rate_limit(self, limit: impl Into<Option<RateLimit>>) -> Builder {
-        let Some(limit) = limit.into() else { return self.set("rate_limit", Value::Null) };
-        self.set("rate_limit.rate", Value::Float(limit.rate))
-            .set("rate_limit.per", Value::Length(limit.per))
-            .set("rate_limit.burst", limit.burst.map_or(Value::Null, |burst| Value::Int(burst.into())))
-            .set("rate_limit.max_wait", Value::Length(limit.max_wait))
-    }
-
-    /// Whether another attempt begins beside one that takes long (H1), or `None` for never; off by default. Needs
-    /// [`idempotent`](Builder::idempotent).
-    pub fn hedge(self, hedge: impl Into<Option<Hedge>>) -> Builder {
-        let Some(hedge) = hedge.into() else { return self.set("hedge", Value::Null) };
-        let after = match hedge.after {
-            After::Fixed(length) => Value::Length(length),
-            quantile => Value::Text(quantile.to_string()),
-        };
-        self.set("hedge.after", after).set("hedge.max", Value::Int(hedge.max.into()))
-    }
-
-    /// Whether a call may safely be made twice; default no.
-    pub fn idempotent(self, idempotent: bool) -> Builder {
-        self.set("idempotent", Value::Bool(idempotent))
-    }
-
-    /// The proxy.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for the first setting that is wrong; it names the field, the value and what is allowed.
-    pub fn build(self) -> Result<AmbassadorProxy, ConfigError> {
-        let mut settings = Settings::new(&self.target, Spelling::Rust)?;
-        for (field, value) in self.edits {
-            settings.set(field, value)?;
-        }
-        AmbassadorProxy::from_settings(settings)
-    }
-}
-
-fn length(duration: Option<Duration>) -> Value {
-    duration.map_or(Value::Null, |d| Value::Length(crate::clock::nanos(d)))
 }

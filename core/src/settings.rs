@@ -10,12 +10,14 @@
 //! assert_eq!(wrong.to_string(), "maxRetries: 0 is not allowed; expected a whole number from 1 to 100");
 //! ```
 
+mod network;
 mod spelling;
 mod table;
 
 use std::fmt::Write;
 
 use crate::clock::Nanos;
+use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
 use crate::policy::backoff::{Backoff, Jitter};
 use crate::policy::breaker::Breaker;
@@ -45,6 +47,10 @@ pub enum Value {
     Length(Nanos),
     /// Text.
     Text(String),
+    /// Values one after the other.
+    List(Vec<Value>),
+    /// Values by name.
+    Map(Vec<(String, Value)>),
     /// Anything else, as the language shows it: `[1, 2]`.
     Other(String),
 }
@@ -54,7 +60,8 @@ pub enum Value {
 pub struct Field {
     /// Its name.
     pub name: String,
-    /// `count`, `count_or_word`, `duration`, `duration_or_word`, `number`, `choice`, `truth`, `text`, `group` or `host`.
+    /// `count`, `count_or_word`, `duration`, `duration_or_word`, `number`, `choice`, `truth`, `text`, `secret`, `texts`, `pairs`,
+    /// `endpoints`, `group` or `host`.
     pub kind: &'static str,
     /// Its default, as text.
     pub default: String,
@@ -73,6 +80,7 @@ pub struct Settings {
     bulkhead: Option<Draft<Limit, Bulkhead>>,
     rate_limit: Option<Draft<f64, RateLimit>>,
     hedge: Option<Draft<After, u32>>,
+    drafts: network::Drafts,
 }
 
 /// A group that needs one of its settings, and the rest of it.
@@ -103,6 +111,7 @@ impl Settings {
             bulkhead: None,
             rate_limit: None,
             hedge: None,
+            drafts: network::Drafts::default(),
         })
     }
 
@@ -129,6 +138,7 @@ impl Settings {
             self.policy.hedge = Some(Hedge { after, max: rest });
             self.check_hedge()?;
         }
+        self.finish_network()?;
         Ok(self)
     }
 
@@ -172,7 +182,8 @@ impl Settings {
         let Some(spec) = SPECS.iter().find(|s| spelling.offers(s) && spelling.name(s) == field) else {
             return Err(unknown(spelling, field, &value));
         };
-        self.assign(spec, &value).ok_or_else(|| ConfigError::new(field, spelling.show(&value), spelling.allowed(spec)))
+        self.assign(spec, &value)
+            .ok_or_else(|| ConfigError::new(field, network::shown(spelling, spec, &value), spelling.allowed(spec)))
     }
 
     fn assign(&mut self, spec: &Spec, value: &Value) -> Option<()> {
@@ -226,9 +237,10 @@ impl Settings {
             },
             (Id::Fallback, _) => policy.fallback = switched(value)?.is_some(),
             (Id::Host, _) => return None,
-            (id, kind) => {
+            (id, kind) if spec.name.starts_with("breaker.") => {
                 return assign_breaker(policy.shared.breaker.get_or_insert_default(), spelling, id, kind, value);
             }
+            _ => return self.assign_network(spec, value),
         }
         Some(())
     }
@@ -277,6 +289,17 @@ impl Settings {
         }
         self.rate_limit = Some(draft);
         Some(())
+    }
+
+    /// A list of endpoints as a language spells it, for those that its own code finds.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it is none.
+    pub fn endpoints(spelling: Spelling, value: &Value) -> Result<Vec<Endpoint>, ConfigError> {
+        let spec = Spec::of(Id::Endpoints);
+        network::endpoints(value).ok_or_else(|| {
+            ConfigError::new(spelling.name(spec), network::shown(spelling, spec, value), spelling.allowed(spec))
+        })
     }
 
     /// Every setting, as that language spells it; for documentation, and for tests that compare a binding with it.
@@ -358,5 +381,8 @@ fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
     if let Some((_, name)) = nearest {
         let _ = write!(allowed, "; did you mean {name}?");
     }
-    ConfigError::new(field, spelling.show(value), allowed)
+    // S3: a slip of the pen is not to bring to light what a group of secrets was given.
+    let is_secret = ["auth", "header"].iter().any(|group| plain(field).starts_with(group));
+    let shown = if is_secret { "***".into() } else { spelling.show(value) };
+    ConfigError::new(field, shown, allowed)
 }

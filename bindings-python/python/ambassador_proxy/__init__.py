@@ -8,19 +8,26 @@
 
 from ambassador_proxy import _native
 from ambassador_proxy._native import Attempt
+from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
 from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
+    BodyError,
     BulkheadFullError,
     CallTimeoutError,
     CircuitOpenError,
     ConfigError,
+    ConnectError,
     DeadlineExceededError,
     ForkedError,
     InternalError,
+    NoEndpointError,
+    ProtocolError,
     RateLimitedError,
     ShutdownError,
+    TlsError,
+    TransportError,
 )
 
 __version__ = _native.version()
@@ -29,7 +36,9 @@ __all__ = [
     "AmbassadorError",
     "AmbassadorProxy",
     "Attempt",
+    "Auth",
     "Backoff",
+    "BodyError",
     "Breaker",
     "Budget",
     "Bulkhead",
@@ -37,14 +46,25 @@ __all__ = [
     "CallTimeoutError",
     "CircuitOpenError",
     "ConfigError",
+    "ConnectError",
     "DeadlineExceededError",
+    "Discovery",
+    "Endpoint",
     "ForkedError",
+    "HealthCheck",
     "Hedge",
+    "Http",
     "InternalError",
+    "NoEndpointError",
+    "Outlier",
     "Policy",
+    "ProtocolError",
     "RateLimit",
     "RateLimitedError",
     "ShutdownError",
+    "Tls",
+    "TlsError",
+    "TransportError",
     "__version__",
     "shutdown",
 ]

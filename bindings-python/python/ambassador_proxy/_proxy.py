@@ -11,6 +11,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _native, _threads
+from ambassador_proxy._network import (
+    Auth,
+    Balance,
+    Discovery,
+    Endpoint,
+    Endpoints,
+    HealthCheck,
+    Http,
+    IdempotencyKey,
+    Outlier,
+    Tls,
+    plain_endpoints,
+)
 from ambassador_proxy._settings import (
     GROUPS,
     Backoff,
@@ -80,6 +93,11 @@ class AmbassadorProxy(_native.Proxy):
     another attempt beside one that takes long; it needs ``idempotent=True``. ``fallback`` answers in place of the
     final error: a function of the error (for coroutine functions, one too if you like), or else a value.
 
+    ``endpoints`` are where the target can be reached: URLs, ``Endpoint`` objects or mappings; by default the target itself.
+    ``discovery`` finds them: a ``Discovery`` or a mapping. ``balance`` chooses among them, with ``hash_on``, ``zone`` and
+    ``slow_start``; ``outlier`` (on by default) and ``health_check`` leave out those that fail. ``tls``, ``auth``, ``headers``,
+    ``idempotency_key`` and ``http`` are about the requests that the ambassador makes itself: ``proxy.get`` and its like.
+
     Two proxies for one target share its state; ``name`` sets one apart. Nothing needs to be closed.
 
     Raises ``ConfigError`` when a setting is wrong; it names the field, the value and what is allowed.
@@ -103,6 +121,19 @@ class AmbassadorProxy(_native.Proxy):
         hedge: Hedge | Mapping[str, object] | Literal[False] | None = _DEFAULT,
         idempotent: bool = _DEFAULT,
         fallback: Any = None,
+        endpoints: Endpoints | None = _DEFAULT,
+        discovery: Discovery | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        balance: Balance = _DEFAULT,
+        hash_on: str | None = _DEFAULT,
+        zone: str | None = _DEFAULT,
+        slow_start: Seconds | None = _DEFAULT,
+        outlier: Outlier | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        health_check: HealthCheck | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        tls: Tls | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        auth: Auth | Mapping[str, object] | Literal[False] | None = _DEFAULT,
+        headers: Mapping[str, str] | None = _DEFAULT,
+        idempotency_key: IdempotencyKey = _DEFAULT,
+        http: Http | Mapping[str, object] | Literal[False] | None = _DEFAULT,
         run_in: RunIn = _DEFAULT,
         name: str = _DEFAULT,
         **unknown: NoReturn,
@@ -117,10 +148,20 @@ class AmbassadorProxy(_native.Proxy):
             "retry_on": retry_on,
             "not_on": not_on,
             "classify": classify,
+            "endpoints": plain_endpoints(endpoints),
+            "balance": balance,
+            "hash_on": hash_on,
+            "zone": zone,
+            "slow_start": slow_start,
+            "headers": headers,
+            "idempotency_key": idempotency_key,
             **unknown,
         }
         edits = {field: value for field, value in edits.items() if value is not _DEFAULT}
-        groups = (backoff, budget, breaker, bulkhead, rate_limit, hedge)
+        groups = (
+            *(backoff, budget, breaker, bulkhead, rate_limit, hedge),
+            *(discovery, outlier, health_check, tls, auth, http),
+        )
         for group, given in zip(GROUPS, groups, strict=True):
             if given is not _DEFAULT:
                 edits |= group_edits(group, given)
@@ -165,6 +206,7 @@ class AmbassadorProxy(_native.Proxy):
         for group, kind in GROUPS.items():
             if settings[group] is not None:
                 settings[group] = kind(**settings[group])
+        settings["endpoints"] = tuple(Endpoint(**endpoint) for endpoint in settings["endpoints"])
         return Policy(**settings)
 
     def health(self) -> dict[str, Any]:

@@ -9,6 +9,17 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
+from ambassador_proxy._network import (
+    Auth,
+    Balance,
+    Discovery,
+    Endpoint,
+    HealthCheck,
+    Http,
+    IdempotencyKey,
+    Outlier,
+    Tls,
+)
 from ambassador_proxy._outcome import Rules
 
 #: A length of time: a number of seconds, or a ``timedelta``.
@@ -111,7 +122,9 @@ class Hedge:
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings in force for a proxy: ``proxy.policy``. Lengths of time are seconds; ``None`` is none."""
+    """The settings in force for a proxy: ``proxy.policy``. Lengths of time are seconds; ``None`` is none; what is secret is
+    ``"***"``.
+    """
 
     max_retries: int
     name: str
@@ -125,6 +138,19 @@ class Policy:
     rate_limit: RateLimit | None
     hedge: Hedge | None
     idempotent: bool
+    endpoints: tuple[Endpoint, ...]
+    discovery: Discovery | None
+    balance: Balance
+    hash_on: str | None
+    zone: str | None
+    slow_start: float | None
+    outlier: Outlier | None
+    health_check: HealthCheck | None
+    tls: Tls
+    auth: Auth | None
+    headers: dict[str, str]
+    idempotency_key: IdempotencyKey
+    http: Http
 
 
 #: The groups of settings, and their classes.
@@ -135,6 +161,12 @@ GROUPS: dict[str, type[Any]] = {
     "bulkhead": Bulkhead,
     "rate_limit": RateLimit,
     "hedge": Hedge,
+    "discovery": Discovery,
+    "outlier": Outlier,
+    "health_check": HealthCheck,
+    "tls": Tls,
+    "auth": Auth,
+    "http": Http,
 }
 
 

@@ -1,6 +1,7 @@
 //! How each language spells settings and values: names, units, "nothing", what is allowed, and what was given instead.
 
 use crate::clock::{MILLISECOND, Nanos, SECOND, spell};
+use crate::endpoint::Endpoint;
 use crate::settings::Value;
 use crate::settings::table::{Id, Kind, SPECS, Spec};
 
@@ -105,6 +106,14 @@ impl Spelling {
             Kind::Number { least, most } => format!("a number from {least} to {most}"),
             Kind::Choice(choices) => format!("one of {}", choices().join(", ")),
             Kind::Name => "1 to 200 printable characters".into(),
+            Kind::Text(allowed) | Kind::Secret(allowed) | Kind::Texts(allowed) | Kind::Pairs(allowed) => {
+                format!("{allowed}, or {}", self.nothing())
+            }
+            Kind::Endpoints => format!(
+                "a list of hosts or http:// or https:// URLs without a path, or of groups of url, weight (1 to {}), zone and metadata, or {}",
+                Endpoint::MOST_WEIGHT,
+                self.nothing()
+            ),
             Kind::Group => {
                 let prefix = format!("{}.", spec.name);
                 let fields: Vec<String> = SPECS
@@ -114,6 +123,7 @@ impl Spelling {
                     .collect();
                 let off = match spec.id {
                     Id::Backoff => "none",
+                    Id::Tls | Id::Http => "the defaults",
                     _ => "off",
                 };
                 format!("{} for {off}, or a group of {}", self.nothing(), fields.join(", "))
@@ -158,7 +168,16 @@ impl Spelling {
                 Some((at, _)) => format!("{:?}…", &text[..at]),
                 None => format!("{text:?}"),
             },
-            Value::Other(shown) => shown.chars().take(200).collect(),
+            Value::List(values) => {
+                let values: Vec<String> = values.iter().map(|value| self.show(value)).collect();
+                cut(format!("[{}]", values.join(", ")))
+            }
+            Value::Map(pairs) => {
+                let pairs: Vec<String> =
+                    pairs.iter().map(|(name, value)| format!("{name:?}: {}", self.show(value))).collect();
+                cut(format!("{{{}}}", pairs.join(", ")))
+            }
+            Value::Other(shown) => cut(shown.clone()),
         }
     }
 
@@ -194,6 +213,14 @@ impl Spelling {
         };
         (least..=LONGEST).contains(&length).then_some(Some(length))
     }
+}
+
+/// As much of it as goes into a message.
+fn cut(mut shown: String) -> String {
+    if let Some((at, _)) = shown.char_indices().nth(200) {
+        shown.truncate(at);
+    }
+    shown
 }
 
 /// A number of units in nanoseconds. What is above zero never becomes zero.

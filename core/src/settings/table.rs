@@ -1,10 +1,13 @@
 //! The table of settings: each with its name in the core's spelling, its kind and range, and its default. Names, units and messages
 //! of all languages come from here.
 
+use crate::balance::Balance;
 use crate::clock::{MILLISECOND, Nanos};
 use crate::policy::backoff::Jitter;
 use crate::policy::breaker::Breaker;
 use crate::policy::hedge::{After, Hedge};
+use crate::policy::http::{IdempotencyKey, Version};
+use crate::policy::tls::TlsVersion;
 
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
@@ -37,6 +40,15 @@ pub(super) enum Kind {
     Choice(fn() -> Vec<&'static str>),
     Truth,
     Name,
+    /// Text, of which what is allowed is said here.
+    Text(&'static str),
+    /// The same, never shown.
+    Secret(&'static str),
+    /// A list of texts.
+    Texts(&'static str),
+    /// Names and texts, which are never shown.
+    Pairs(&'static str),
+    Endpoints,
     Group,
     /// Only the host can hold it: types, predicates.
     Host(&'static str),
@@ -83,6 +95,63 @@ pub(super) enum Id {
     HedgeMax,
     Idempotent,
     Fallback,
+    Endpoints,
+    Discovery,
+    Dns,
+    Srv,
+    File,
+    Servers,
+    Refresh,
+    Balance,
+    HashOn,
+    Zone,
+    SlowStart,
+    Outlier,
+    OutlierFailures,
+    OutlierBase,
+    OutlierMax,
+    OutlierShare,
+    OutlierPanic,
+    HealthCheck,
+    HealthPath,
+    HealthTcp,
+    HealthInterval,
+    HealthTimeout,
+    Unhealthy,
+    Healthy,
+    Tls,
+    TlsCa,
+    TlsCert,
+    TlsKey,
+    ServerName,
+    MinVersion,
+    Pins,
+    AcceptInvalid,
+    Auth,
+    Bearer,
+    BearerEnv,
+    BearerFile,
+    Username,
+    Password,
+    ApiKey,
+    ApiKeyHeader,
+    TokenUrl,
+    OAuthClient,
+    OAuthSecret,
+    Scope,
+    Headers,
+    IdempotencyKey,
+    Http,
+    HttpVersion,
+    MaxHeaderBytes,
+    MaxBodyBytes,
+    ReplayBytes,
+    FollowRedirects,
+    Decompress,
+    ProxyFromEnvironment,
+    AttemptHeaders,
+    MaxConnections,
+    IdleTimeout,
     Host,
 }
 
@@ -112,6 +181,22 @@ fn places() -> Vec<&'static str> {
     vec!["worker", "caller"]
 }
 
+fn balancers() -> Vec<&'static str> {
+    Balance::ALL.map(Balance::as_str).to_vec()
+}
+
+fn tls_versions() -> Vec<&'static str> {
+    TlsVersion::ALL.map(TlsVersion::as_str).to_vec()
+}
+
+fn http_versions() -> Vec<&'static str> {
+    Version::ALL.map(Version::as_str).to_vec()
+}
+
+fn keys() -> Vec<&'static str> {
+    IdempotencyKey::ALL.map(IdempotencyKey::as_str).to_vec()
+}
+
 fn quantiles() -> Vec<String> {
     After::QUANTILES.map(|hundredths| After::Quantile(hundredths).to_string()).to_vec()
 }
@@ -124,11 +209,18 @@ const LENGTH: Kind = Kind::Duration { least: 0, none: false };
 /// A window has ten buckets, each at least a tenth of a millisecond.
 const WINDOW: Kind = Kind::Duration { least: MILLISECOND, none: false };
 
+/// Times that something takes a network's time: at least a millisecond.
+const LONGER: Kind = Kind::Duration { least: MILLISECOND, none: false };
+/// A file that is named.
+const PATH: Kind = Kind::Text("the path of a file");
+const ENVIRONMENT: Kind = Kind::Text("the name of an environment variable");
+const SECRET: Kind = Kind::Secret("text of one line");
+
 const fn count(least: i64, most: i64) -> Kind {
     Kind::Count { least, most, none: false }
 }
 
-pub(super) static SPECS: [Spec; 42] = [
+pub(super) static SPECS: [Spec; 99] = [
     spec(Id::MaxRetries, "max_retries", count(1, 100), "3"),
     spec(Id::Name, "name", Kind::Name, "the target"),
     spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
@@ -181,6 +273,68 @@ pub(super) static SPECS: [Spec; 42] = [
     spec(Id::HedgeMax, "hedge.max", count(1, Hedge::MOST as i64), "1"),
     spec(Id::Idempotent, "idempotent", Kind::Truth, "false"),
     spec(Id::Fallback, "fallback", Kind::Host("a value, or a function of the error"), "none"),
+    spec(Id::Endpoints, "endpoints", Kind::Endpoints, "the target"),
+    spec(Id::Discovery, "discovery", Kind::Group, "off"),
+    spec(Id::Dns, "discovery.dns", Kind::Text("a host, with a port if needed"), "none"),
+    spec(Id::Srv, "discovery.srv", Kind::Text("a name such as _http._tcp.payment-api.example.com"), "none"),
+    spec(Id::File, "discovery.file", PATH, "none"),
+    spec(Id::Servers, "discovery.servers", Kind::Texts("a list of IP addresses, with ports if needed"), "the system's"),
+    spec(Id::Refresh, "discovery.refresh", LONGER, "30s"),
+    spec(Id::Balance, "balance", Kind::Choice(balancers), "p2c"),
+    spec(Id::HashOn, "hash_on", Kind::Text("path, or header: and its name, beside ring_hash or maglev"), "none"),
+    spec(Id::Zone, "zone", Kind::Text("the name of a zone"), "none"),
+    spec(Id::SlowStart, "slow_start", Kind::Duration { least: MILLISECOND, none: true }, "none"),
+    spec(Id::Outlier, "outlier", Kind::Group, "on"),
+    spec(Id::OutlierFailures, "outlier.consecutive_failures", count(1, MANY), "5"),
+    spec(Id::OutlierBase, "outlier.base", LONGER, "30s"),
+    spec(Id::OutlierMax, "outlier.max", LONGER, "300s"),
+    spec(Id::OutlierShare, "outlier.max_ejected", Kind::Number { least: 0.0, most: 1.0 }, "0.1"),
+    spec(Id::OutlierPanic, "outlier.panic", Kind::Number { least: 0.0, most: 1.0 }, "0.5"),
+    spec(Id::HealthCheck, "health_check", Kind::Group, "off"),
+    spec(Id::HealthPath, "health_check.path", Kind::Text("a path that begins with /"), "none"),
+    spec(Id::HealthTcp, "health_check.tcp", Kind::Truth, "false"),
+    spec(Id::HealthInterval, "health_check.interval", LONGER, "10s"),
+    spec(Id::HealthTimeout, "health_check.timeout", LONGER, "1s"),
+    spec(Id::Unhealthy, "health_check.unhealthy", count(1, 1000), "3"),
+    spec(Id::Healthy, "health_check.healthy", count(1, 1000), "2"),
+    spec(Id::Tls, "tls", Kind::Group, "system roots"),
+    spec(Id::TlsCa, "tls.ca", PATH, "the system's"),
+    spec(Id::TlsCert, "tls.cert", PATH, "none"),
+    spec(Id::TlsKey, "tls.key", PATH, "none"),
+    spec(Id::ServerName, "tls.server_name", Kind::Text("a host without a port"), "the target's host"),
+    spec(Id::MinVersion, "tls.min_version", Kind::Choice(tls_versions), "1.2"),
+    spec(
+        Id::Pins,
+        "tls.pins",
+        Kind::Texts("a list of SHA-256 digests of public keys (SPKI) in Base64, 44 characters each"),
+        "none",
+    ),
+    spec(Id::AcceptInvalid, "tls.dangerous_accept_invalid_certificates", Kind::Truth, "false"),
+    spec(Id::Auth, "auth", Kind::Group, "off"),
+    spec(Id::Bearer, "auth.bearer", SECRET, "none"),
+    spec(Id::BearerEnv, "auth.bearer_env", ENVIRONMENT, "none"),
+    spec(Id::BearerFile, "auth.bearer_file", PATH, "none"),
+    spec(Id::Username, "auth.username", Kind::Text("text of one line without a colon"), "none"),
+    spec(Id::Password, "auth.password", SECRET, "none"),
+    spec(Id::ApiKey, "auth.api_key", SECRET, "none"),
+    spec(Id::ApiKeyHeader, "auth.api_key_header", Kind::Text("the name of a header"), "x-api-key"),
+    spec(Id::TokenUrl, "auth.token_url", Kind::Text("an http:// or https:// URL without credentials or query"), "none"),
+    spec(Id::OAuthClient, "auth.client_id", Kind::Text("text of one line"), "none"),
+    spec(Id::OAuthSecret, "auth.client_secret", SECRET, "none"),
+    spec(Id::Scope, "auth.scope", Kind::Text("text of one line"), "none"),
+    spec(Id::Headers, "headers", Kind::Pairs("names of headers and what they say"), "none"),
+    spec(Id::IdempotencyKey, "idempotency_key", Kind::Choice(keys), "off"),
+    spec(Id::Http, "http", Kind::Group, "see its fields"),
+    spec(Id::HttpVersion, "http.version", Kind::Choice(http_versions), "auto"),
+    spec(Id::MaxHeaderBytes, "http.max_header_bytes", count(8192, 16 << 20), "65536"),
+    spec(Id::MaxBodyBytes, "http.max_body_bytes", count(1, 1 << 31), "67108864"),
+    spec(Id::ReplayBytes, "http.replay_bytes", count(0, 1 << 30), "1048576"),
+    spec(Id::FollowRedirects, "http.follow_redirects", count(0, 20), "0"),
+    spec(Id::Decompress, "http.decompress", Kind::Truth, "true"),
+    spec(Id::ProxyFromEnvironment, "http.proxy_from_environment", Kind::Truth, "false"),
+    spec(Id::AttemptHeaders, "http.attempt_headers", Kind::Truth, "false"),
+    spec(Id::MaxConnections, "http.max_connections", count(1, MANY), "100"),
+    spec(Id::IdleTimeout, "http.idle_timeout", LONGER, "60s"),
 ];
 
 impl Kind {
@@ -193,7 +347,11 @@ impl Kind {
             Kind::Number { .. } => "number",
             Kind::Choice(_) => "choice",
             Kind::Truth => "truth",
-            Kind::Name => "text",
+            Kind::Name | Kind::Text(_) => "text",
+            Kind::Secret(_) => "secret",
+            Kind::Texts(_) => "texts",
+            Kind::Pairs(_) => "pairs",
+            Kind::Endpoints => "endpoints",
             Kind::Group => "group",
             Kind::Host(_) => "host",
         }

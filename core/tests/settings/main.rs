@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod network;
 mod right;
 mod wrong;
 
@@ -60,7 +61,7 @@ fn refused(spelling: Spelling, field: &str, value: Value) -> String {
 proptest! {
     #[test]
     fn whatever_is_allowed_makes_a_policy_that_decides(
-        field in 0..60usize, float: f64, int: i64, length: u64, kind in 0..3u8, spelling in 0..ALL.len()
+        field in 0..120usize, float: f64, int: i64, length: u64, kind in 0..3u8, spelling in 0..ALL.len()
     ) {
         let spelling = ALL[spelling];
         let fields = Settings::fields(spelling);
@@ -72,7 +73,10 @@ proptest! {
             // Its own state: one case's failures are not to open the next one's circuit.
             Ok(proxy) => proxy.alone(),
             Err(error) => {
-                let needed = ["oncurrent", "rate", "hedge.after", "hedge.afterMs", "hedge.after_ms", "idempotent"];
+                let needed = [
+                    "oncurrent", "rate", "hedge.after", "hedge.afterMs", "hedge.after_ms", "idempotent", "discovery", "health_check",
+                    "healthCheck",
+                ];
                 prop_assert!(needed.iter().any(|needed| error.field.ends_with(needed)), "{}", error.field);
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use ambassador_core::policy::RunIn;
 use ambassador_core::settings::{Settings, Spelling, Value};
 use ambassador_core::{After, AmbassadorProxy, Backoff, Hedge, Jitter, Policy};
 
-use crate::{ALL, YEAR, built, policy, refused, set, settings, text};
+use crate::{ALL, YEAR, built, network, policy, refused, set, settings, text};
 
 #[test]
 fn the_defaults_are_the_seeds() {
@@ -19,6 +19,24 @@ fn the_defaults_are_the_seeds() {
         assert_eq!((base, factor, max), (2 * SECOND, 2.0, 30 * SECOND));
         assert_eq!((jitter, hint_max, policy.run_in), (Jitter::Full, 60 * SECOND, None));
     }
+}
+
+/// A setting's name without what languages differ in.
+fn plain(name: &str) -> String {
+    let plain = name.replace('_', "").to_lowercase();
+    plain.strip_suffix("ms").map(str::to_owned).unwrap_or(plain)
+}
+
+fn spelled(spelling: Spelling, name: &str) -> String {
+    let mut names = Settings::fields(spelling).into_iter().map(|field| field.name);
+    names.find(|other| plain(other) == plain(name)).unwrap()
+}
+
+fn rust_name(name: &str) -> String {
+    if ["run_in", "runIn", "fallback", "retry_on", "retryOn", "not_on", "notOn"].contains(&name) {
+        return name.into();
+    }
+    spelled(Spelling::Rust, name)
 }
 
 #[test]
@@ -40,6 +58,13 @@ fn every_field_of_every_language_can_be_set() {
             if field.name.starts_with("hedge") {
                 draft.set("idempotent", Value::Bool(true)).unwrap();
             }
+            if let Some((needed, value)) = network::example(&rust_name(&field.name)) {
+                needed.into_iter().for_each(|(name, value)| draft.set(&spelled(spelling, name), value).unwrap());
+                let before = AmbassadorProxy::from_settings(draft.clone()).map(|proxy| proxy.policy().clone());
+                draft.set(&field.name, value).unwrap_or_else(|error| panic!("{spelling:?}: {error}"));
+                assert_ne!(Ok(policy(&draft)), before, "{spelling:?} {} has no effect", field.name);
+                continue;
+            }
             let before = built(draft.clone()).policy().clone();
             let value = match field.kind {
                 "count" if field.allowed.ends_with(" to 3") => Value::Int(2),
@@ -53,6 +78,10 @@ fn every_field_of_every_language_can_be_set() {
                 "group" if field.default == "off" => {
                     assert_eq!(set(spelling, &[(&field.name, Value::Null)]), Policy::default());
                     assert!(draft.set(&field.name, Value::Bool(true)).is_err(), "on, but how much?");
+                    continue;
+                }
+                "group" if ["tls", "http"].contains(&field.name.as_str()) => {
+                    assert_eq!(set(spelling, &[(&field.name, Value::Null)]), Policy::default());
                     continue;
                 }
                 "group" => Value::Null,
@@ -131,6 +160,63 @@ fn each_language_spells_the_settings_its_own_way() {
             "hedge.max",
             "idempotent",
             "fallback",
+            "endpoints",
+            "discovery",
+            "discovery.dns",
+            "discovery.srv",
+            "discovery.file",
+            "discovery.servers",
+            "discovery.refresh",
+            "balance",
+            "hash_on",
+            "zone",
+            "slow_start",
+            "outlier",
+            "outlier.consecutive_failures",
+            "outlier.base",
+            "outlier.max",
+            "outlier.max_ejected",
+            "outlier.panic",
+            "health_check",
+            "health_check.path",
+            "health_check.tcp",
+            "health_check.interval",
+            "health_check.timeout",
+            "health_check.unhealthy",
+            "health_check.healthy",
+            "tls",
+            "tls.ca",
+            "tls.cert",
+            "tls.key",
+            "tls.server_name",
+            "tls.min_version",
+            "tls.pins",
+            "tls.dangerous_accept_invalid_certificates",
+            "auth",
+            "auth.bearer",
+            "auth.bearer_env",
+            "auth.bearer_file",
+            "auth.username",
+            "auth.password",
+            "auth.api_key",
+            "auth.api_key_header",
+            "auth.token_url",
+            "auth.client_id",
+            "auth.client_secret",
+            "auth.scope",
+            "headers",
+            "idempotency_key",
+            "http",
+            "http.version",
+            "http.max_header_bytes",
+            "http.max_body_bytes",
+            "http.replay_bytes",
+            "http.follow_redirects",
+            "http.decompress",
+            "http.proxy_from_environment",
+            "http.attempt_headers",
+            "http.max_connections",
+            "http.idle_timeout",
         ]
     );
     let without = |spelling, left_out: &[&str]| {

@@ -233,7 +233,7 @@ fn the_message_about_an_unknown_setting_to_the_letter() {
     assert_eq!(
         refused(Spelling::Rust, "circuit", Value::Int(5)),
         "circuit: 5 is not allowed; expected one of the settings max_retries, name, timeout, deadline, backoff, classify, \
-         budget, breaker, bulkhead, rate_limit, hedge, idempotent"
+         budget, breaker, bulkhead, rate_limit, hedge, idempotent, endpoints, discovery, balance, hash_on, zone, slow_start, outlier, health_check, tls, auth, headers, idempotency_key, http"
     );
     assert_eq!(
         refused(Spelling::Python, "breaker.threshold", Value::Int(5)),
