@@ -35,6 +35,14 @@ pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> String {
     core.error_message(code, call.as_ref(), now)
 }
 
+/// The address of the endpoint that was chosen for that attempt of the call, while it runs; none where the target itself is the
+/// one.
+#[napi(catch_unwind)]
+pub fn endpoint(handle: &External<Handle>, call: i32, attempt: u32) -> Option<String> {
+    let call = find(handle, call)?;
+    handle.proxy.core.chosen_endpoint_of(&call, attempt).map(|endpoint| endpoint.as_str().into())
+}
+
 /// R7: the line of the retry that the call waits for, `wait` nanoseconds long.
 #[napi(catch_unwind)]
 pub fn retry_line(handle: &External<Handle>, call: i32, wait: f64, error: String) -> Option<String> {

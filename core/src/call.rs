@@ -21,7 +21,7 @@ use crate::error::Code;
 use crate::event::{self, Event};
 use crate::policy::breaker::Permit;
 use crate::policy::bulkhead::{Entry, Limit};
-use crate::policy::hedge::{After, Ended, Racer};
+use crate::policy::hedge::{After, Ended, Race, Racer};
 use crate::policy::{Policy, Shared};
 use crate::target::State;
 use crate::testing;

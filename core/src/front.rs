@@ -372,7 +372,7 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
         let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
         self.run(
             |call| {
-                let endpoint = (!call.place().is_none()).then(|| proxy.endpoint_of(call));
+                let endpoint = proxy.chosen_endpoint(call);
                 function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared), endpoint })
             },
             |number| shared.hint(number),

@@ -140,7 +140,18 @@ impl AmbassadorProxy {
 
     /// Where the present attempt of the call goes, of several the newest: without endpoints, to the target itself.
     pub fn endpoint_of(&self, call: &Call) -> Endpoint {
-        self.state().endpoints.at(call.place()).unwrap_or_else(|| self.0.itself.clone())
+        self.chosen_endpoint(call).unwrap_or_else(|| self.0.itself.clone())
+    }
+
+    /// The endpoint that was chosen for the present attempt of the call, of several the newest; `None` where the target itself is
+    /// the one endpoint.
+    pub fn chosen_endpoint(&self, call: &Call) -> Option<Endpoint> {
+        self.state().endpoints.at(call.place())
+    }
+
+    /// The same, of the attempt of that number, while it runs.
+    pub fn chosen_endpoint_of(&self, call: &Call, number: u32) -> Option<Endpoint> {
+        self.state().endpoints.at(call.place_of(self.state(), number))
     }
 
     /// Whether attempts go to endpoints that are chosen, and not all to the target itself.

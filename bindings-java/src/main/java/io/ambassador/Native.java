@@ -164,6 +164,8 @@ final class Native {
 
     static native String headers(long proxy, long[] words, long[] id);
 
+    static native String endpoint(long proxy, long[] words);
+
     static native String health(long proxy);
 
     static native String name(long proxy);
