@@ -637,6 +637,11 @@ impl AmbassadorProxy {
         self.state().seed(seed);
     }
 
+    #[cfg(all(test, not(feature = "loom")))]
+    pub(crate) fn endpoints(&self) -> &crate::balance::Endpoints {
+        &self.state().endpoints
+    }
+
     #[inline]
     fn state(&self) -> &State {
         &self.0.state

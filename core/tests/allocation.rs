@@ -85,7 +85,7 @@ fn a_first_attempt_that_succeeds_allocates_nothing() {
 fn nor_does_one_that_goes_to_an_endpoint_however_that_is_chosen() {
     for balance in Balance::ALL {
         let endpoints = (0..20).map(|n| Endpoint::new(&format!("10.0.0.{n}:80")).unwrap());
-        let proxy = with_defaults().balance(balance).endpoints(endpoints).build().unwrap();
+        let proxy = by(with_defaults(), balance).endpoints(endpoints).build().unwrap();
         let allocated = allocations(|| {
             for n in 0..1000u64 {
                 let Begin::Run(mut call) = proxy.begin_keyed(now(), &n.to_le_bytes()) else { panic!() };

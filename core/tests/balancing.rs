@@ -30,7 +30,7 @@ const CALLS: usize = 20_000;
 fn p99(balance: Balance) -> Nanos {
     let address = |n| format!("10.0.0.{n}:80");
     let endpoints = (0..10).map(|n| Endpoint::new(&address(n)).unwrap());
-    let proxy = builder().balance(balance).endpoints(endpoints).build().unwrap();
+    let proxy = by(builder(), balance).endpoints(endpoints).build().unwrap();
     proxy.seed_jitter(7);
     let mut luck = Luck(11);
     let mut latencies: Vec<Nanos> = Vec::new();
@@ -69,7 +69,7 @@ fn the_same_seed_makes_the_same_choices() {
     for balance in Balance::ALL {
         let chosen = || {
             let endpoints = (0..5).map(|n| Endpoint::new(&format!("10.0.0.{n}:80")).unwrap().weight(n + 1));
-            let proxy = builder().balance(balance).endpoints(endpoints).build().unwrap();
+            let proxy = by(builder(), balance).endpoints(endpoints).build().unwrap();
             proxy.seed_jitter(42);
             let mut luck = Luck(3);
             let calls = (0..200).map(|n| {

@@ -95,15 +95,16 @@ impl PeakEwma {
         f64::from(average * left_after(ticks_between(then, tick(now)))).max(1.0)
     }
 
-    /// What it costs to send another attempt beside those in flight.
-    pub fn cost(&self, in_flight: u32, now: Nanos) -> f64 {
+    /// What it costs to send another attempt beside those in flight, which an endpoint of so many units of weight shares out among
+    /// them. Where nothing is in flight weights make no difference: by them it is drawn already.
+    pub fn cost(&self, in_flight: u32, units: u64, now: Nanos) -> f64 {
         let average = match self.get(now) {
             // The first one goes and sees.
             0.0 if in_flight == 0 => return 0.0,
             0.0 => UNKNOWN,
             average => average,
         };
-        average * f64::from(in_flight + 1)
+        average * (f64::from(in_flight) / units as f64 + 1.0)
     }
 }
 
@@ -153,10 +154,10 @@ mod tests {
     #[test]
     fn nobody_follows_the_first_before_it_has_told() {
         let ewma = PeakEwma::default();
-        assert_eq!(ewma.cost(0, T0), 0.0);
-        assert!(ewma.cost(1, T0) >= UNKNOWN);
+        assert_eq!(ewma.cost(0, 1, T0), 0.0);
+        assert!(ewma.cost(1, 1, T0) >= UNKNOWN);
         ewma.count(10 * MILLISECOND, T0);
-        assert_eq!(ewma.cost(3, T0).round(), 4e7);
+        assert_eq!((ewma.cost(3, 1, T0).round(), ewma.cost(3, 3, T0).round()), (4e7, 2e7));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// Of two units of weight at random, whose endpoint costs less: the average of what its attempts take, as often as it has
-    /// attempts in flight and this one. Where all weights are the same, these are two endpoints; as long as all are equally quick,
+    /// attempts in flight for each unit, and this one. Where all weights are the same, these are two endpoints; as long as all are equally quick,
     /// each gets its share by weight. (Mitzenmacher, "The power of two choices in randomized load balancing", 2001.)
     fn less_costly_of_two(&self, random: impl Fn() -> u64) -> Option<usize> {
         let total = self.total();
@@ -150,8 +150,8 @@ impl<'a> Candidates<'a> {
             return Some(one);
         }
         let cost = |at: usize| {
-            let block = &self.set.members[at].block;
-            block.hot.ewma.cost(block.in_flight(), self.wish.now)
+            let Member { block, units, .. } = &self.set.members[at];
+            block.hot.ewma.cost(block.in_flight(), *units, self.wish.now)
         };
         Some(if cost(other) < cost(one) { other } else { one })
     }

@@ -36,6 +36,11 @@ impl Tasks {
         self.has_begun.store(false, Release);
     }
 
+    #[cfg(all(test, not(feature = "loom")))]
+    pub fn running(&self) -> Vec<AbortHandle> {
+        lock(&self.running.load()).clone()
+    }
+
     pub fn begin_anew(&self) {
         self.running.store(Arc::default());
         self.has_begun.store(false, Release);

@@ -38,8 +38,13 @@ fn named(names: &[&str]) -> Vec<Endpoint> {
 fn balanced(balance: Balance, endpoints: Vec<Endpoint>) -> AmbassadorProxy {
     proxy_of(|policy| {
         policy.shared.balance = balance;
+        policy.shared.hash_on = hash_on(balance);
         policy.shared.endpoints = endpoints;
     })
+}
+
+fn hash_on(balance: Balance) -> Option<HashOn> {
+    matches!(balance, Balance::RingHash | Balance::Maglev).then_some(HashOn::Path)
 }
 
 fn begin(proxy: &AmbassadorProxy, now: Nanos) -> Call {
@@ -189,6 +194,7 @@ fn a_retry_goes_where_the_call_has_not_been() {
         let proxy = proxy_of(|policy| {
             policy.max_retries = 4;
             policy.shared.balance = balance;
+            policy.shared.hash_on = hash_on(balance);
             policy.shared.endpoints = named(&["a:1", "b:1", "c:1"]);
         });
         let Begin::Run(mut call) = proxy.begin_keyed(T0, b"a key") else { panic!() };
@@ -312,7 +318,8 @@ fn below_the_panic_threshold_health_is_ignored() {
     fail_at(&proxy, "a:1", 5, T0);
     assert_eq!(shares(&chosen(&proxy, 60)).len(), 2, "two of three are well");
     fail_at(&proxy, "b:1", 5, T0);
-    assert_eq!(shares(&chosen(&proxy, 60)), HashMap::from([("a:1", 20), ("b:1", 20), ("c:1", 20)]));
+    let chosen = chosen(&proxy, 60);
+    assert!(shares(&chosen).values().all(|share| share.abs_diff(20) <= 1) && shares(&chosen).len() == 3);
 }
 
 #[test]
@@ -326,8 +333,8 @@ fn without_panic_a_call_is_refused_when_none_is_well_and_its_probe_goes_back() {
     fail_at(&proxy, "a:1", 5, T0);
     // The last one that is well fails, and there is nobody to try again.
     let mut ends = Vec::new();
-    for n in 0..5 {
-        let mut call = begin(&proxy, T0 + n);
+    for n in 0.. {
+        let Begin::Run(mut call) = proxy.begin(T0 + n) else { break };
         let mut decision = end(&proxy, &mut call, Outcome::Retry, 0);
         if let Decision::WaitUntil(until) = decision {
             decision = proxy.resume(&mut call, until);
@@ -456,4 +463,28 @@ fn what_outlives_a_change_of_many_endpoints_adds_up() {
     let health = health(&proxy, T0);
     assert!(health["endpoints"].as_array().unwrap().iter().all(|endpoint| endpoint["in_flight"] == 0), "{health}");
     assert_eq!(health["in_flight"], 0);
+}
+
+#[test]
+fn what_runs_beside_calls_ends_with_the_last_proxy_and_begins_anew_in_a_child() {
+    let proxy = proxy_of(|policy| {
+        policy.shared.endpoints = named(&["127.0.0.1:1"]);
+        policy.shared.health_check = Some(HealthCheck { interval: 3600 * SECOND, ..HealthCheck::new(Probe::Tcp) });
+    });
+    let running = || proxy.endpoints().tasks.running();
+    assert!(running().is_empty(), "nobody has called");
+    begin(&proxy, T0);
+    let mut before = running();
+    assert_eq!(before.len(), 1);
+    proxy.endpoints().begin_anew();
+    assert!(running().is_empty());
+    begin(&proxy, T0);
+    before.extend(running());
+    assert_eq!(before.len(), 2);
+    // In a real child the parent's do not run; here there is no parent to end them.
+    before.remove(0).abort();
+    drop(proxy);
+    while !before[0].is_finished() {
+        std::thread::yield_now();
+    }
 }
