@@ -269,7 +269,9 @@ impl State {
         member.block.end();
         match outcome {
             Outcome::Ok => member.block.hot.ewma.count(took, now),
-            Outcome::Retry | Outcome::Fail | Outcome::Timeout => member.block.hot.ewma.raise(took, now),
+            Outcome::Retry | Outcome::Fail | Outcome::Timeout | Outcome::Deferred | Outcome::Overdue => {
+                member.block.hot.ewma.raise(took, now)
+            }
             Outcome::Cancelled => {}
         }
         let Some(outlier) = &shared.outlier else { return };

@@ -18,14 +18,14 @@ pub(crate) fn is_to_be_ejected(outlier: &Outlier, block: &Block, outcome: Outcom
     match outcome {
         // A3
         Outcome::Cancelled => false,
-        Outcome::Ok => {
+        Outcome::Ok | Outcome::Deferred => {
             // As a rule there is nothing to forget, and nothing to write.
             if health.failures_in_a_row.load(Relaxed) != 0 {
                 health.failures_in_a_row.store(0, Relaxed);
             }
             false
         }
-        Outcome::Retry | Outcome::Fail | Outcome::Timeout => {
+        Outcome::Retry | Outcome::Fail | Outcome::Timeout | Outcome::Overdue => {
             health.failures_in_a_row.fetch_add(1, AcqRel) + 1 >= outlier.consecutive_failures
         }
     }

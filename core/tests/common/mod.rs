@@ -2,6 +2,7 @@
 //! need a process to themselves.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -89,12 +90,25 @@ pub fn attempts(proxy: &AmbassadorProxy) -> [u64; 4] {
 /// Runs the body in a process that runs nothing else: what it does to the whole process touches no other test. `name` is
 /// that of the test.
 pub fn alone(name: &str, body: impl FnOnce()) {
+    alone_with(name, &[], body);
+}
+
+/// The same, with that much of its environment set, or left out.
+pub fn alone_with(name: &str, environment: &[(&str, Option<&Path>)], body: impl FnOnce()) {
     const ALONE: &str = "AMBASSADOR_TEST_ALONE";
     if std::env::var_os(ALONE).is_some_and(|alone| alone == name) {
         return body();
     }
     let this = std::env::current_exe().expect("a test knows its program");
-    let ended = Command::new(this).args([name, "--exact", "--nocapture"]).env(ALONE, name).output().unwrap();
+    let mut command = Command::new(this);
+    command.args([name, "--exact", "--nocapture"]).env(ALONE, name);
+    for (variable, value) in environment {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+    }
+    let ended = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success() && out.contains("1 passed"), "{name} ended with {}:\n{out}{err}", ended.status);
 }
