@@ -1,10 +1,16 @@
 //! Active checks: each endpoint is asked at intervals whether it is well, beside the calls that it gets. One that fails some checks
 //! in a row is left out, and back after some that succeed.
 
-use std::sync::Weak;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use hyper::client::conn::http1;
+#[cfg(feature = "http")]
+use hyper_util::rt::TokioIo;
+#[cfg(feature = "http")]
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -13,18 +19,25 @@ use super::member::Member;
 use super::{HealthCheck, Probe};
 use crate::clock::{self, Nanos};
 use crate::endpoint::Endpoint;
+#[cfg(feature = "http")]
+use crate::http::tls::Connector;
+#[cfg(feature = "http")]
+use crate::policy::http::Version;
 use crate::target::{State, Target};
 
 /// Checks the endpoints of a state until nobody uses it.
 pub(super) async fn run(settings: HealthCheck, target: Target, state: Weak<State>) {
+    let Some(asks) = state.upgrade().map(|state| Arc::new(Asks::new(settings.probe.clone(), target, &state))) else {
+        return;
+    };
+    let length = Duration::from_nanos(settings.timeout);
     loop {
         let Some(members) = state.upgrade().map(|state| state.endpoints.set().members.clone()) else { return };
         let mut round = JoinSet::new();
         for member in members {
-            let (settings, target) = (settings.clone(), target.clone());
+            let asks = Arc::clone(&asks);
             round.spawn(async move {
-                let length = Duration::from_nanos(settings.timeout);
-                let is_well = timeout(length, ask(&settings.probe, &member.endpoint, &target)).await == Ok(true);
+                let is_well = timeout(length, asks.is_well(&member.endpoint)).await == Ok(true);
                 (member, is_well)
             });
         }
@@ -61,38 +74,59 @@ impl State {
     }
 }
 
-/// The port that an endpoint is asked at.
-fn port_of(endpoint: &Endpoint, is_tls: bool) -> u16 {
-    endpoint.port().unwrap_or(if is_tls { 443 } else { 80 })
+/// How endpoints are asked.
+struct Asks {
+    probe: Probe,
+    target: Target,
+    #[cfg(feature = "http")]
+    connector: Option<Connector>,
 }
 
-fn is_tls(endpoint: &Endpoint, target: &Target) -> bool {
-    endpoint.address().is_tls().or(target.is_tls()).unwrap_or(true)
-}
-
-async fn ask(probe: &Probe, endpoint: &Endpoint, target: &Target) -> bool {
-    let is_tls = is_tls(endpoint, target);
-    let Ok(stream) = TcpStream::connect((endpoint.host(), port_of(endpoint, is_tls))).await else { return false };
-    match probe {
-        Probe::Tcp => true,
-        // What it would say through TLS is not asked; that it takes connections has to do.
-        Probe::Http(_) if is_tls => true,
+impl Asks {
+    fn new(probe: Probe, target: Target, state: &State) -> Asks {
         #[cfg(feature = "http")]
-        Probe::Http(path) => over_http(stream, path, target).await.unwrap_or(false),
-        #[cfg(not(feature = "http"))]
-        Probe::Http(_) => {
-            let _ = (stream, target);
-            true
+        let connector = Connector::new(&state.settings().tls, state.name()).ok();
+        let _ = state;
+        Asks {
+            probe,
+            target,
+            #[cfg(feature = "http")]
+            connector,
         }
+    }
+
+    async fn is_well(&self, endpoint: &Endpoint) -> bool {
+        let is_tls = endpoint.address().is_tls().or(self.target.is_tls()).unwrap_or(true);
+        let port = endpoint.port().unwrap_or(if is_tls { 443 } else { 80 });
+        let Ok(stream) = TcpStream::connect((endpoint.host(), port)).await else { return false };
+        match &self.probe {
+            #[cfg(feature = "http")]
+            Probe::Http(path) => self.answers(stream, is_tls, path).await.unwrap_or(false),
+            // Without HTTP in the build, that it takes connections has to do.
+            _ => {
+                drop(stream);
+                true
+            }
+        }
+    }
+
+    #[cfg(feature = "http")]
+    async fn answers(&self, stream: TcpStream, is_tls: bool, path: &str) -> Option<bool> {
+        if !is_tls {
+            return over_http(stream, path, &self.target).await;
+        }
+        // As requests do: the certificate has to be the target's, whatever the endpoint is.
+        let connecting = self.connector.as_ref()?.connect(stream, self.target.host(), Version::Http1);
+        over_http(connecting.await.ok()?, path, &self.target).await
     }
 }
 
 /// Whether that path is answered by a status of 200 to 299.
 #[cfg(feature = "http")]
-async fn over_http(stream: TcpStream, path: &str, target: &Target) -> Option<bool> {
-    use hyper::client::conn::http1;
-    use hyper_util::rt::TokioIo;
-
+async fn over_http<S>(stream: S, path: &str, target: &Target) -> Option<bool>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = http::Request::get(path)
         .header(http::header::HOST, target.authority())
