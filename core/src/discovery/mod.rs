@@ -1,5 +1,25 @@
 //! Where a target's endpoints come from, when they are not written down in its settings: DNS, a file, or the user's own code
-//! (E4).
+//! (E4). Whoever keeps them is a [`Sink`]; [`watch`](fn@watch) looks, and tells it.
+
+#[cfg(feature = "http")]
+mod addresses;
+#[cfg(feature = "http")]
+mod dns;
+#[cfg(feature = "http")]
+mod file;
+#[cfg(feature = "http")]
+mod folder;
+#[cfg(feature = "http")]
+mod resolve;
+#[cfg(feature = "http")]
+mod srv;
+#[cfg(feature = "http")]
+mod watch;
+
+#[cfg(feature = "http")]
+pub use addresses::addresses;
+#[cfg(feature = "http")]
+pub use watch::watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,8 +66,12 @@ pub trait Sink: Send + Sync {
     fn failed(&self, why: String);
 }
 
-/// Looks, and tells the sink, until it is dropped.
+/// However short an answer is said to hold, it is looked for again no sooner.
 #[cfg(feature = "http")]
-pub(crate) async fn watch(_discovery: Discovery, _target: crate::target::Target, _sink: std::sync::Arc<dyn Sink>) {
-    std::future::pending().await
+const SHORTEST: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The address that a host is, when it is one and not a name.
+#[cfg(feature = "http")]
+fn literal(host: &str) -> Option<std::net::IpAddr> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }
