@@ -24,7 +24,6 @@ pub struct amb_proxy {
 /// What a handle stands for.
 pub(crate) struct Entry {
     pub proxy: AmbassadorProxy,
-    pub target: CString,
     name: CString,
     classify: amb_classify,
     classify_data: *mut c_void,
@@ -121,7 +120,6 @@ pub unsafe extern "C" fn amb_proxy_new(
         let (settings, options) = unsafe { check(&target, options) }.map_err(refused)?;
         let made = AmbassadorProxy::from_settings(settings).map_err(refused)?;
         let entry = Entry {
-            target: c_text(made.target()),
             name: c_text(made.name()),
             classify: options.classify,
             classify_data: options.classify_data,
