@@ -270,7 +270,7 @@ TEST(a_post_that_may_have_arrived_is_sent_once_unless_it_may_be_made_twice)
 }
 
 struct keys {
-    char first[128], second[128];
+    char first[512], second[512];
 };
 
 static bool keep_keys(struct server *server, int connection, const struct request *request)

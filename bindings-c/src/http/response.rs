@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use ambassador_core::http::{Body, BoxError};
+use ambassador_core::http::{Body, BoxError, Served};
 use ambassador_core::{Error, runtime};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::block_in_place;
 
 use crate::status::{self, amb_status};
-use crate::{fork, raise};
+use crate::{c_text, fork, raise};
 
 /// A response. A handle: free it once with amb_response_free().
 pub struct amb_response {
@@ -35,6 +35,7 @@ struct Response {
     texts: OnceLock<Vec<(CString, CString)>>,
     content: Content,
     attempts: u32,
+    endpoint: CString,
 }
 
 enum Content {
@@ -56,6 +57,7 @@ static RESPONSES: Lazy<Slab<Arc<Response>>> = Lazy::new(Slab::new);
 /// A handle of what came; null when there is no room for one.
 pub(super) fn keep(came: http::Response<Body>, attempts: u32) -> Option<*mut amb_response> {
     let (head, body) = came.into_parts();
+    let served = head.extensions.get::<Served>();
     let content = match whole(body) {
         Ok(bytes) => Content::Whole(bytes, AtomicUsize::new(0)),
         Err(body) => Content::Stream(Box::new(Stream {
@@ -71,6 +73,7 @@ pub(super) fn keep(came: http::Response<Body>, attempts: u32) -> Option<*mut amb
         texts: OnceLock::new(),
         content,
         attempts,
+        endpoint: served.map(|served| c_text(served.endpoint.as_str())).unwrap_or_default(),
     };
     RESPONSES.insert(Arc::new(response)).map(|key| (key + 1) as *mut amb_response)
 }
@@ -283,6 +286,15 @@ fn broken(error: &BoxError) -> amb_status {
 #[unsafe(no_mangle)]
 pub extern "C" fn amb_response_attempts(response: *const amb_response) -> u32 {
     raise::shield(0, || find(response, "amb_response_attempts").map_or(0, |response| response.attempts))
+}
+
+/// The address of the endpoint that it came from; where there are no endpoints, the target. Valid until the response is freed; empty
+/// when the handle is none.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_response_endpoint(response: *const amb_response) -> *const c_char {
+    raise::shield(c"".as_ptr(), || {
+        find(response, "amb_response_endpoint").map_or(c"".as_ptr(), |response| response.endpoint.as_ptr())
+    })
 }
 
 /// Frees a response, and what its texts and its body are in; a connection whose body was not read to its end is closed.

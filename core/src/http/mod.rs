@@ -33,6 +33,7 @@ pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;
 
 use crate::clock;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::proxy::AmbassadorProxy;
 use crate::runtime;
@@ -55,6 +56,16 @@ pub struct Options {
     pub mode: Mode,
     /// Whether the request may safely be made twice, whatever its method says (P2).
     pub idempotent: Option<bool>,
+}
+
+/// Whence a response came: one of its extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// The endpoint that it came from.
+    pub endpoint: Endpoint,
+    /// The number of the attempt that it is the end of.
+    pub attempt: u32,
 }
 
 /// Who is told of a request that was [spawned](AmbassadorProxy::spawn_send). Called on a thread of the runtime: keep it short.
