@@ -1,7 +1,10 @@
 /* Requests by the core, from C: what comes back, what is tried again, streams both ways, and how requests end (P1 to P4, H2, O3, F3). */
+#include "common.h"
 #include "server.h"
 
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 CHECK_MAIN
 
@@ -540,7 +543,7 @@ TEST(who_is_told_may_wait_for_another_request)
     const amb_http_request request = request_of("GET", "/");
     for (int at = 0; at < 40; at++)
         CHECK_INT(amb_http_spawn(proxy, &request, send_another, proxy, NULL, NULL), AMB_OK);
-    event_wait(&server->answered, 80);
+    event_wait(server->answered, 80);
     CHECK_INT(amb_shutdown(60000), AMB_OK);
     CHECK_INT(requests_of(server), 80);
     amb_proxy_free(proxy);
