@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ambassador_core::balance::Outlier;
+use ambassador_core::balance::{Balance, Outlier};
 use ambassador_core::event::Event;
 use ambassador_core::http::Body;
 use ambassador_core::policy::http::IdempotencyKey;
@@ -77,9 +77,16 @@ struct Told {
     ok: usize,
     /// By endpoint.
     attempts: Vec<usize>,
+    /// How long each call took, the quickest first.
+    took: Vec<Duration>,
 }
 
 impl Told {
+    /// What 99 of 100 calls took at most.
+    fn p99(&self) -> Duration {
+        self.took[self.took.len() * 99 / 100]
+    }
+
     fn share(&self) -> f64 {
         self.ok as f64 / self.calls as f64
     }
@@ -112,9 +119,10 @@ impl Till {
         let begun = Instant::now();
         let told = self.charge_quietly(what, calls);
         println!(
-            "{what:24} {calls:6} calls, {:6.0}/s, {:8.4} % succeeded, attempts by endpoint {:?}",
+            "{what:24} {calls:6} calls, {:6.0}/s, {:8.4} % succeeded, p99 {:?}, attempts by endpoint {:?}",
             calls as f64 / begun.elapsed().as_secs_f64(),
             told.share() * 100.0,
+            told.p99(),
             told.attempts,
         );
         told
@@ -128,11 +136,13 @@ impl Till {
                 let (proxy, next, ok) = (self.proxy.clone(), Arc::clone(&next), Arc::clone(&ok));
                 let what = what.to_owned();
                 runtime::handle().spawn(async move {
+                    let mut took = Vec::new();
                     loop {
                         let number = next.fetch_add(1, SeqCst);
                         if number >= calls {
-                            return;
+                            return took;
                         }
+                        let begun = Instant::now();
                         let order = format!(r#"{{"order":"{what}-{number}","amount":9.99}}"#);
                         let sent = proxy.send(Request::post("/charges").body(Body::from(order)).unwrap()).await;
                         match sent {
@@ -140,15 +150,15 @@ impl Till {
                             Ok(response) => eprintln!("{what} {number}: {}", response.status()),
                             Err(error) => eprintln!("{what} {number}: {error}"),
                         }
+                        took.push(begun.elapsed());
                     }
                 })
             })
             .collect();
-        for till in tills {
-            runtime::block_on(till).unwrap();
-        }
+        let mut took: Vec<Duration> = tills.into_iter().flat_map(|till| runtime::block_on(till).unwrap()).collect();
+        took.sort();
         let attempts = self.attempts.iter().zip(before).map(|(count, before)| count.load(SeqCst) - before).collect();
-        Told { calls, ok: ok.load(SeqCst), attempts }
+        Told { calls, ok: ok.load(SeqCst), attempts, took }
     }
 }
 
@@ -244,4 +254,16 @@ fn one_of_three_endpoints_answers_503_half_of_the_time() {
     let till = Till::new(proxy("one of three answers 503", &apis), &apis);
     let told = till.charge("one answers 503", 2_000);
     assert!(told.share() >= 0.9999, "{} of {}", told.ok, told.calls);
+}
+
+#[test]
+fn a_slow_one_of_ten_endpoints_is_left_to_few_by_p2c_and_to_a_tenth_by_round_robin() {
+    let slow = || Api::start(&["--misbehave", "slow=100"]);
+    let apis: Vec<Api> = (0..10).map(|at| if at == 9 { slow() } else { Api::well() }).collect();
+    let [p2c, round_robin] = [Balance::P2c, Balance::RoundRobin].map(|balance| {
+        let proxy = proxy(balance.as_str(), &apis).balance(balance).timeout(Duration::from_secs(5));
+        Till::new(proxy, &apis).charge(balance.as_str(), 3_000)
+    });
+    assert_eq!((p2c.ok, round_robin.ok), (3_000, 3_000));
+    assert!(p2c.p99() * 5 <= round_robin.p99(), "{:?} and {:?}", p2c.p99(), round_robin.p99());
 }
