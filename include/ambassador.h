@@ -878,7 +878,8 @@ void amb_string_free(char *text);
 uint32_t amb_attempt_number(const struct amb_attempt *attempt);
 
 /**
- * Where the attempt goes: the target. Valid while the callback runs; empty when `attempt` is null.
+ * Where the attempt goes: the address of an endpoint; where there are no endpoints, the target. Valid while the callback
+ * runs; empty when `attempt` is null.
  */
 const char *amb_attempt_endpoint(const struct amb_attempt *attempt);
 
