@@ -334,6 +334,7 @@ impl State {
     }
 
     /// E4: a look for endpoints went wrong; the last good ones stay.
+    #[cfg(feature = "http")]
     pub(crate) fn keep_endpoints(&self, why: String) {
         let set = self.endpoints.set.load();
         if !set.is_stale.swap(true, Relaxed) {

@@ -2,18 +2,18 @@
 //! whether they are well. It begins with the first call, in each process anew (F3), and ends with the state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "http")]
+use std::sync::Weak;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::task::AbortHandle;
 
 use super::check;
-use crate::discovery::Sink;
-use crate::endpoint::Endpoint;
 use crate::runtime;
 use crate::target::{State, Target};
 
@@ -74,7 +74,7 @@ impl State {
             let mut begun = Vec::new();
             #[cfg(feature = "http")]
             if let Some(discovery) = &shared.discovery {
-                let sink = Arc::new(Found(Weak::clone(&weak)));
+                let sink = Arc::new(Found(weak.clone()));
                 let watch = crate::discovery::watch(discovery.clone(), target.clone(), sink);
                 begun.push(runtime::handle().spawn(watch).abort_handle());
             }
@@ -92,10 +92,12 @@ impl State {
 }
 
 /// Tells a state which endpoints were found, for as long as somebody uses it.
+#[cfg(feature = "http")]
 struct Found(Weak<State>);
 
-impl Sink for Found {
-    fn found(&self, endpoints: Vec<Endpoint>) {
+#[cfg(feature = "http")]
+impl crate::discovery::Sink for Found {
+    fn found(&self, endpoints: Vec<crate::Endpoint>) {
         if let Some(state) = self.0.upgrade() {
             state.set_endpoints(&state.settings(), endpoints);
         }
