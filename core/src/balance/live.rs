@@ -158,7 +158,8 @@ impl Endpoints {
 
     /// C4: other settings hold.
     pub fn obey(&self, before: &Shared, shared: &Shared) -> Changed {
-        if before.discovery != shared.discovery || before.health_check != shared.health_check {
+        let beside = |shared: &Shared| (shared.discovery.clone(), shared.health_check.clone(), shared.tls.clone());
+        if beside(before) != beside(shared) {
             self.tasks.stop();
         }
         if before.endpoints != shared.endpoints || before.discovery != shared.discovery {

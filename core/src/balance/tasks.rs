@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Release},
+    Ordering::{AcqRel, Acquire, Release},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +32,9 @@ fn lock(running: &Mutex<Vec<AbortHandle>>) -> MutexGuard<'_, Vec<AbortHandle>> {
 impl Tasks {
     /// Whatever runs ends; the next call begins it anew, as the settings then say.
     pub fn stop(&self) {
-        lock(&self.running.load()).drain(..).for_each(|task| task.abort());
+        let running = self.running.load();
+        let mut running = lock(&running);
+        running.drain(..).for_each(|task| task.abort());
         self.has_begun.store(false, Release);
     }
 
@@ -65,7 +67,10 @@ impl State {
     #[cold]
     fn begin_tasks(self: &Arc<State>, target: &Target) {
         let tasks = &self.endpoints.tasks;
-        if tasks.has_begun.swap(true, Release) {
+        let running = tasks.running.load();
+        // Until what begins is there to be stopped: who changes the settings has changed them before.
+        let mut running = lock(&running);
+        if tasks.has_begun.swap(true, AcqRel) {
             return;
         }
         let shared = self.settings();
@@ -86,7 +91,7 @@ impl State {
         };
         // Without threads for them, calls go on with what is known.
         if let Ok(begun) = catch_unwind(AssertUnwindSafe(begin)) {
-            lock(&tasks.running.load()).extend(begun);
+            running.extend(begun);
         }
     }
 }
