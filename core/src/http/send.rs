@@ -14,7 +14,7 @@ use super::exchange::exchange;
 use super::fault::Fault;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
-use super::{Answering, Failed, Mode, Options};
+use super::{Answering, Failed, Mode, Options, Served};
 use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
@@ -104,14 +104,16 @@ impl<'a> Errand<'a> {
                 }
             })
             .await?;
-            match self.mode {
-                Mode::Whole => arriving.whole(http.max_body_bytes).await,
+            let mut response = match self.mode {
+                Mode::Whole => arriving.whole(http.max_body_bytes).await?,
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
                     let error = move |fault| BoxError::from(error_of(&proxy, &fault, &call));
-                    Ok(arriving.stream(error).await)
+                    arriving.stream(error).await
                 }
-            }
+            };
+            response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
+            Ok(response)
         }
     }
 
