@@ -13,6 +13,7 @@ from ambassador_proxy._proxy import AmbassadorProxy, shutdown
 from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
+    AuthError,
     BodyError,
     BulkheadFullError,
     CallTimeoutError,
@@ -37,6 +38,7 @@ __all__ = [
     "AmbassadorProxy",
     "Attempt",
     "Auth",
+    "AuthError",
     "Backoff",
     "BodyError",
     "Breaker",

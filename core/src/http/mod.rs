@@ -13,11 +13,14 @@
 //! # Ok(()) }
 //! ```
 
+pub mod auth;
 mod body;
 pub mod tls;
 mod watched;
+mod wrong;
 
 pub use body::Body;
+pub use wrong::Wrong;
 
 use crate::clock;
 use crate::error::{Code, Error};

@@ -21,7 +21,7 @@ mod files;
 mod verify;
 
 pub use fault::{Reason, TlsFault};
-pub use files::{Wrong, check};
+pub use files::check;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -37,6 +37,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::Wrong;
 use super::watched::{Change, Watched};
 use crate::clock::{self, SECOND};
 use crate::policy::http::Version;
