@@ -108,6 +108,10 @@ pub enum Outcome {
     Timeout = 3,
     /// Control flow ended it: a cancelled task, an interrupt, Ctrl-C (A3).
     Cancelled = 4,
+    /// A failure that may be tried again, by which the target is not the worse: it said that it is asked too much, or too early (P3).
+    Deferred = 5,
+    /// It had not ended at its bound, and may not be tried again: what it did by then is not known (P2).
+    Overdue = 6,
 }
 
 impl Outcome {
@@ -119,6 +123,8 @@ impl Outcome {
             2 => Outcome::Fail,
             3 => Outcome::Timeout,
             4 => Outcome::Cancelled,
+            5 => Outcome::Deferred,
+            6 => Outcome::Overdue,
             _ => Outcome::Retry,
         }
     }
@@ -127,8 +133,8 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
-            Outcome::Retry | Outcome::Fail => "failure",
-            Outcome::Timeout => "timeout",
+            Outcome::Retry | Outcome::Fail | Outcome::Deferred => "failure",
+            Outcome::Timeout | Outcome::Overdue => "timeout",
             Outcome::Cancelled => "cancelled",
         }
     }
@@ -520,7 +526,7 @@ impl Call {
         if late {
             rules.state.late.fetch_add(1, Relaxed);
         }
-        self.last = if late { Outcome::Timeout } else { outcome };
+        self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = self.attempt as u8;
         self.attempt_ended(rules, now);
         match self.last {
@@ -532,8 +538,13 @@ impl Call {
             }
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
+            // P2
+            Outcome::Timeout if outcome == Outcome::Overdue => {
+                let (give, stop) = self.overdue(rules.policy, now);
+                self.finish(rules, now, give, stop)
+            }
             // T3: what it asked for came too late as well.
-            Outcome::Retry | Outcome::Timeout => self.after_failure(rules, now, hint.filter(|_| !late)),
+            _ => self.after_failure(rules, now, hint.filter(|_| !late)),
         }
     }
 
@@ -547,6 +558,15 @@ impl Call {
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
         let permit = self.permit.take();
         record(rules, self.attempt, self.last, permit, self.started, now);
+    }
+
+    /// What a call ends with whose attempt outran its bound, and may not be tried again.
+    pub(super) fn overdue(&self, policy: &Policy, now: Nanos) -> (Give, Stop) {
+        if now >= self.deadline(policy) {
+            (Give::Error(Code::Deadline), Stop::Deadline)
+        } else {
+            (Give::Error(Code::Timeout), Stop::NotRetryable)
+        }
     }
 
     #[cold]
@@ -825,7 +845,7 @@ fn record(rules: Rules<'_>, number: u32, outcome: Outcome, permit: Option<Permit
         _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
         None => state.breaker.let_go(permit),
         Some(breaker) => {
-            let failed = outcome != Outcome::Ok;
+            let failed = !matches!(outcome, Outcome::Ok | Outcome::Deferred);
             state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
         }
     }
@@ -834,7 +854,7 @@ fn record(rules: Rules<'_>, number: u32, outcome: Outcome, permit: Option<Permit
 /// T1, T3: whether what an attempt brings comes after its bound.
 #[inline]
 fn is_late(until: Nanos, now: Nanos, outcome: Outcome) -> bool {
-    now > until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled)
+    now > until && !matches!(outcome, Outcome::Timeout | Outcome::Cancelled | Outcome::Overdue)
 }
 
 /// T1: min(timeout, time left).

@@ -101,7 +101,7 @@ impl PerCall {
         });
     }
 
-    fn hint(&self, attempt: u32) -> Option<Nanos> {
+    fn asked(&self, attempt: u32) -> Option<Nanos> {
         let hint = self.hints[attempt as usize % AT_ONCE].load(Relaxed);
         (hint >> HINT_BITS == u64::from(attempt)).then_some(hint & LONGEST_HINT)
     }
@@ -154,7 +154,7 @@ impl AmbassadorProxy {
         Fut: Future<Output = Result<T, E>>,
         E: fmt::Display,
     {
-        self.judged_by(by_result).run(move |_| function(), |_| None)
+        self.judged_by(by_result).run(move |_| function(), &Unread)
     }
 
     /// [`call`](AmbassadorProxy::call), for a function that wants to know its attempt's number, bound and headers.
@@ -256,6 +256,12 @@ fn by_result<T, E>(result: &Result<T, E>) -> Outcome {
 pub trait Answer<T, E> {
     /// Its answer; `None` when there is none to be had.
     fn answer(&self, error: &CallError<E>) -> Option<Result<T, CallError<E>>>;
+
+    /// The call ended in error, so: whether somebody keeps it, to answer it later where it may be.
+    #[doc(hidden)]
+    fn keep(&self, _call: &Call) -> bool {
+        false
+    }
 }
 
 /// Nothing answers; the error stands.
@@ -325,7 +331,7 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
         A: Answer<T, E>,
         E: fmt::Display,
     {
-        self.terms().run(move |_| function(), |_| None)
+        self.terms().run(move |_| function(), &Unread)
     }
 
     /// See [`AmbassadorProxy::execute`].
@@ -350,11 +356,60 @@ impl<'a, C, L: Fn(&str), A> Classified<'a, C, L, A> {
 }
 
 /// What a call is made with. It is one future, whichever way it was asked for: each one around another would move its result.
-struct Terms<'a, C, L, A> {
-    proxy: &'a AmbassadorProxy,
-    classifier: C,
-    on_retry: L,
-    fallback: A,
+pub(crate) struct Terms<'a, C, L, A> {
+    pub proxy: &'a AmbassadorProxy,
+    pub classifier: C,
+    pub on_retry: L,
+    pub fallback: A,
+}
+
+/// What there is to read from attempts, beside the class of what they bring.
+pub(crate) trait Reads<T, E> {
+    /// R3: the wait that the attempt of that number asked for, which brought this.
+    fn hint(&self, _attempt: u32, _brought: Option<&Result<T, E>>) -> Option<Nanos> {
+        None
+    }
+
+    /// R7: what the line says of a value that may be tried again.
+    fn text(&self, _value: &T) -> String {
+        "its result may be tried again".into()
+    }
+
+    /// Whether the call may go on when an attempt has outrun its bound (P2).
+    fn may_follow(&self) -> bool {
+        true
+    }
+
+    /// Whether the policy's hedge is for this call.
+    fn may_hedge(&self) -> bool {
+        true
+    }
+}
+
+/// There is nothing to read.
+struct Unread;
+
+impl<T, E> Reads<T, E> for Unread {}
+
+impl<T, E> Reads<T, E> for PerCall {
+    fn hint(&self, attempt: u32, _: Option<&Result<T, E>>) -> Option<Nanos> {
+        self.asked(attempt)
+    }
+}
+
+/// What outran its bound, or came after it, ends so.
+fn overran<T, E>(proxy: &AmbassadorProxy, reader: &impl Reads<T, E>, is_late: bool) -> Outcome {
+    match (reader.may_follow(), is_late) {
+        (true, false) => Outcome::Timeout,
+        // T3: dropped, whatever a classifier would say of it.
+        (true, true) => Outcome::Retry,
+        (false, is_late) => {
+            if is_late {
+                proxy.note_late();
+            }
+            Outcome::Overdue
+        }
+    }
 }
 
 impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
@@ -367,14 +422,11 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
         E: fmt::Display,
     {
         let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
-        self.run(
-            |call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }),
-            |number| shared.hint(number),
-        )
-        .await
+        self.run(|call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }), &*shared)
+            .await
     }
 
-    async fn run<F, Fut, T, E>(self, mut attempt: F, hint: impl Fn(u32) -> Option<Nanos>) -> Result<T, CallError<E>>
+    pub(crate) async fn run<F, Fut, T, E>(self, mut attempt: F, reader: &impl Reads<T, E>) -> Result<T, CallError<E>>
     where
         C: Fn(&Result<T, E>) -> Outcome,
         F: FnMut(&Call) -> Fut,
@@ -401,9 +453,9 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
             let code = if let Give::Error(code) = give { code } else { Code::Internal };
             return flight.refused(code, answer);
         }
-        if proxy.policy().hedge.is_some() {
+        if proxy.policy().hedge.is_some() && reader.may_hedge() {
             // In a box: few calls are hedged, and the others' futures need not be as large.
-            return Box::pin(hedged::run(&self, flight, attempt, hint)).await;
+            return Box::pin(hedged::run(&self, flight, attempt, reader)).await;
         }
         let mut last_error = None;
         loop {
@@ -413,9 +465,8 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
             // O2: the bound is the attempt's; what its classifier takes is not counted.
             let at = now();
             let outcome = match &ended {
-                None => Outcome::Timeout,
-                // T3: dropped, whatever a classifier would say of it.
-                Some(_) if flight.call.is_late(at) => Outcome::Retry,
+                None => overran(proxy, reader, false),
+                Some(_) if flight.call.is_late(at) => overran(proxy, reader, true),
                 Some(result) => {
                     // A2: what a classifier throws is what the call ends with, and its attempt has failed.
                     catch_unwind(AssertUnwindSafe(|| (self.classifier)(result))).unwrap_or_else(|thrown| {
@@ -425,7 +476,7 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
                     })
                 }
             };
-            let asked = hint(flight.call.attempt());
+            let asked = reader.hint(flight.call.attempt(), ended.as_ref());
             let mut decision = proxy.settle(&mut flight.call, at, outcome, asked);
             let (value, error) = match ended {
                 // T3: what came too late is dropped. What the classifier itself calls a timeout is the cause of it.
@@ -435,7 +486,7 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
                 None => (None, None),
             };
             if let Decision::WaitUntil(until) = decision {
-                self.tell_retry(&flight.call, at, until, value.is_some(), error.as_ref());
+                self.tell_retry(&flight.call, at, until, value.as_ref(), error.as_ref(), reader);
             }
             last_error = error.or(last_error);
             if matches!(decision, Decision::WaitUntil(_)) {
@@ -450,12 +501,20 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
     }
 
     /// R7
-    fn tell_retry<E: fmt::Display>(&self, call: &Call, at: Nanos, until: Nanos, is_value: bool, error: Option<&E>) {
+    fn tell_retry<T, E: fmt::Display>(
+        &self,
+        call: &Call,
+        at: Nanos,
+        until: Nanos,
+        value: Option<&T>,
+        error: Option<&E>,
+        reader: &impl Reads<T, E>,
+    ) {
         let proxy = self.proxy;
-        let text = match error {
-            Some(error) => error.to_string(),
-            None if is_value => "its result may be tried again".into(),
-            None => proxy.error_message(Code::Timeout, Some(call), at),
+        let text = match (error, value) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(value)) => reader.text(value),
+            (None, None) => proxy.error_message(Code::Timeout, Some(call), at),
         };
         let line = proxy.retry_line(call, until.saturating_sub(at), &text);
         let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
@@ -516,10 +575,17 @@ impl InFlight<'_> {
 
     /// H2: what answers in place of the error. One that panics drops the flight, which ends the call.
     fn answered<T, E>(&mut self, error: CallError<E>, answer: &impl Answer<T, E>) -> Result<T, CallError<E>> {
+        let is_kept = answer.keep(&self.call);
         if !self.call.is_answering() {
             return Err(error);
         }
-        let Some(answered) = answer.answer(&error) else { return Err(error) };
+        let Some(answered) = answer.answer(&error) else {
+            if is_kept {
+                // Not this flight's to end any more.
+                self.call = Call::direct(self.call.entered());
+            }
+            return Err(error);
+        };
         self.proxy.answered(&mut self.call, now(), answered.is_ok());
         answered
     }

@@ -19,6 +19,8 @@ mod builder;
 
 use std::fmt::Write;
 use std::sync::Arc;
+#[cfg(feature = "http")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
 use std::time::Duration;
@@ -51,6 +53,9 @@ struct Inner {
     state: Arc<State>,
     /// The state's number of the policy's settings.
     number: u64,
+    /// What all its requests have in common, once there was one.
+    #[cfg(feature = "http")]
+    common: OnceLock<crate::http::Common>,
 }
 
 /// How a call begins.
@@ -111,7 +116,14 @@ impl AmbassadorProxy {
 
     fn of(target: Target, policy: Policy, state: Arc<State>) -> AmbassadorProxy {
         let number = state.number_of(&policy.shared);
-        AmbassadorProxy(Arc::new(Inner { target, policy, state, number }))
+        AmbassadorProxy(Arc::new(Inner {
+            target,
+            policy,
+            state,
+            number,
+            #[cfg(feature = "http")]
+            common: OnceLock::new(),
+        }))
     }
 
     /// The same proxy, whose errors something of the host's answers (H2).
@@ -435,9 +447,7 @@ impl AmbassadorProxy {
     /// What an error of that code says: what happened, to which target, and what to do.
     pub fn error_message(&self, code: Code, call: Option<&Call>, now: Nanos) -> String {
         // Made where a call is refused, which has to be quick: one text, and little that is formatted.
-        let mut text = String::with_capacity(192);
-        text.push_str(self.target());
-        text.push_str(": ");
+        let mut text = self.message_begun();
         let policy = &self.0.policy;
         match (code, call, policy.timeout, policy.deadline) {
             (Code::Timeout, Some(call), Some(timeout), _) => {
@@ -453,17 +463,46 @@ impl AmbassadorProxy {
             }
             _ => text.push_str(code.summary()),
         }
-        if let Some(call) = call.filter(|call| call.attempt() > 0) {
-            let _ = write!(text, " ({})", taken(call, now));
-        }
-        if let Some(after) = call.and_then(Call::retry_after) {
-            text.push_str(" (again in ");
-            push_spelled(&mut text, after);
-            text.push(')');
-        }
-        text.push_str("; ");
-        text.push_str(code.advice());
+        end_message(&mut text, code, call, now);
         text
+    }
+
+    fn message_begun(&self) -> String {
+        let mut text = String::with_capacity(192);
+        text.push_str(self.target());
+        text.push_str(": ");
+        text
+    }
+
+    /// The error of that code, which says more of what happened than the code does.
+    #[cfg(feature = "http")]
+    pub(crate) fn error_saying(&self, code: Code, what: &str, call: Option<&Call>, now: Nanos) -> Error {
+        let mut message = self.message_begun();
+        message.push_str(what);
+        end_message(&mut message, code, call, now);
+        Error { message, ..self.error(code, call, now) }
+    }
+
+    /// Its requests' connections.
+    #[cfg(feature = "http")]
+    pub(crate) fn engine(&self) -> Arc<crate::http::Engine> {
+        self.state().engine.engine(&self.settings())
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn common(&self) -> &crate::http::Common {
+        self.0.common.get_or_init(|| crate::http::Common::new(&self.0.target, &self.0.policy))
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn parsed_target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// What a trace is known by that begins here (P6).
+    #[cfg(feature = "http")]
+    pub(crate) fn random_trace(&self) -> u128 {
+        u128::from(self.state().random()) << 64 | u128::from(self.state().random())
     }
 
     /// The error of that code, for Rust callers.
@@ -599,6 +638,20 @@ impl AmbassadorProxy {
         self.state().internal_errors.fetch_add(1, Relaxed);
         self.state().tell(Level::ERROR, || Event::Internal { at });
     }
+}
+
+/// What ends every message: how long the call took, when it may come again, what to do.
+fn end_message(text: &mut String, code: Code, call: Option<&Call>, now: Nanos) {
+    if let Some(call) = call.filter(|call| call.attempt() > 0) {
+        let _ = write!(text, " ({})", taken(call, now));
+    }
+    if let Some(after) = call.and_then(Call::retry_after) {
+        text.push_str(" (again in ");
+        push_spelled(text, after);
+        text.push(')');
+    }
+    text.push_str("; ");
+    text.push_str(code.advice());
 }
 
 /// `3 attempts in 6.01s`.

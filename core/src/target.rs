@@ -136,8 +136,8 @@ impl ByOutcome {
     fn count(&self, outcome: Outcome) {
         let cell = match outcome {
             Outcome::Ok => &self.ok,
-            Outcome::Retry | Outcome::Fail => &self.failure,
-            Outcome::Timeout => &self.timeout,
+            Outcome::Retry | Outcome::Fail | Outcome::Deferred => &self.failure,
+            Outcome::Timeout | Outcome::Overdue => &self.timeout,
             Outcome::Cancelled => &self.cancelled,
         };
         cell.fetch_add(1, Release);
@@ -217,6 +217,9 @@ pub struct State {
     pub(crate) late: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
     pub(crate) listeners: Listeners,
+    /// Its requests' connections.
+    #[cfg(feature = "http")]
+    pub(crate) engine: crate::http::Slot,
 }
 
 // Copied and swapped rather than locked: a lock held by another thread at a fork would stay held in the child.
@@ -268,6 +271,8 @@ impl State {
             late: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
             listeners: Listeners::default(),
+            #[cfg(feature = "http")]
+            engine: crate::http::Slot::default(),
         }
     }
 

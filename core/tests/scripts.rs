@@ -43,6 +43,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::Fail),
         3 => Just(Outcome::Timeout),
         1 => Just(Outcome::Cancelled),
+        1 => Just(Outcome::Deferred),
+        1 => Just(Outcome::Overdue),
     ];
     let hint = prop_oneof![3 => Just(None), 1 => lengths().prop_map(Some), 1 => Just(Some(NEVER))];
     (lengths(), outcome, hint, prop::bool::weighted(0.05), lengths(), lengths())
@@ -110,17 +112,24 @@ proptest! {
             let bound = call.bound();
             now += step.takes;
             // T1: a host's timer never fires early.
-            let outcome = if step.outcome == Outcome::Timeout && now < bound { Outcome::Retry } else { step.outcome };
+            let outcome = match step.outcome {
+                Outcome::Timeout | Outcome::Overdue if now < bound => Outcome::Retry,
+                outcome => outcome,
+            };
             if step.cancels {
                 proxy.cancel(&mut call, now);
                 ended = Some((Outcome::Cancelled, None));
                 break;
             }
-            let is_late = now > bound && matches!(outcome, Outcome::Ok | Outcome::Retry | Outcome::Fail);
+            let is_late = now > bound && matches!(outcome, Outcome::Ok | Outcome::Retry | Outcome::Fail | Outcome::Deferred);
             late += u64::from(is_late);
             let outcome = if is_late { Outcome::Timeout } else { outcome };
             let decision = proxy.settle(&mut call, now, step.outcome_told(outcome, is_late), step.hint);
+            // P2: a timeout as any other, but for what follows.
+            let may_follow = outcome != Outcome::Overdue;
+            let outcome = if may_follow { outcome } else { Outcome::Timeout };
             prop_assert_eq!(call.last(), outcome);
+            prop_assert!(may_follow || matches!(decision, Decision::Finish(..)), "{decision:?}");
             let until = match decision {
                 Decision::WaitUntil(until) => until,
                 Decision::Finish(give, stop) => {
@@ -129,7 +138,7 @@ proptest! {
                 }
                 Decision::Run | Decision::Await => { prop_assert!(false, "no attempt follows without a word about its wait"); unreachable!() }
             };
-            prop_assert!(matches!(outcome, Outcome::Retry | Outcome::Timeout));
+            prop_assert!(matches!(outcome, Outcome::Retry | Outcome::Deferred | Outcome::Timeout));
             // T3: what a late result asks for is dropped with it.
             let (wait, hint) = (until - now, step.hint.filter(|_| !is_late).unwrap_or(0));
             let (low, high) = allowed(&backoff, ran, previous);
@@ -156,7 +165,10 @@ proptest! {
         if let Some((give, stop)) = how {
             match stop {
                 Stop::Ok => prop_assert!(last == Outcome::Ok && give == Give::Value),
-                Stop::NotRetryable => prop_assert!(last == Outcome::Fail && give == Give::LastError),
+                Stop::NotRetryable => prop_assert!(
+                    last == Outcome::Fail && give == Give::LastError
+                        || last == Outcome::Timeout && give == Give::Error(Code::Timeout) && now < over
+                ),
                 Stop::Cancelled => prop_assert!(last == Outcome::Cancelled && give == Give::LastError),
                 Stop::Exhausted => prop_assert!(ran == max_retries && now < over),
                 Stop::HintTooLong | Stop::Deadline => {}
@@ -174,8 +186,8 @@ proptest! {
         prop_assert_eq!(ends(&proxy).iter().sum::<u64>(), 1);
         let end = match last {
             Outcome::Ok => 0,
-            Outcome::Retry | Outcome::Fail => 1,
-            Outcome::Timeout => 2,
+            Outcome::Retry | Outcome::Fail | Outcome::Deferred => 1,
+            Outcome::Timeout | Outcome::Overdue => 2,
             Outcome::Cancelled => 4,
         };
         prop_assert_eq!((ends(&proxy)[end], number(&proxy, "in_flight")), (1, 0));

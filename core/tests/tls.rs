@@ -217,8 +217,9 @@ async fn a_root_that_is_removed_revokes_what_it_vouched_for_sessions_included() 
     let server = Server::echo(showing(&root.issue(&[HOST]))).await;
     let ca = folder.file("ca.pem", root.pem() + &other.pem());
     let connector = connector(&trusting(&ca));
-    greeted(&connector, &server).await.unwrap();
     let before = connector.generation();
+    greeted(&connector, &server).await.unwrap();
+    assert_eq!(connector.generation(), before, "the first connection may be used again");
     folder.swap("ca.pem", other.pem());
     let fault = connect(&connector, &server, HOST).await.unwrap_err();
     says(&fault, Reason::UnknownIssuer, &["issued by CN=Test Root"]);

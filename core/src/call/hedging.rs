@@ -112,14 +112,18 @@ impl Call {
         if late {
             state.late.fetch_add(1, Relaxed);
         }
-        self.last = if late { Outcome::Timeout } else { outcome };
+        self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = number as u8;
         record(rules, number, self.last, racer.permit, racer.started, now);
         match self.last {
             Outcome::Ok => self.win(rules, now, Give::Value, Stop::Ok),
             Outcome::Fail => self.win(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.win(rules, now, Give::LastError, Stop::Cancelled),
-            Outcome::Retry | Outcome::Timeout => {
+            Outcome::Timeout if outcome == Outcome::Overdue => {
+                let (give, stop) = self.overdue(rules.policy, now);
+                self.win(rules, now, give, stop)
+            }
+            _ => {
                 let hint = hint.filter(|_| !late).unwrap_or(0);
                 let others = state.races.with(self.race, |race| {
                     race.hint = race.hint.max(hint);

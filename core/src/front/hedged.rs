@@ -102,7 +102,7 @@ pub(super) async fn run<C, L, A, F, Fut, T, E>(
     with: &Terms<'_, C, L, A>,
     mut flight: InFlight<'_>,
     mut attempt: F,
-    hint: impl Fn(u32) -> Option<Nanos>,
+    reader: &impl Reads<T, E>,
 ) -> Result<T, CallError<E>>
 where
     C: Fn(&Result<T, E>) -> Outcome,
@@ -133,16 +133,16 @@ where
         // O2: the bound is the attempt's; what its classifier takes is not counted.
         let at = now();
         let outcome = match &ended {
-            None => Outcome::Timeout,
-            // T3
-            Some(_) if at > bound => Outcome::Retry,
+            None => overran(proxy, reader, false),
+            Some(_) if at > bound => overran(proxy, reader, true),
             Some(result) => catch_unwind(AssertUnwindSafe(|| (with.classifier)(result))).unwrap_or_else(|thrown| {
                 let _ = proxy.settle_attempt(&mut flight.call, number, at, Outcome::Fail, None);
                 proxy.answered(&mut flight.call, at, false);
                 resume_unwind(thrown)
             }),
         };
-        let mut decision = proxy.settle_attempt(&mut flight.call, number, at, outcome, hint(number));
+        let asked = reader.hint(number, ended.as_ref());
+        let mut decision = proxy.settle_attempt(&mut flight.call, number, at, outcome, asked);
         match ended {
             // T3: what came too late is dropped.
             _ if at > bound => {}
@@ -156,7 +156,7 @@ where
         let (value, error) = if decision == Decision::Run { (None, None) } else { ends.take(flight.call.ended()) };
         if let Decision::WaitUntil(until) = decision {
             race.hedge = None;
-            with.tell_retry(&flight.call, now(), until, value.is_some(), error.as_ref());
+            with.tell_retry(&flight.call, now(), until, value.as_ref(), error.as_ref(), reader);
             let others = ends.last_error();
             last_error = error.or(others).or(last_error);
             decision = match flight.wait().await {

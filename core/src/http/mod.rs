@@ -5,7 +5,7 @@
 //! use ambassador_core::AmbassadorProxy;
 //! use ambassador_core::http::Body;
 //!
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! let payments = AmbassadorProxy::new("https://payment-api.example.com")?;
 //! let request = http::Request::get("/charges/42").body(Body::empty())?;
 //! let response = payments.send(request).await?;
@@ -15,15 +15,28 @@
 
 pub mod auth;
 mod body;
+mod connect;
+mod engine;
+mod exchange;
+mod fault;
+mod pool;
+mod request;
+mod rules;
+mod send;
 pub mod tls;
 mod watched;
 mod wrong;
 
-pub use body::Body;
+use std::sync::{Mutex, PoisonError};
+
+pub use body::{Body, BoxError};
 pub use wrong::Wrong;
 
+pub(crate) use engine::{Engine, Slot};
+pub(crate) use request::Common;
+
 use crate::clock;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::proxy::AmbassadorProxy;
 use crate::runtime;
 
@@ -72,6 +85,10 @@ pub struct Answering {
 }
 
 impl Answering {
+    fn new(proxy: AmbassadorProxy, call: crate::call::Call) -> Answering {
+        Answering { proxy, call }
+    }
+
     /// The fallback has answered, or has failed too.
     pub fn answered(mut self, well: bool) {
         self.proxy.answered(&mut self.call, clock::now(), well);
@@ -125,16 +142,17 @@ impl AmbassadorProxy {
         request: http::Request<Body>,
         options: Options,
     ) -> Result<http::Response<Body>, Error> {
-        let _ = (request, options);
-        Err(self.error(Code::Internal, None, clock::now()))
+        self.send_telling(request, options, |_| ()).await.map_err(|failed| failed.error)
     }
 
     /// For hosts that wait in ways of their own: sends it on the shared runtime, and tells how it ends.
     pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
         let proxy = self.clone();
         let task = runtime::handle().spawn(async move {
-            let ended = proxy.send_with(request, options).await;
-            told.ended(ended.map_err(|error| Failed { error, answering: None }));
+            let told = Mutex::new(told);
+            let on_retry = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).retry(line.into());
+            let ended = proxy.send_telling(request, options, on_retry).await;
+            told.into_inner().unwrap_or_else(PoisonError::into_inner).ended(ended);
         });
         Sending(task.abort_handle())
     }

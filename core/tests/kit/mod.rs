@@ -1,4 +1,6 @@
 //! What tests over real sockets share: servers on loopback, and whatever they are made of.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod dns;
+pub mod misbehaving;
 pub mod tls;

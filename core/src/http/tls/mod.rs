@@ -166,7 +166,7 @@ impl Inner {
             {
                 return Ok(Arc::clone(last));
             }
-            let generation = last.as_ref().map_or(1, |last| last.generation + 1);
+            let generation = last.as_ref().map_or(0, |last| last.generation + 1);
             let built = Arc::new(self.build(roots.clone(), identity.clone(), generation)?);
             let before = self.built.compare_and_swap(&*last, Some(Arc::clone(&built)));
             if before.as_ref().map(Arc::as_ptr) == last.as_ref().map(Arc::as_ptr) {

@@ -147,8 +147,7 @@ final class Native {
 
     static native long draft(String target, String[] wrong);
 
-    static native boolean set(
-            long draft, String field, int kind, long number, double real, String text, String[] wrong);
+    static native boolean set(long draft, String field, String[] value, String[] wrong);
 
     static native long build(long draft, String[] wrong);
 
@@ -173,6 +172,8 @@ final class Native {
     static native String version();
 
     static native void policy(long proxy, long[] into);
+
+    static native String[] network(long proxy);
 
     static native String endNote(long proxy, long[] words, long decision);
 

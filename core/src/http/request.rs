@@ -1,0 +1,250 @@
+//! What is sent: the caller's request, made one for the target. Its path follows the target's, its headers are joined by the
+//! policy's and the ambassador's own; what is only for one connection stays behind.
+
+use std::fmt::Write;
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Uri, Version};
+
+use super::body::Body;
+use crate::call::Call;
+use crate::clock::{NEVER, Nanos};
+use crate::policy::Policy;
+use crate::policy::http::IdempotencyKey;
+use crate::proxy::CallId;
+use crate::target::Target;
+
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const ATTEMPT: HeaderName = HeaderName::from_static("x-ambassador-attempt");
+const REMAINING: HeaderName = HeaderName::from_static("x-ambassador-remaining-ms");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What all requests of a proxy have in common, read once.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// As `Host` says it.
+    host: HeaderValue,
+    authority: Authority,
+    scheme: Scheme,
+    base_path: Box<str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Common {
+    pub fn new(target: &Target, policy: &Policy) -> Common {
+        let is_tls = target.is_tls().unwrap_or(true);
+        let given = target.authority();
+        let default = if is_tls { ":443" } else { ":80" };
+        let text = given.strip_suffix(default).filter(|host| !host.is_empty()).unwrap_or(given);
+        // A target's authority has been read before.
+        let authority = text.parse().unwrap_or_else(|_| Authority::from_static("localhost"));
+        let headers = policy.headers.iter().filter_map(|(name, value)| {
+            let mut value = HeaderValue::from_str(value.reveal()).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        });
+        Common {
+            host: HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("")),
+            authority,
+            scheme: if is_tls { Scheme::HTTPS } else { Scheme::HTTP },
+            base_path: target.base_path().into(),
+            headers: headers.collect(),
+        }
+    }
+}
+
+/// A call's request, as each of its attempts sends it.
+pub(super) struct Draft {
+    pub method: Method,
+    /// In origin form: a path.
+    pub path: PathAndQuery,
+    pub headers: HeaderMap,
+    /// P6: of all attempts, unless the caller has one.
+    trace: Option<u128>,
+}
+
+impl Draft {
+    /// The request for the target; a text that says why there can be none.
+    pub fn new(
+        common: &Common,
+        policy: &Policy,
+        parts: http::request::Parts,
+        decompress: bool,
+        is_stream: bool,
+        trace: u128,
+    ) -> Result<Draft, String> {
+        let path = common.path_of(&parts.uri)?;
+        let mut headers = parts.headers;
+        without_hops(&mut headers, is_stream);
+        for (name, value) in &common.headers {
+            if let Entry::Vacant(entry) = headers.entry(name) {
+                entry.insert(value.clone());
+            }
+        }
+        if let Entry::Vacant(entry) = headers.entry(USER_AGENT) {
+            entry.insert(HeaderValue::from_static(concat!("ambassador/", env!("CARGO_PKG_VERSION"))));
+        }
+        if decompress && let Entry::Vacant(entry) = headers.entry(ACCEPT_ENCODING) {
+            entry.insert(HeaderValue::from_static("gzip, deflate, br, zstd"));
+        }
+        // P2
+        if policy.idempotency_key == IdempotencyKey::Auto
+            && let Entry::Vacant(entry) = headers.entry(IDEMPOTENCY_KEY)
+            && let Ok(key) = HeaderValue::from_maybe_shared(bytes::Bytes::from(CallId::random().to_string()))
+        {
+            entry.insert(key);
+        }
+        let trace = (!headers.contains_key(TRACEPARENT)).then_some(trace);
+        Ok(Draft { method: parts.method, path, headers, trace })
+    }
+
+    /// What an attempt of the call sends.
+    pub fn for_attempt(&self, call: &Call, has_attempt_headers: bool, now: Nanos) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let mut insert = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+                headers.insert(name, value);
+            }
+        };
+        // P6
+        if let Some(trace) = self.trace {
+            let span = ((trace as u64) ^ (trace >> 64) as u64).wrapping_add(call.attempt().into()).max(1);
+            let mut text = String::with_capacity(55);
+            text.push_str("00-");
+            push_hex(&mut text, trace >> 64);
+            push_hex(&mut text, trace & u128::from(u64::MAX));
+            text.push('-');
+            push_hex(&mut text, span.into());
+            text.push_str("-01");
+            insert(TRACEPARENT, text);
+        }
+        if has_attempt_headers {
+            insert(ATTEMPT, call.attempt().to_string());
+            if call.bound() != NEVER {
+                insert(REMAINING, (call.bound().saturating_sub(now) / 1_000_000).to_string());
+            }
+        }
+        headers
+    }
+}
+
+/// Sixteen hexadecimal digits.
+fn push_hex(text: &mut String, number: u128) {
+    let _ = write!(text, "{:016x}", number as u64);
+}
+
+impl Common {
+    /// The target's path, then the request's.
+    fn path_of(&self, uri: &Uri) -> Result<PathAndQuery, String> {
+        let own = uri.path_and_query();
+        if let Some(authority) = uri.authority() {
+            // A whole URL is the target's own, or it is nobody's here.
+            let is_ours = uri.scheme().is_none_or(|scheme| *scheme == self.scheme)
+                && authority_of(authority.as_str(), &self.scheme).eq_ignore_ascii_case(self.authority.as_str());
+            if !is_ours {
+                return Err("the request's URL is not the target's; give its path".into());
+            }
+            return Ok(own.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+        }
+        let own = own.ok_or("the request has no path")?;
+        if self.base_path.is_empty() || own.as_str() == "*" {
+            return Ok(own.clone());
+        }
+        let joined = match own.as_str() {
+            path if path.starts_with('/') => format!("{}{path}", self.base_path),
+            query => format!("{}{query}", self.base_path),
+        };
+        PathAndQuery::from_maybe_shared(bytes::Bytes::from(joined)).map_err(|_| "the request's path is none".into())
+    }
+
+    /// The request by HTTP/1.
+    pub fn by_one(&self, method: Method, path: PathAndQuery, mut headers: HeaderMap, body: Body) -> Request<Body> {
+        headers.insert(HOST, self.host.clone());
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(path);
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// The request by HTTP/2, which has a field of its own for the host.
+    pub fn by_two(&self, method: Method, path: PathAndQuery, headers: HeaderMap, body: Body) -> Request<Body> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Without the port that the scheme means anyway.
+fn authority_of<'a>(text: &'a str, scheme: &Scheme) -> &'a str {
+    let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
+    text.strip_suffix(default).unwrap_or(text)
+}
+
+/// RFC 9110, section 7.6.1: what is for one connection only. That one is the ambassador's to describe, as is the length of a body in
+/// memory, and the host.
+fn without_hops(headers: &mut HeaderMap, is_stream: bool) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    let is_hop = |name: &HeaderName| {
+        [
+            CONNECTION,
+            TRANSFER_ENCODING,
+            UPGRADE,
+            TRAILER,
+            EXPECT,
+            HOST,
+            KEEP_ALIVE,
+            PROXY_CONNECTION,
+            PROXY_AUTHENTICATE,
+        ]
+        .contains(name)
+            || (*name == CONTENT_LENGTH && !is_stream)
+    };
+    let hops: Vec<HeaderName> = headers.keys().filter(|name| is_hop(name)).cloned().collect();
+    for name in hops {
+        headers.remove(name);
+    }
+    // Of what it may ask for, this alone goes further than one connection.
+    if headers.get(TE).is_some_and(|value| value != "trailers") {
+        headers.remove(TE);
+    }
+}
+
+/// P5: what says who asks, or what it knows; never for another origin.
+pub(super) fn without_credentials(headers: &mut HeaderMap, common: &Common) {
+    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+        headers.remove(name);
+    }
+    for (name, _) in &common.headers {
+        headers.remove(name);
+    }
+    let sensitive: Vec<HeaderName> =
+        headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
+    for name in sensitive {
+        headers.remove(name);
+    }
+}

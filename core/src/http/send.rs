@@ -1,0 +1,202 @@
+//! The way of a request: a call as any other, whose function is one exchange with an endpoint. What comes of an exchange is told to
+//! the core by its class (P1–P3); the core alone decides what follows.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::body::{Body, BoxError};
+use super::engine::Engine;
+use super::exchange::exchange;
+use super::fault::Fault;
+use super::request::{Draft, IDEMPOTENCY_KEY};
+use super::rules::{self, Repeat};
+use super::{Answering, Failed, Mode, Options};
+use crate::call::{Call, Outcome};
+use crate::clock::{self, Nanos};
+use crate::error::{Code, Error};
+use crate::front::{Answer, CallError, Reads, Terms};
+use crate::proxy::AmbassadorProxy;
+
+/// A request on its way, whatever attempt it is at.
+struct Errand<'a> {
+    proxy: &'a AmbassadorProxy,
+    engine: Arc<Engine>,
+    draft: Draft,
+    body: Outgoing,
+    mode: Mode,
+    is_idempotent: bool,
+    /// P1: whether an attempt may have been acted on. Reset when it turned out that it was not.
+    is_sent: AtomicBool,
+}
+
+/// What an attempt's body is made from (P4).
+enum Outgoing {
+    Whole(Bytes),
+    Stream(Mutex<Option<Body>>),
+}
+
+impl Outgoing {
+    fn new(body: Body) -> Outgoing {
+        match body.into_bytes() {
+            Ok(bytes) => Outgoing::Whole(bytes),
+            Err(stream) => Outgoing::Stream(Mutex::new(Some(stream))),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        match self {
+            Outgoing::Whole(_) => true,
+            Outgoing::Stream(stream) => stream.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+        }
+    }
+
+    fn for_attempt(&self) -> Body {
+        match self {
+            Outgoing::Whole(bytes) => Body::from(bytes.clone()),
+            Outgoing::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl<'a> Errand<'a> {
+    fn new(proxy: &'a AmbassadorProxy, request: Request<Body>, options: Options) -> Result<Errand<'a>, String> {
+        let engine = proxy.engine();
+        let policy = proxy.policy();
+        let (parts, body) = request.into_parts();
+        let is_stream = body.as_bytes().is_none();
+        let draft =
+            Draft::new(proxy.common(), policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
+        let is_idempotent = options.idempotent.unwrap_or_else(|| {
+            policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
+        });
+        Ok(Errand {
+            proxy,
+            engine,
+            draft,
+            body: Outgoing::new(body),
+            mode: options.mode,
+            is_idempotent,
+            is_sent: AtomicBool::new(false),
+        })
+    }
+
+    fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a> {
+        let call = *call;
+        async move {
+            self.is_sent.store(false, Relaxed);
+            let endpoint = self.proxy.endpoint_of(&call);
+            let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
+            let http = self.engine.http();
+            let (common, draft) = (self.proxy.common(), &self.draft);
+            let arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |is_two| {
+                let headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
+                let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
+                match is_two {
+                    false => common.by_one(method, path, headers, body),
+                    true => common.by_two(method, path, headers, body),
+                }
+            })
+            .await?;
+            match self.mode {
+                Mode::Whole => arriving.whole(http.max_body_bytes).await,
+                Mode::Stream => {
+                    let proxy = self.proxy.clone();
+                    let error = move |fault| BoxError::from(error_of(&proxy, &fault, &call));
+                    Ok(arriving.stream(error).await)
+                }
+            }
+        }
+    }
+
+    fn repeat(&self) -> Repeat {
+        Repeat {
+            is_idempotent: self.is_idempotent,
+            has_body: self.body.is_there(),
+            has_elsewhere: self.proxy.policy().shared.endpoints.len() > 1,
+        }
+    }
+
+    fn class(&self, brought: &Result<Response<Body>, Fault>) -> Outcome {
+        rules::class(brought, self.repeat())
+    }
+}
+
+impl Reads<Response<Body>, Fault> for Errand<'_> {
+    fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
+        brought?.as_ref().ok().and_then(rules::hint)
+    }
+
+    fn text(&self, response: &Response<Body>) -> String {
+        let status = response.status();
+        match status.canonical_reason() {
+            Some(reason) => format!("HTTP {} {reason}", status.as_u16()),
+            None => format!("HTTP {}", status.as_u16()),
+        }
+    }
+
+    fn may_follow(&self) -> bool {
+        self.body.is_there() && (self.is_idempotent || !self.is_sent.load(Relaxed))
+    }
+
+    fn may_hedge(&self) -> bool {
+        self.is_idempotent
+    }
+}
+
+/// The error of a call whose last attempt failed so.
+fn error_of(proxy: &AmbassadorProxy, fault: &Fault, call: &Call) -> Error {
+    proxy.error_saying(fault.code, &fault.to_string(), Some(call), clock::now())
+}
+
+/// Keeps the call, as it ends, for whom it may concern; and for a host that answers its error.
+struct Keeper<'a>(&'a Mutex<Option<Call>>);
+
+impl Answer<Response<Body>, Fault> for Keeper<'_> {
+    fn answer(&self, _: &CallError<Fault>) -> Option<Result<Response<Body>, CallError<Fault>>> {
+        None
+    }
+
+    fn keep(&self, call: &Call) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*call);
+        true
+    }
+}
+
+impl AmbassadorProxy {
+    /// Sends it, and tells of retries.
+    pub(super) async fn send_telling(
+        &self,
+        request: Request<Body>,
+        options: Options,
+        on_retry: impl Fn(&str),
+    ) -> Result<Response<Body>, Failed> {
+        let errand = match Errand::new(self, request, options) {
+            Ok(errand) => errand,
+            Err(why) => {
+                let error = self.error_saying(Code::Protocol, &why, None, clock::now());
+                return Err(Failed { error, answering: None });
+            }
+        };
+        let kept = Mutex::new(None);
+        let terms =
+            Terms { proxy: self, classifier: |brought: &_| errand.class(brought), on_retry, fallback: Keeper(&kept) };
+        let ended = terms.run(|call| errand.attempt(call), &errand).await;
+        let error = match ended {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let call = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let error = match error {
+            CallError::Ambassador(error, _) => error,
+            CallError::Failed(fault) => self.error_saying(fault.code, &fault.to_string(), call.as_ref(), clock::now()),
+        };
+        let answering = call.filter(Call::is_answering).map(|call| Answering::new(self.clone(), call));
+        Err(Failed { error, answering })
+    }
+}
