@@ -4,3 +4,4 @@
 pub mod dns;
 pub mod misbehaving;
 pub mod tls;
+pub mod told;

@@ -215,7 +215,7 @@ fn no_header(field: &'static str) -> impl FnOnce() -> Wrong {
     move || Wrong {
         field,
         value: "***".into(),
-        allowed: "what a header can hold: visible ASCII characters, in one line".into(),
+        allowed: "what a header can hold, in one line".into(),
     }
 }
 
@@ -228,7 +228,8 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// RFC 6750, section 2.1.
 fn bearer(token: &str) -> Option<HeaderValue> {
-    if token.is_empty() { None } else { sensitive(&format!("Bearer {token}")) }
+    let is_visible = !token.is_empty() && token.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_visible { sensitive(&format!("Bearer {token}")) } else { None }
 }
 
 /// RFC 7617, in UTF-8.
