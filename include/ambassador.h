@@ -118,6 +118,30 @@ typedef enum amb_status {
      * RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
      */
     AMB_ERR_RATE_LIMITED = -18,
+    /**
+     * NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered.
+     */
+    AMB_ERR_NO_ENDPOINT = -19,
+    /**
+     * TRANSPORT: the connection was lost before the response had come; look at the endpoint that the message names.
+     */
+    AMB_ERR_TRANSPORT = -20,
+    /**
+     * CONNECT: no connection could be made: the name was not found, or nothing answers at the address; look whether the endpoint that the message names is up and can be reached.
+     */
+    AMB_ERR_CONNECT = -21,
+    /**
+     * TLS: no secure connection could be made: a certificate does not verify, or the two sides agree on nothing; look at the certificate that the message names, and at the `tls` settings.
+     */
+    AMB_ERR_TLS = -22,
+    /**
+     * PROTOCOL: what came is not HTTP, or more of it than is allowed; look whether the endpoint that the message names speaks HTTP, and at the `http` settings.
+     */
+    AMB_ERR_PROTOCOL = -23,
+    /**
+     * BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
+     */
+    AMB_ERR_BODY = -24,
 } amb_status;
 
 /**
@@ -383,6 +407,285 @@ typedef struct amb_hedge {
 } amb_hedge;
 
 /**
+ * A name, and what it says: a header, or something that is known of an endpoint.
+ */
+typedef struct amb_pair {
+    /**
+     * The name.
+     */
+    const char *name;
+    /**
+     * What it says.
+     */
+    const char *value;
+} amb_pair;
+
+/**
+ * Where attempts may go: one of a target's endpoints.
+ */
+typedef struct amb_endpoint {
+    /**
+     * A host, with a port if needed, or an http:// or https:// URL without a path.
+     */
+    const char *url;
+    /**
+     * Its share of the calls beside those of other weights: 1 to 1000; 0 for 1.
+     */
+    int64_t weight;
+    /**
+     * The zone that it stands in; null when that is not known.
+     */
+    const char *zone;
+    /**
+     * What else is known of it.
+     */
+    const struct amb_pair *metadata;
+    /**
+     * How many of these there are.
+     */
+    size_t metadata_count;
+} amb_endpoint;
+
+/**
+ * Where endpoints are looked for: one of `dns`, `srv` and `file` has to be set.
+ */
+typedef struct amb_discovery {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * A host, with a port if needed: every address that DNS has of it is an endpoint.
+     */
+    const char *dns;
+    /**
+     * A name such as `_http._tcp.payment-api.example.com`: every SRV record that DNS has of it is an endpoint.
+     */
+    const char *srv;
+    /**
+     * The path of a JSON or YAML file of endpoints, which is watched.
+     */
+    const char *file;
+    /**
+     * The DNS servers to ask: IP addresses, with ports if needed; none (the default) for those of the system.
+     */
+    const char *const *servers;
+    /**
+     * How many of these there are.
+     */
+    size_t servers_count;
+    /**
+     * The longest time between two looks; default 30,000 ms.
+     */
+    double refresh_ms;
+} amb_discovery;
+
+/**
+ * When an endpoint is left out for a while because attempts at it fail.
+ */
+typedef struct amb_outlier {
+    /**
+     * Whether it is on; default true. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * After so many failures one after the other; default 5.
+     */
+    int64_t consecutive_failures;
+    /**
+     * How long, times how often it was left out before; default 30,000 ms.
+     */
+    double base_ms;
+    /**
+     * The longest that an endpoint is left out; default 300,000 ms.
+     */
+    double max_ms;
+    /**
+     * The share of the endpoints that may be left out at once, though always one where there are two or more; default 0.1.
+     */
+    double max_ejected;
+    /**
+     * Below this share of healthy endpoints, health is ignored; default 0.5.
+     */
+    double panic;
+} amb_outlier;
+
+/**
+ * How endpoints are asked whether they are well, beside the calls that they get: one of `path` and `tcp` has to be set.
+ */
+typedef struct amb_health_check {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * By GET of this path, to be answered by a status of 200 to 299.
+     */
+    const char *path;
+    /**
+     * By a connection.
+     */
+    bool tcp;
+    /**
+     * How long between two checks of an endpoint; default 10,000 ms.
+     */
+    double interval_ms;
+    /**
+     * How long an answer may take; default 1000 ms.
+     */
+    double timeout_ms;
+    /**
+     * After so many failed checks one after the other an endpoint is left out; default 3.
+     */
+    int64_t unhealthy;
+    /**
+     * After so many that succeed it is back; default 2.
+     */
+    int64_t healthy;
+} amb_health_check;
+
+/**
+ * TLS to the target. Verification is the rule.
+ */
+typedef struct amb_tls {
+    /**
+     * The path of a file of root certificates in PEM; null (the default) for the system's.
+     */
+    const char *ca;
+    /**
+     * The path of the client's certificate, and those that signed it, in PEM. Read again when the file changes.
+     */
+    const char *cert;
+    /**
+     * The path of its private key, in PEM.
+     */
+    const char *key;
+    /**
+     * The name that the server's certificate has to be for; null (the default) for the target's host.
+     */
+    const char *server_name;
+    /**
+     * The lowest version that is spoken: "1.2" (the default) or "1.3".
+     */
+    const char *min_version;
+    /**
+     * Of these, one has to be the SHA-256 of the public key (SPKI) of a certificate that the server shows, in Base64; none (the
+     * default) is asked for when there are none.
+     */
+    const char *const *pins;
+    /**
+     * How many of these there are.
+     */
+    size_t pins_count;
+    /**
+     * Whether a certificate is taken for good that does not verify; default false. Anybody on the way may then read and change
+     * everything.
+     */
+    bool dangerous_accept_invalid_certificates;
+} amb_tls;
+
+/**
+ * How requests say who sends them: by one of `bearer`, `bearer_env`, `bearer_file`, `username` with `password`, `api_key`, or
+ * `token_url` with `client_id` and `client_secret`. Never sent to another origin, and never shown.
+ */
+typedef struct amb_auth {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * A token.
+     */
+    const char *bearer;
+    /**
+     * The environment variable that has it, read at each request.
+     */
+    const char *bearer_env;
+    /**
+     * The path of the file that has it, read again when it changes.
+     */
+    const char *bearer_file;
+    /**
+     * The user's name.
+     */
+    const char *username;
+    /**
+     * The user's password.
+     */
+    const char *password;
+    /**
+     * A key, sent in a header of its own.
+     */
+    const char *api_key;
+    /**
+     * The name of that header; null (the default) for `x-api-key`.
+     */
+    const char *api_key_header;
+    /**
+     * The URL where a token is fetched, as OAuth 2.0 says of client credentials.
+     */
+    const char *token_url;
+    /**
+     * The client's name there.
+     */
+    const char *client_id;
+    /**
+     * Its secret.
+     */
+    const char *client_secret;
+    /**
+     * What the token is asked for; null when that has not to be said.
+     */
+    const char *scope;
+} amb_auth;
+
+/**
+ * How requests are made.
+ */
+typedef struct amb_http {
+    /**
+     * "auto" (the default): HTTP/2 where TLS agrees on it, else HTTP/1.1; "1"; or "2", without TLS by prior knowledge.
+     */
+    const char *version;
+    /**
+     * How large the head of a response may be: 8192 to 16,777,216 bytes, default 65,536.
+     */
+    int64_t max_header_bytes;
+    /**
+     * How large a body may be that is read whole, unpacked: 1 to 2,147,483,648 bytes, default 67,108,864.
+     */
+    int64_t max_body_bytes;
+    /**
+     * How much of a body that is read by a function is kept for another attempt: up to 1,073,741,824 bytes, default 1,048,576.
+     */
+    int64_t replay_bytes;
+    /**
+     * How many redirects are followed: 0 (the default) to 20.
+     */
+    int64_t follow_redirects;
+    /**
+     * Whether compressed bodies are asked for and unpacked; default true.
+     */
+    bool decompress;
+    /**
+     * Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are obeyed; default false.
+     */
+    bool proxy_from_environment;
+    /**
+     * Whether `x-ambassador-attempt` and `x-ambassador-remaining-ms` are sent; default false.
+     */
+    bool attempt_headers;
+    /**
+     * How many connections may be open to an endpoint by HTTP/1: from 1, default 100.
+     */
+    int64_t max_connections;
+    /**
+     * How long a connection is kept that nothing uses; default 60,000 ms.
+     */
+    double idle_timeout_ms;
+} amb_http;
+
+/**
  * Settings of a proxy. Always start from amb_options_init().
  */
 typedef struct amb_options {
@@ -450,6 +753,67 @@ typedef struct amb_options {
      * Whether a call may safely be made twice; default false. Needed for `hedge`.
      */
     bool idempotent;
+    /**
+     * Where attempts may go; none (the default) for the target itself.
+     */
+    const struct amb_endpoint *endpoints;
+    /**
+     * How many of these there are.
+     */
+    size_t endpoints_count;
+    /**
+     * Where endpoints are looked for; off by default.
+     */
+    struct amb_discovery discovery;
+    /**
+     * How an endpoint is chosen: "p2c" (the default), "round_robin", "least_request", "random", "ring_hash" or "maglev".
+     */
+    const char *balance;
+    /**
+     * What of a request is the key of "ring_hash" and "maglev": "path", or "header:" and its name.
+     */
+    const char *hash_on;
+    /**
+     * The zone that this process stands in, whose endpoints are preferred; null (the default) for none.
+     */
+    const char *zone;
+    /**
+     * How long an endpoint that is new, or back, gets less than its share; default #AMB_NONE: not at all.
+     */
+    double slow_start_ms;
+    /**
+     * When an endpoint is left out because attempts at it fail; on by default.
+     */
+    struct amb_outlier outlier;
+    /**
+     * How endpoints are asked whether they are well; off by default.
+     */
+    struct amb_health_check health_check;
+    /**
+     * TLS to the target.
+     */
+    struct amb_tls tls;
+    /**
+     * How requests say who sends them; off by default.
+     */
+    struct amb_auth auth;
+    /**
+     * Headers that every request has, unless it brings its own. Their values are never shown.
+     */
+    const struct amb_pair *headers;
+    /**
+     * How many of these there are.
+     */
+    size_t headers_count;
+    /**
+     * Whether requests that have none get an `Idempotency-Key`, one a call, and so may be repeated whatever their method: "off"
+     * (the default) or "auto".
+     */
+    const char *idempotency_key;
+    /**
+     * How requests are made.
+     */
+    struct amb_http http;
 } amb_options;
 
 /**
@@ -665,7 +1029,8 @@ char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
  * The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
- * newest. The name in it lives as long as the proxy; `classify` and `fallback` are left null.
+ * newest. The texts and lists in it live as long as the proxy; `classify` and `fallback` are left null, and in place of secrets, the
+ * values of `headers` among them, stands `***`.
  */
 enum amb_status amb_proxy_policy(const struct amb_proxy *proxy,
                                  struct amb_options *options);

@@ -15,6 +15,7 @@ use super::fault::Fault;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options};
+use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
 use crate::error::{Code, Error};
@@ -130,6 +131,18 @@ impl<'a> Errand<'a> {
 impl Reads<Response<Body>, Fault> for Errand<'_> {
     fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
         brought?.as_ref().ok().and_then(rules::hint)
+    }
+
+    /// E1
+    fn keyed(&self, call: Call) -> Call {
+        match &self.proxy.policy().shared.hash_on {
+            None => call,
+            Some(HashOn::Path) => call.keyed(self.draft.path.as_str().as_bytes()),
+            Some(HashOn::Header(name)) => match self.draft.headers.get(name) {
+                Some(value) => call.keyed(value.as_bytes()),
+                None => call,
+            },
+        }
     }
 
     fn text(&self, response: &Response<Body>) -> String {
