@@ -73,7 +73,11 @@ pub(super) async fn exchange(
                 continue;
             }
         }
-        let fault = Fault::of_exchange(&failed.into_error(), is_unsent, limit, &pool.place.name);
+        let error = failed.into_error();
+        let fault = match pool.refusal(&error) {
+            Some(refused) => Fault::tls(&refused, &pool.place.name),
+            None => Fault::of_exchange(&error, is_unsent, limit, &pool.place.name),
+        };
         if fault.reach == Reach::Unsent {
             is_sent.store(false, Relaxed);
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::ErrorKind;
 
 use super::body::BoxError;
+use super::tls::TlsFault;
 use crate::error::Code;
 
 /// Why an attempt brought no response.
@@ -39,6 +40,13 @@ impl Fault {
 
     pub fn connect(text: impl Into<String>, endpoint: &str) -> Fault {
         Fault::new(Code::Connect, Reach::Unsent, text, endpoint)
+    }
+
+    /// No secure connection could be made, or the server takes ours for none.
+    pub fn tls(fault: &TlsFault, endpoint: &str) -> Fault {
+        // P1: with a certificate that does not verify, nothing changes here.
+        let reach = if fault.is_certificate() { Reach::UnsentHere } else { Reach::Unsent };
+        Fault::new(Code::Tls, reach, fault.to_string(), endpoint)
     }
 
     /// The exchange over a connection failed before the head of a response had come.
