@@ -5,7 +5,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind;
 
-use super::body::BoxError;
 use super::tls::TlsFault;
 use crate::error::Code;
 
@@ -134,8 +133,4 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
 }
 
-impl From<Fault> for BoxError {
-    fn from(fault: Fault) -> BoxError {
-        fault.to_string().into()
-    }
-}
+impl StdError for Fault {}

@@ -15,10 +15,12 @@
 
 mod body;
 mod connect;
+mod decode;
 mod engine;
 mod exchange;
 mod fault;
 mod pool;
+mod replay;
 mod request;
 mod rules;
 mod send;
