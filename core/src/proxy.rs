@@ -533,7 +533,7 @@ impl AmbassadorProxy {
     /// Its requests' connections.
     #[cfg(feature = "http")]
     pub(crate) fn engine(&self) -> Arc<crate::http::Engine> {
-        self.state().engine.engine(&self.settings())
+        self.state().engine.engine(&self.settings(), self.name())
     }
 
     #[cfg(feature = "http")]

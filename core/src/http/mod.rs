@@ -16,10 +16,12 @@
 pub mod auth;
 mod body;
 mod connect;
+mod decode;
 mod engine;
 mod exchange;
 mod fault;
 mod pool;
+mod replay;
 mod request;
 mod rules;
 mod send;

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 
-use super::body::{Body, BoxError};
+use super::body::Body;
 use super::engine::Engine;
 use super::exchange::exchange;
 use super::fault::Fault;
+use super::replay::Replay;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options};
@@ -37,30 +39,21 @@ struct Errand<'a> {
 /// What an attempt's body is made from (P4).
 enum Outgoing {
     Whole(Bytes),
-    Stream(Mutex<Option<Body>>),
+    Stream(Replay),
 }
 
 impl Outgoing {
-    fn new(body: Body) -> Outgoing {
-        match body.into_bytes() {
-            Ok(bytes) => Outgoing::Whole(bytes),
-            Err(stream) => Outgoing::Stream(Mutex::new(Some(stream))),
-        }
-    }
-
     fn is_there(&self) -> bool {
         match self {
             Outgoing::Whole(_) => true,
-            Outgoing::Stream(stream) => stream.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            Outgoing::Stream(replay) => replay.is_whole(),
         }
     }
 
     fn for_attempt(&self) -> Body {
         match self {
             Outgoing::Whole(bytes) => Body::from(bytes.clone()),
-            Outgoing::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
-            }
+            Outgoing::Stream(replay) => replay.from_start(),
         }
     }
 }
@@ -71,6 +64,10 @@ impl<'a> Errand<'a> {
         let policy = proxy.policy();
         let (parts, body) = request.into_parts();
         let is_stream = body.as_bytes().is_none();
+        let body = match body.into_bytes() {
+            Ok(bytes) => Outgoing::Whole(bytes),
+            Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
+        };
         let draft =
             Draft::new(proxy.common(), policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
@@ -80,7 +77,7 @@ impl<'a> Errand<'a> {
             proxy,
             engine,
             draft,
-            body: Outgoing::new(body),
+            body,
             mode: options.mode,
             is_idempotent,
             is_sent: AtomicBool::new(false),
@@ -104,14 +101,16 @@ impl<'a> Errand<'a> {
                 }
             })
             .await?;
-            match self.mode {
-                Mode::Whole => arriving.whole(http.max_body_bytes).await,
+            let endpoint = Arc::clone(&arriving.link.pool.place.name);
+            let (head, body) = arriving.parts(draft.unpacks).await;
+            let body = match self.mode {
+                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &endpoint).await?),
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
-                    let error = move |fault| BoxError::from(error_of(&proxy, &fault, &call));
-                    Ok(arriving.stream(error).await)
+                    Body::stream(body.map_err(move |fault| error_of(&proxy, &fault, &call)))
                 }
-            }
+            };
+            Ok(Response::from_parts(head, body))
         }
     }
 
