@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use ambassador_core::http::Body;
 use ambassador_core::http::auth::{AuthFault, Authorizer, Origin, check};
 use ambassador_core::policy::auth::{Auth, ClientCredentials, Secret, Token};
 use ambassador_core::policy::tls::Tls;
-use ambassador_core::runtime;
 use ambassador_core::target::Target;
 use ambassador_core::testing::VirtualTime;
+use ambassador_core::{AmbassadorProxy, Code, runtime};
 use common::{alone, alone_with};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 use kit::misbehaving::Server;
 use kit::tls::Folder;
+use kit::told::Told;
 
 const API: &str = "https://api.example.com";
 
@@ -430,4 +432,132 @@ fn an_endpoint_in_trouble_is_asked_up_to_three_times_in_a_fetch() {
     });
     assert_eq!(authorization(&oauth2(&server)), "Bearer third");
     assert_eq!(server.seen().len(), 3);
+}
+
+// ---- Through a proxy.
+
+/// A proxy for that server, whose requests say so who sends them.
+fn proxy(server: &Server, name: &str, auth: Auth) -> AmbassadorProxy {
+    AmbassadorProxy::builder(&server.url())
+        .name(name)
+        .timeout(Duration::from_secs(3600))
+        .backoff(common::briefly())
+        .breaker(None)
+        .auth(auth)
+        .build()
+        .unwrap()
+}
+
+fn post() -> Request<Body> {
+    Request::post("/charges").body(Body::from("42 EUR")).unwrap()
+}
+
+/// An API that takes one token alone.
+fn taking(token: &str) -> Server {
+    let token = format!("Bearer {token}");
+    Server::scripted(move |peer| {
+        while let Some(seen) = peer.request() {
+            let status = if seen.header("authorization") == Some(&token) { 200 } else { 401 };
+            peer.answer(status, &[], b"{}");
+        }
+    })
+}
+
+fn sent(server: &Server) -> Vec<String> {
+    server.seen().iter().map(|seen| seen.header("authorization").unwrap_or("none").to_owned()).collect()
+}
+
+#[test]
+fn a_request_whose_token_is_refused_is_sent_once_more_with_the_next_one_body_and_all() {
+    let (tokens, api) = (giving(r#","expires_in":3600"#), taking("token-1"));
+    let proxy = proxy(&api, "one whose token is refused", Auth::OAuth2(client(tokens.url())));
+    // Nobody said that a POST may be made twice: who refuses has done nothing.
+    assert_eq!(runtime::block_on(proxy.send(post())).unwrap().status(), 200);
+    assert_eq!(sent(&api), ["Bearer token-0", "Bearer token-1"]);
+    assert!(api.seen().iter().all(|seen| seen.body == b"42 EUR"));
+    assert_eq!(runtime::block_on(proxy.send(post())).unwrap().status(), 200);
+    assert_eq!((api.seen().len(), tokens.seen().len()), (3, 2));
+    assert_eq!(common::attempts(&proxy), [2, 0, 0, 0], "an attempt each");
+}
+
+#[test]
+fn a_request_that_is_refused_again_comes_back_as_it_is() {
+    let (tokens, api) = (giving(r#","expires_in":3600"#), taking("another"));
+    let proxy = proxy(&api, "one that is refused", Auth::OAuth2(client(tokens.url())));
+    assert_eq!(runtime::block_on(proxy.send(post())).unwrap().status(), 401);
+    assert_eq!(sent(&api), ["Bearer token-0", "Bearer token-1"]);
+    assert_eq!(runtime::block_on(proxy.send(post())).unwrap().status(), 401);
+    assert_eq!((api.seen().len(), tokens.seen().len()), (3, 2), "no token is fetched for each call");
+    let given = proxy_of_given(&api);
+    assert_eq!(runtime::block_on(given.send(post())).unwrap().status(), 401);
+    assert_eq!(api.seen().len(), 4);
+}
+
+fn proxy_of_given(server: &Server) -> AmbassadorProxy {
+    proxy(server, "one with a given token", given("t0ken"))
+}
+
+#[test]
+fn a_request_without_a_token_is_not_sent_and_says_why() {
+    let (tokens, api) = (answering(400, r#"{"error":"invalid_client"}"#), taking("any"));
+    let proxy = proxy(&api, "one without a token", Auth::OAuth2(client(tokens.url())));
+    let error = runtime::block_on(proxy.send(post())).unwrap_err();
+    assert_eq!((error.code(), error.attempts()), (Code::Auth, 1));
+    assert!(error.to_string().contains("answers 400 (invalid_client)"), "{error}");
+    assert_eq!((api.connections(), tokens.seen().len()), (0, 1));
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_found_when_a_proxy_is_made() {
+    let folder = Folder::new();
+    let built = |auth: Option<Auth>, tls: Tls| {
+        AmbassadorProxy::builder(API).name("never made").auth(auth).tls(tls).build().unwrap_err().to_string()
+    };
+    let ca = folder.file("ca.pem", "nothing");
+    let wrong = built(None, Tls { ca: Some(ca.clone()), ..Tls::default() });
+    assert!(wrong.starts_with("tls.ca: ") && wrong.contains("it holds no certificate"), "{wrong}");
+    let wrong = built(Some(given("hidd\u{e9}n")), Tls::default());
+    assert!(wrong.starts_with("auth.bearer: ***") && !wrong.contains("hidd"), "{wrong}");
+}
+
+/// S3: whatever is shown, told, logged or raised, with each kind of credentials, also where it goes wrong.
+#[test]
+fn nothing_that_is_shown_or_told_holds_a_secret() {
+    const SECRETS: [&str; 6] = ["s3cr", "t0ken", "passw0rd", "k3y", "token-", "gr4nted"];
+    let mut shown = Vec::new();
+    // In the names too, so that all of it is kept.
+    let told = Told::of("");
+    let folder = Folder::new();
+    let tokens = giving(r#","expires_in":3600"#);
+    let broken = answering(200, r#"{"access_token":"gr4nted\n"}"#);
+    for auth in [
+        given("t0ken"),
+        Auth::Bearer(Token::File(folder.file("t", "t0ken"))),
+        basic("name", "passw0rd"),
+        key("x-api-key", "k3y"),
+        Auth::OAuth2(client(tokens.url())),
+        Auth::OAuth2(client(broken.url())),
+    ] {
+        shown.push(format!("{auth:?}"));
+        shown.push(format!("{:?}", authorizer(&auth)));
+        for (number, api) in [taking("other"), Server::scripted(|peer| peer.reset())].into_iter().enumerate() {
+            let proxy = proxy(&api, &format!("one with secrets {number} {}", shown.len()), auth.clone());
+            proxy.keep_events();
+            shown.push(format!("{proxy:?} {:?} {:?}", proxy.policy(), proxy.policy_in_force()));
+            match runtime::block_on(proxy.send(post())) {
+                Ok(response) => shown.push(format!("{response:?}")),
+                Err(error) => shown.push(format!("{error} {error:?}")),
+            }
+            shown.extend(proxy.fetch_events().iter().map(|event| event.to_json(proxy.name())));
+            shown.push(proxy.health());
+        }
+    }
+    let lines = told.take();
+    assert!(lines.iter().any(|line| line.contains("no token could be fetched")), "{lines:?}");
+    shown.extend(lines);
+    for secret in SECRETS {
+        for text in &shown {
+            assert!(!text.contains(secret), "{secret} is shown in {text}");
+        }
+    }
 }

@@ -58,9 +58,8 @@ impl Slot {
 
 impl Engine {
     fn new(process: u32, shared: &Shared, name: &str) -> Engine {
-        let connector = Connector::new(&shared.tls, name).map_err(|wrong| {
-            format!("{} is {}; expected {}", wrong.field, wrong.value, wrong.allowed).into()
-        });
+        let connector = Connector::new(&shared.tls, name)
+            .map_err(|wrong| format!("{} is {}; expected {}", wrong.field, wrong.value, wrong.allowed).into());
         Engine {
             process,
             http: Arc::new(shared.http.clone()),

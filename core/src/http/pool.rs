@@ -176,7 +176,8 @@ impl Pool {
     async fn connect(self: &Arc<Pool>) -> Result<Connected, Fault> {
         let pool = Arc::clone(self);
         // On the runtime, whatever executor the caller has: that is where the socket's events come.
-        let mut making = Given(runtime::handle().spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls).await }));
+        let mut making =
+            Given(runtime::handle().spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls).await }));
         (&mut making.0).await.unwrap_or_else(|_| Err(self.given_up()))
     }
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
+use super::auth::{Origin, Sent};
 use super::body::Body;
 use super::engine::Engine;
 use super::exchange::exchange;
@@ -34,6 +35,8 @@ struct Errand<'a> {
     is_idempotent: bool,
     /// P1: whether an attempt may have been acted on. Reset when it turned out that it was not.
     is_sent: AtomicBool,
+    /// Whether a server has refused who sends it, and was told otherwise.
+    has_asked_again: AtomicBool,
 }
 
 /// What an attempt's body is made from (P4).
@@ -81,6 +84,7 @@ impl<'a> Errand<'a> {
             mode: options.mode,
             is_idempotent,
             is_sent: AtomicBool::new(false),
+            has_asked_again: AtomicBool::new(false),
         })
     }
 
@@ -92,15 +96,26 @@ impl<'a> Errand<'a> {
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
             let (common, draft) = (self.proxy.common(), &self.draft);
-            let arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |is_two| {
-                let headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
-                let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
-                match is_two {
-                    false => common.by_one(method, path, headers, body),
-                    true => common.by_two(method, path, headers, body),
+            let arriving = loop {
+                let authorized = self.authorized(&pool.place.name).await?;
+                let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |is_two| {
+                    let mut headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
+                    if let Some((who, _)) = &authorized {
+                        headers.extend(who.clone());
+                    }
+                    let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
+                    match is_two {
+                        false => common.by_one(method, path, headers, body),
+                        true => common.by_two(method, path, headers, body),
+                    }
+                })
+                .await?;
+                if arriving.head.status != StatusCode::UNAUTHORIZED || !self.asks_again(authorized) {
+                    break arriving;
                 }
-            })
-            .await?;
+                // Whoever refuses to listen has done nothing.
+                self.is_sent.store(false, Relaxed);
+            };
             let endpoint = Arc::clone(&arriving.link.pool.place.name);
             let (head, body) = arriving.parts(draft.unpacks).await;
             let body = match self.mode {
@@ -112,6 +127,26 @@ impl<'a> Errand<'a> {
             };
             Ok(Response::from_parts(head, body))
         }
+    }
+
+    /// Who sends it, as a header says it, unless the request's own does.
+    async fn authorized(&self, endpoint: &str) -> Result<Option<(HeaderMap, Sent)>, Fault> {
+        let Some(authorizer) = self.proxy.authorizer().filter(|by| !self.draft.headers.contains_key(by.header()))
+        else {
+            return Ok(None);
+        };
+        let mut headers = HeaderMap::new();
+        // P5: it is for the target, whatever endpoint it goes to.
+        let origin = Origin::of_target(self.proxy.parsed_target());
+        let sent = authorizer.authorize(&origin, &mut headers).await;
+        let sent = sent.map_err(|fault| Fault::auth(&fault, endpoint))?;
+        Ok(Some((headers, sent)))
+    }
+
+    /// After a 401: whether the request is sent once more, with other credentials. Once in a call.
+    fn asks_again(&self, authorized: Option<(HeaderMap, Sent)>) -> bool {
+        let (Some((_, sent)), Some(authorizer)) = (authorized, self.proxy.authorizer()) else { return false };
+        self.body.is_there() && !self.has_asked_again.swap(true, Relaxed) && authorizer.refused(&sent)
     }
 
     fn repeat(&self) -> Repeat {

@@ -130,6 +130,11 @@ impl Authorizer {
         Ok(Authorizer { origin, header, source, name: name.into() })
     }
 
+    /// The header that says it.
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
     /// Puts into the headers of a request to `origin` who sends it; nothing when that is not the target's origin (P5), or the
     /// request says so itself. Waits when a token has to be fetched first.
     ///
@@ -212,11 +217,7 @@ pub fn check(auth: &Auth, target: &Target, tls: &Tls, name: &str) -> Result<(), 
 }
 
 fn no_header(field: &'static str) -> impl FnOnce() -> Wrong {
-    move || Wrong {
-        field,
-        value: "***".into(),
-        allowed: "what a header can hold, in one line".into(),
-    }
+    move || Wrong { field, value: "***".into(), allowed: "what a header can hold, in one line".into() }
 }
 
 /// A value that is never shown; `None` when no header can hold it, or it is empty.
