@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::replay::Replay;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
-use super::{Answering, Failed, Mode, Options};
+use super::{Answering, Failed, Mode, Options, Served};
 use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
@@ -116,16 +116,18 @@ impl<'a> Errand<'a> {
                 // Whoever refuses to listen has done nothing.
                 self.is_sent.store(false, Relaxed);
             };
-            let endpoint = Arc::clone(&arriving.link.pool.place.name);
+            let place = Arc::clone(&arriving.link.pool.place.name);
             let (head, body) = arriving.parts(draft.unpacks).await;
             let body = match self.mode {
-                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &endpoint).await?),
+                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &place).await?),
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
                     Body::stream(body.map_err(move |fault| error_of(&proxy, &fault, &call)))
                 }
             };
-            Ok(Response::from_parts(head, body))
+            let mut response = Response::from_parts(head, body);
+            response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
+            Ok(response)
         }
     }
 
