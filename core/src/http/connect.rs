@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::body::Body;
+use super::environment::{self, Via};
 use super::fault::{Fault, Reach};
 use super::tls::Connector;
 use crate::error::Code;
@@ -30,6 +31,17 @@ pub(super) struct Place {
     pub port: u16,
     /// The name that a certificate has to be for; `None` without TLS.
     pub server_name: Option<Arc<str>>,
+    /// Whether it is another origin than the target's, which is shown no certificate of ours (P5).
+    pub is_elsewhere: bool,
+    /// The proxy that it is reached by.
+    pub via: Option<Via>,
+}
+
+impl Place {
+    /// The proxy that is asked for whole URLs there, in the clear.
+    pub fn asked_proxy(&self) -> Option<&Via> {
+        self.via.as_ref().filter(|_| self.server_name.is_none())
+    }
 }
 
 /// What TLS is spoken by; or what is wrong with its settings.
@@ -43,7 +55,10 @@ pub(super) enum Connected {
 
 /// Connects. To be called on the shared runtime, where what drives the connection stays.
 pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<Connected, Fault> {
-    let tcp = reach(place).await?;
+    let mut tcp = reach(place).await?;
+    if let (Some(via), Some(_)) = (&place.via, &place.server_name) {
+        environment::tunnel(&mut tcp, via, &place.host, place.port, &place.name).await?;
+    }
     let Some(name) = &place.server_name else {
         return agree(tcp, http.version == Version::Http2, place, http).await;
     };
@@ -57,9 +72,17 @@ pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<
     agree(secure, speaks_two, place, http).await
 }
 
-/// TCP to the place's host.
+/// TCP to the place's host, or to the proxy before it.
 async fn reach(place: &Place) -> Result<TcpStream, Fault> {
-    let addresses = addresses(&place.host, place.port).await;
+    let (host, port) = match &place.via {
+        Some(via) if !via.is_known => {
+            let text = "the environment names a proxy of a kind that is not known; http:// is";
+            return Err(Fault::new(Code::Connect, Reach::Hopeless, text, &place.name));
+        }
+        Some(via) => (&*via.host, via.port),
+        None => (&*place.host, place.port),
+    };
+    let addresses = addresses(host, port).await;
     let addresses = addresses.map_err(|why| Fault::connect(why, &place.name))?;
     let tcp = first_of(in_turns(addresses)).await.map_err(|error| {
         let text = format!("no connection: {}", in_words(&error));

@@ -11,10 +11,11 @@ use http_body_util::BodyExt;
 
 use super::body::Body;
 use super::engine::Engine;
-use super::exchange::exchange;
+use super::exchange::{Arriving, exchange};
 use super::fault::Fault;
 use super::replay::Replay;
-use super::request::{Draft, IDEMPOTENCY_KEY};
+use super::redirect;
+use super::request::{Asked, Draft, IDEMPOTENCY_KEY, Site, without_credentials};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options};
 use crate::call::{Call, Outcome};
@@ -90,16 +91,20 @@ impl<'a> Errand<'a> {
             let endpoint = self.proxy.endpoint_of(&call);
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
-            let (common, draft) = (self.proxy.common(), &self.draft);
-            let arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |is_two| {
-                let headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
-                let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
-                match is_two {
-                    false => common.by_one(method, path, headers, body),
-                    true => common.by_two(method, path, headers, body),
-                }
+            let (site, draft) = (&self.proxy.common().site, &self.draft);
+            let mut arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
+                let asked = Asked {
+                    method: draft.method.clone(),
+                    path: draft.path.clone(),
+                    headers: draft.for_attempt(&call, http.attempt_headers, clock::now()),
+                    body: self.body.for_attempt(),
+                };
+                if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
             })
             .await?;
+            if http.follow_redirects > 0 && arriving.head.status.is_redirection() {
+                arriving = Box::pin(self.follow(&call, arriving)).await?;
+            }
             let endpoint = Arc::clone(&arriving.link.pool.place.name);
             let (head, body) = arriving.parts(draft.unpacks).await;
             let body = match self.mode {
@@ -111,6 +116,46 @@ impl<'a> Errand<'a> {
             };
             Ok(Response::from_parts(head, body))
         }
+    }
+
+    /// P5: follows redirects, as many as are asked for; the response that is none, or leads nowhere.
+    async fn follow(&self, call: &Call, first: Arriving) -> Result<Arriving, Fault> {
+        let (common, http) = (self.proxy.common(), self.engine.http());
+        let home = Arc::clone(&first.link.pool);
+        let (mut site, mut method, mut path) =
+            (common.site.clone(), self.draft.method.clone(), self.draft.path.clone());
+        let mut headers = self.draft.for_attempt(call, http.attempt_headers, clock::now());
+        let (mut arriving, mut has_body) = (first, true);
+        for _ in 0..http.follow_redirects {
+            let head = &arriving.head;
+            let onward =
+                redirect::onward(head.status, &head.headers, &method, &site.scheme, &site.authority, &path);
+            // P4
+            let Some(onward) = onward.filter(|onward| !(onward.has_body && has_body) || self.body.is_there()) else {
+                break;
+            };
+            arriving.leave().await;
+            site = Site::new(onward.scheme, onward.authority.as_str());
+            (method, path) = (onward.method, onward.path);
+            if !onward.has_body {
+                has_body = false;
+                redirect::without_body(&mut headers);
+            }
+            let pool = if site.is(&common.site) {
+                Arc::clone(&home)
+            } else {
+                // And they do not come back.
+                without_credentials(&mut headers, common);
+                self.engine.elsewhere(&site)
+            };
+            arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
+                let body = if has_body { self.body.for_attempt() } else { Body::empty() };
+                let asked = Asked { method: method.clone(), path: path.clone(), headers: headers.clone(), body };
+                if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
+            })
+            .await?;
+        }
+        Ok(arriving)
     }
 
     fn repeat(&self) -> Repeat {
