@@ -13,7 +13,7 @@ minor=$major.${rest%%.*}
 [ -f "$built/libambassador.so" ] || { echo "install.sh: no libambassador.so in $built; build it: cargo build --release -p ambassador-c" >&2; exit 1; }
 
 mkdir -p "$prefix/include" "$prefix/lib/pkgconfig" "$prefix/lib/cmake/ambassador"
-cp "$root/include/ambassador.h" "$root/include/ambassador.hpp" "$root/include/ambassador_errors.hpp" "$root/include/ambassador_testing.hpp" "$prefix/include/"
+cp "$root/include/ambassador.h" "$root"/include/ambassador*.hpp "$prefix/include/"
 # A running program may have the old file mapped: replaced, not overwritten.
 cp "$built/libambassador.so" "$prefix/lib/libambassador.so.$version.new"
 mv -f "$prefix/lib/libambassador.so.$version.new" "$prefix/lib/libambassador.so.$version"

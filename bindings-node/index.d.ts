@@ -2,15 +2,21 @@
 
 export {
   AmbassadorError,
+  BodyError,
   BulkheadFullError,
   CallTimeoutError,
   CircuitOpenError,
   ConfigError,
+  ConnectError,
   DeadlineExceededError,
   ForkedError,
   InternalError,
+  NoEndpointError,
+  ProtocolError,
   RateLimitedError,
   ShutdownError,
+  TlsError,
+  TransportError,
 } from "./lib/errors.js";
 export type { ErrorDetails } from "./lib/errors.js";
 
@@ -121,6 +127,132 @@ export type Outcome = "ok" | "retry" | "fail";
  */
 export type Fallback<F> = F | ((error: unknown) => F | PromiseLike<F>);
 
+/** One of the target's endpoints. */
+export interface Endpoint {
+  /** A host, with a port if needed, or an `http://` or `https://` URL of one, without a path; needed. */
+  url: string;
+  /** Its share of the calls beside those of other weights, from 1 to 1000; default 1. */
+  weight?: number | null;
+  /** The zone that it stands in; default `null`, none. */
+  zone?: string | null;
+  /** What else is known of it, by name. */
+  metadata?: Record<string, string> | null;
+}
+
+/** Where the target's endpoints are found: one of `dns`, `srv` and `file`. What was found last stays when it fails. */
+export interface Discovery {
+  /** All addresses of this host are endpoints; asked again when they have outlived their time. */
+  dns?: string | null;
+  /** The hosts, ports and weights of this name's SRV records: `_http._tcp.payment-api.example.com`. */
+  srv?: string | null;
+  /** A file in JSON or YAML, a list as `endpoints` takes it; read again when it changes. */
+  file?: string | null;
+  /** The name servers to ask, as IP addresses, with ports if needed; default those of the system. */
+  servers?: readonly string[] | null;
+  /** How soon to ask again where nothing says so; default 30000. */
+  refreshMs?: number;
+}
+
+/** How an endpoint is chosen: of two at random the quicker (`"p2c"`), and so on. The last two send the same key to the same endpoint. */
+export type Balance = "p2c" | "round_robin" | "least_request" | "random" | "ring_hash" | "maglev";
+
+/** Endpoints that fail are left out for a while. */
+export interface Outlier {
+  /** How many failures in a row eject an endpoint; default 5. */
+  consecutiveFailures?: number;
+  /** For how long, the first time; as many times longer as it was ejected; default 30000. */
+  baseMs?: number;
+  /** For how long at most; default 300000. */
+  maxMs?: number;
+  /** The share of the endpoints that may be out at once, though always one of two or more; default 0.1. */
+  maxEjected?: number;
+  /** When a smaller share than this is healthy, health is ignored; default 0.5. */
+  panic?: number;
+}
+
+/** Endpoints are asked whether they are well: by `path`, or by `tcp`. */
+export interface HealthCheck {
+  /** A path that begins with `/`: well is who answers a `GET` of it by a status of 2xx. */
+  path?: string | null;
+  /** `true`: well is who accepts a connection. */
+  tcp?: boolean;
+  /** How often; default 10000. */
+  intervalMs?: number;
+  /** How long an answer may take; default 1000. */
+  timeoutMs?: number;
+  /** How many checks in a row have to fail before an endpoint is left out; default 3. */
+  unhealthy?: number;
+  /** How many have to succeed before it is back; default 2. */
+  healthy?: number;
+}
+
+/** Whom the target's certificate has to convince, and which one it is shown. All files are in PEM. */
+export interface Tls {
+  /** The file of the root certificates that are trusted; default `null`, the system's. */
+  ca?: string | null;
+  /** The file of the client's certificate and of those that signed it; read again when it changes. */
+  cert?: string | null;
+  /** The file of its private key. */
+  key?: string | null;
+  /** The name that the server's certificate has to be for; default `null`, the target's host. */
+  serverName?: string | null;
+  /** The lowest version that is spoken; default `"1.2"`. */
+  minVersion?: "1.2" | "1.3";
+  /** SHA-256 digests of public keys (SPKI) in Base64, of which the server has to show one; default none is asked for. */
+  pins?: readonly string[] | null;
+  /** Takes certificates that do not verify. Anybody on the way may then read and change everything; default `false`. */
+  dangerousAcceptInvalidCertificates?: boolean;
+}
+
+/**
+ * How requests say who sends them: by one of `bearer`, `bearerEnv`, `bearerFile`, `username`, `apiKey` and `tokenUrl`. Never sent to another
+ * origin than the target's, and never shown.
+ */
+export interface Auth {
+  /** The token of `Authorization: Bearer`. */
+  bearer?: string | null;
+  /** The name of the environment variable that has it, read at each request. */
+  bearerEnv?: string | null;
+  /** The file that has it, read again when it changes. */
+  bearerFile?: string | null;
+  /** The name for `Authorization: Basic`, beside `password`. */
+  username?: string | null;
+  password?: string | null;
+  /** What the header `apiKeyHeader` says. */
+  apiKey?: string | null;
+  /** Default `"x-api-key"`. */
+  apiKeyHeader?: string | null;
+  /** Where tokens are fetched (OAuth 2, client credentials), beside `clientId` and `clientSecret`. */
+  tokenUrl?: string | null;
+  clientId?: string | null;
+  clientSecret?: string | null;
+  scope?: string | null;
+}
+
+/** How requests are made. */
+export interface Http {
+  /** `"auto"`: HTTP/2 where TLS agrees on it, else HTTP/1.1; `"1"`; `"2"`, without TLS by prior knowledge; default `"auto"`. */
+  version?: "auto" | "1" | "2";
+  /** How large the head of a response may be; default 65536. */
+  maxHeaderBytes?: number;
+  /** How large a body may be that is read whole, unpacked; default 67108864. */
+  maxBodyBytes?: number;
+  /** How much of a request's body that is a stream is kept for another attempt; default 1048576. */
+  replayBytes?: number;
+  /** How many redirects are followed; default 0. They never take credentials to another origin. */
+  followRedirects?: number;
+  /** Whether compressed bodies are asked for and unpacked; default `true`. */
+  decompress?: boolean;
+  /** Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are obeyed; default `false`. */
+  proxyFromEnvironment?: boolean;
+  /** Whether `x-ambassador-attempt` and `x-ambassador-remaining-ms` are sent; default `false`. */
+  attemptHeaders?: boolean;
+  /** How many connections may be open to an endpoint by HTTP/1.1; default 100. */
+  maxConnections?: number;
+  /** How long a connection is kept that nothing uses; default 60000. */
+  idleTimeoutMs?: number;
+}
+
 /** The settings of a proxy; `F` is what its fallback answers with. */
 export interface AmbassadorOptions<F = never> {
   /** Attempts in all, the first one included, from 1 to 100; default 3. */
@@ -153,7 +285,35 @@ export interface AmbassadorOptions<F = never> {
   idempotent?: boolean;
   /** What answers in place of a call's final error; never of a call that was stopped. Default `null`, nothing. */
   fallback?: Fallback<F> | null;
+  /** Where attempts may go; default the target itself. Shared by all proxies of one name: the newest settings hold. */
+  endpoints?: readonly (string | Endpoint)[] | null;
+  /** Where endpoints are found; default `null`, nowhere. Shared. */
+  discovery?: Discovery | false | null;
+  /** How an endpoint is chosen; default `"p2c"`. Shared. */
+  balance?: Balance;
+  /** `"path"`, or `"header:"` and its name: the key by which `"ring_hash"` and `"maglev"` choose; needed by them. Shared. */
+  hashOn?: string | null;
+  /** The zone of this process: endpoints of it are preferred. Default `null`, none. Shared. */
+  zone?: string | null;
+  /** For how long a new endpoint gets less than its share, more and more; default `null`, none. Shared. */
+  slowStartMs?: number | null;
+  /** Whether and how endpoints that fail are left out; `null` or `false` for never; on by default. Shared. */
+  outlier?: Outlier | boolean | null;
+  /** Whether and how endpoints are asked whether they are well; default `null`, they are not. Shared. */
+  healthCheck?: HealthCheck | false | null;
+  /** How connections are secured; `null` for the defaults. Shared. */
+  tls?: Tls | false | null;
+  /** How requests say who sends them; default `null`, not at all. */
+  auth?: Auth | false | null;
+  /** Headers that every request is sent with, by name. Never shown. */
+  headers?: Readonly<Record<string, string>> | null;
+  /** `"auto"` gives each request an `Idempotency-Key`, the same for all its attempts, and so each may be tried again; default `"off"`. */
+  idempotencyKey?: "off" | "auto";
+  /** How requests are made; `null` for the defaults. Shared. */
+  http?: Http | false | null;
 }
+
+type InForce<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 
 /** The settings in force. */
 export interface Policy {
@@ -172,6 +332,21 @@ export interface Policy {
   readonly hedge: Readonly<Required<Hedge>> | null;
   readonly idempotent: boolean;
   readonly fallback: unknown;
+  readonly endpoints: readonly InForce<Endpoint>[];
+  readonly discovery: InForce<Discovery> | null;
+  readonly balance: Balance;
+  readonly hashOn: string | null;
+  readonly zone: string | null;
+  readonly slowStartMs: number | null;
+  readonly outlier: InForce<Outlier> | null;
+  readonly healthCheck: InForce<HealthCheck> | null;
+  readonly tls: InForce<Tls>;
+  /** Secrets are `"***"`. */
+  readonly auth: InForce<Auth> | null;
+  /** What they say is `"***"`. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly idempotencyKey: "off" | "auto";
+  readonly http: InForce<Http>;
 }
 
 /** What a call can be stopped by. */
@@ -184,7 +359,7 @@ export interface CallOptions {
 export interface Attempt {
   /** Its number: 1, 2, 3 … */
   readonly attempt: number;
-  /** Where it goes: the target. */
+  /** Where it goes: the address of an endpoint; where there are none, the target. */
   readonly endpoint: string;
   /** What is left until its bound, in milliseconds and at least 0; `null` without a bound. */
   readonly remainingMs: number | null;
@@ -249,6 +424,7 @@ export interface Health {
     readonly rate_limited: number;
     readonly bulkhead_full: number;
     readonly circuit_open: number;
+    readonly no_endpoint: number;
   };
   /** The breaker; `null` when it is off. */
   readonly circuit: {
@@ -266,6 +442,28 @@ export interface Health {
   readonly budget: { readonly tokens: number } | null;
   /** The bulkhead; `null` when it is off. */
   readonly bulkhead: { readonly limit: number; readonly occupied: number; readonly queued: number } | null;
+  /** The endpoints; `null` where the target itself is the one. */
+  readonly endpoints: readonly EndpointHealth[] | null;
+}
+
+/** One endpoint of a target. */
+export interface EndpointHealth {
+  readonly address: string;
+  readonly zone: string | null;
+  readonly weight: number;
+  /** `ejected` because attempts failed, `unhealthy` by its checks. */
+  readonly state: "healthy" | "ejected" | "unhealthy";
+  /** Attempts that run there. */
+  readonly in_flight: number;
+  /** How long attempts there take; `null` before the first one has ended. */
+  readonly ewma_ns: number | null;
+  /** Attempts that failed, one after the other. */
+  readonly consecutive_failures: number;
+  /** How long it is still left out; `null` when it is not ejected. */
+  readonly ejected_for_ns: number | null;
+  readonly times_ejected: number;
+  /** Whether nobody knows if it is still there. */
+  readonly stale: boolean;
 }
 
 /** The state of the circuit breaker. */
@@ -283,6 +481,8 @@ export interface AttemptEvent extends Told {
   readonly attempt: number;
   readonly outcome: "ok" | "failure" | "timeout" | "cancelled";
   readonly elapsedMs: number;
+  /** Where it went; not there where the target itself is the one endpoint. */
+  readonly endpoint?: string;
 }
 
 /** Another attempt began beside those of its call that run. */
@@ -322,6 +522,25 @@ export interface CircuitEvent extends Told {
   readonly openForMs?: number;
 }
 
+/** An endpoint is left out, or back. */
+export interface EndpointEvent extends Told {
+  readonly type: "endpoint";
+  readonly address: string;
+  /** `ejected` because attempts failed, and `back`; `unhealthy` by its checks, and `healthy`. */
+  readonly to: "ejected" | "back" | "unhealthy" | "healthy";
+  /** How long it is left out, when it is ejected. */
+  readonly ejectedForMs?: number;
+}
+
+/** Other endpoints were found, or none could be looked for, and the last ones stay. */
+export interface EndpointsEvent extends Told {
+  readonly type: "endpoints";
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Why nobody knows whether they are still there; `null` when they are. */
+  readonly stale: string | null;
+}
+
 /** A proxy asked for other settings of the shared state than those that held; the newest hold. */
 export interface SettingsEvent extends Told {
   readonly type: "settings";
@@ -336,7 +555,7 @@ export interface InternalEvent extends Told {
 }
 
 /** Something that happened to a target. New kinds may come. */
-export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | SettingsEvent | InternalEvent;
+export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | InternalEvent;
 
 /**
  * The ambassador for one target.

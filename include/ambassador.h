@@ -35,6 +35,21 @@
 #define AMB_NONE INFINITY
 
 /**
+ * For `idempotent` of an #amb_http_request: as its method and headers, and the proxy's settings, say.
+ */
+#define AMB_IDEMPOTENT_BY_METHOD 0
+
+/**
+ * For `idempotent` of an #amb_http_request: it may safely be made twice.
+ */
+#define AMB_IDEMPOTENT_YES 1
+
+/**
+ * For `idempotent` of an #amb_http_request: it may not.
+ */
+#define AMB_IDEMPOTENT_NO -1
+
+/**
  * For `max_concurrent` of an #amb_bulkhead: as many calls at once as the target takes without growing slower.
  */
 #define AMB_ADAPTIVE -1
@@ -118,6 +133,30 @@ typedef enum amb_status {
      * RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
      */
     AMB_ERR_RATE_LIMITED = -18,
+    /**
+     * NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered.
+     */
+    AMB_ERR_NO_ENDPOINT = -19,
+    /**
+     * TRANSPORT: the connection was lost before the response had come; look at the endpoint that the message names.
+     */
+    AMB_ERR_TRANSPORT = -20,
+    /**
+     * CONNECT: no connection could be made: the name was not found, or nothing answers at the address; look whether the endpoint that the message names is up and can be reached.
+     */
+    AMB_ERR_CONNECT = -21,
+    /**
+     * TLS: no secure connection could be made: a certificate does not verify, or the two sides agree on nothing; look at the certificate that the message names, and at the `tls` settings.
+     */
+    AMB_ERR_TLS = -22,
+    /**
+     * PROTOCOL: what came is not HTTP, or more of it than is allowed; look whether the endpoint that the message names speaks HTTP, and at the `http` settings.
+     */
+    AMB_ERR_PROTOCOL = -23,
+    /**
+     * BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
+     */
+    AMB_ERR_BODY = -24,
 } amb_status;
 
 /**
@@ -152,6 +191,11 @@ typedef struct amb_call amb_call;
  * The ambassador for one target. A handle: free it once with amb_proxy_free().
  */
 typedef struct amb_proxy amb_proxy;
+
+/**
+ * A response. A handle: free it once with amb_response_free().
+ */
+typedef struct amb_response amb_response;
 
 /**
  * The program's function: makes one attempt. Returns 0 for a success; a status above 0 of its own for a failure, which is
@@ -201,6 +245,97 @@ typedef struct amb_result {
      */
     uint32_t attempt;
 } amb_result;
+
+/**
+ * A name, and what it says: a header, or something that is known of an endpoint.
+ */
+typedef struct amb_pair {
+    /**
+     * The name.
+     */
+    const char *name;
+    /**
+     * What it says.
+     */
+    const char *value;
+} amb_pair;
+
+/**
+ * Gives the next piece of a body: writes at most `size` bytes, and returns how many; 0 at the end; a number below 0 when it failed,
+ * which ends the request with #AMB_ERR_BODY. It is called on threads of the ambassador's, by one at a time, and may wait.
+ */
+typedef int64_t (*amb_read)(void *buffer, size_t size, void *read_data);
+
+/**
+ * Releases `user_data`; called once, when nothing uses it any more.
+ */
+typedef void (*amb_destroy)(void *user_data);
+
+/**
+ * A request. Always start from amb_http_request_init().
+ */
+typedef struct amb_http_request {
+    /**
+     * The size of this struct, for the library to know which version of it the program was compiled with.
+     */
+    size_t size;
+    /**
+     * The method; null (the default) for GET.
+     */
+    const char *method;
+    /**
+     * The path, which follows the target's, with a query if there is one, encoded as it is to be sent; null (the default) for `/`.
+     */
+    const char *path;
+    /**
+     * The headers. Those that the connection needs are the ambassador's own to set.
+     */
+    const struct amb_pair *headers;
+    /**
+     * How many of these there are.
+     */
+    size_t headers_count;
+    /**
+     * The body, copied; null for none.
+     */
+    const void *body;
+    /**
+     * How many bytes it has.
+     */
+    size_t body_length;
+    /**
+     * Gives the body piece by piece, in place of `body`; null when there is none.
+     */
+    amb_read read;
+    /**
+     * Passed to `read`, on other threads.
+     */
+    void *read_data;
+    /**
+     * Releases `read_data`, when nothing reads any more; may be null.
+     */
+    amb_destroy read_destroy;
+    /**
+     * Whether the request may safely be made twice: #AMB_IDEMPOTENT_BY_METHOD (the default), #AMB_IDEMPOTENT_YES or
+     * #AMB_IDEMPOTENT_NO.
+     */
+    int32_t idempotent;
+    /**
+     * Whether the response is handed back as soon as its head is there, its body to be read with amb_response_read(), for which no
+     * bound holds; default false: it is read whole.
+     */
+    bool stream;
+    /**
+     * For amb_http_send(): passed to a fallback of the proxy.
+     */
+    void *user_data;
+} amb_http_request;
+
+/**
+ * Is told how a spawned request ended; called once, on a thread of the ambassador's that drives other requests too: keep it short. The
+ * response, to be freed with amb_response_free(), is null unless there is one; `result` is valid until it returns.
+ */
+typedef void (*amb_on_response)(struct amb_response *response, const struct amb_result *result, void *user_data);
 
 /**
  * Receives a line, without its end, such as `[Ambassador] Retry 1 after 1.37s: Payment API unreachable`. Valid until it
@@ -383,6 +518,271 @@ typedef struct amb_hedge {
 } amb_hedge;
 
 /**
+ * Where attempts may go: one of a target's endpoints.
+ */
+typedef struct amb_endpoint {
+    /**
+     * A host, with a port if needed, or an http:// or https:// URL without a path.
+     */
+    const char *url;
+    /**
+     * Its share of the calls beside those of other weights: 1 to 1000; 0 for 1.
+     */
+    int64_t weight;
+    /**
+     * The zone that it stands in; null when that is not known.
+     */
+    const char *zone;
+    /**
+     * What else is known of it.
+     */
+    const struct amb_pair *metadata;
+    /**
+     * How many of these there are.
+     */
+    size_t metadata_count;
+} amb_endpoint;
+
+/**
+ * Where endpoints are looked for: one of `dns`, `srv` and `file` has to be set.
+ */
+typedef struct amb_discovery {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * A host, with a port if needed: every address that DNS has of it is an endpoint.
+     */
+    const char *dns;
+    /**
+     * A name such as `_http._tcp.payment-api.example.com`: every SRV record that DNS has of it is an endpoint.
+     */
+    const char *srv;
+    /**
+     * The path of a JSON or YAML file of endpoints, which is watched.
+     */
+    const char *file;
+    /**
+     * The DNS servers to ask: IP addresses, with ports if needed; none (the default) for those of the system.
+     */
+    const char *const *servers;
+    /**
+     * How many of these there are.
+     */
+    size_t servers_count;
+    /**
+     * The longest time between two looks; default 30,000 ms.
+     */
+    double refresh_ms;
+} amb_discovery;
+
+/**
+ * When an endpoint is left out for a while because attempts at it fail.
+ */
+typedef struct amb_outlier {
+    /**
+     * Whether it is on; default true. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * After so many failures one after the other; default 5.
+     */
+    int64_t consecutive_failures;
+    /**
+     * How long, times how often it was left out before; default 30,000 ms.
+     */
+    double base_ms;
+    /**
+     * The longest that an endpoint is left out; default 300,000 ms.
+     */
+    double max_ms;
+    /**
+     * The share of the endpoints that may be left out at once, though always one where there are two or more; default 0.1.
+     */
+    double max_ejected;
+    /**
+     * Below this share of healthy endpoints, health is ignored; default 0.5.
+     */
+    double panic;
+} amb_outlier;
+
+/**
+ * How endpoints are asked whether they are well, beside the calls that they get: one of `path` and `tcp` has to be set.
+ */
+typedef struct amb_health_check {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * By GET of this path, to be answered by a status of 200 to 299.
+     */
+    const char *path;
+    /**
+     * By a connection.
+     */
+    bool tcp;
+    /**
+     * How long between two checks of an endpoint; default 10,000 ms.
+     */
+    double interval_ms;
+    /**
+     * How long an answer may take; default 1000 ms.
+     */
+    double timeout_ms;
+    /**
+     * After so many failed checks one after the other an endpoint is left out; default 3.
+     */
+    int64_t unhealthy;
+    /**
+     * After so many that succeed it is back; default 2.
+     */
+    int64_t healthy;
+} amb_health_check;
+
+/**
+ * TLS to the target. Verification is the rule.
+ */
+typedef struct amb_tls {
+    /**
+     * The path of a file of root certificates in PEM; null (the default) for the system's.
+     */
+    const char *ca;
+    /**
+     * The path of the client's certificate, and those that signed it, in PEM. Read again when the file changes.
+     */
+    const char *cert;
+    /**
+     * The path of its private key, in PEM.
+     */
+    const char *key;
+    /**
+     * The name that the server's certificate has to be for; null (the default) for the target's host.
+     */
+    const char *server_name;
+    /**
+     * The lowest version that is spoken: "1.2" (the default) or "1.3".
+     */
+    const char *min_version;
+    /**
+     * Of these, one has to be the SHA-256 of the public key (SPKI) of a certificate that the server shows, in Base64; none (the
+     * default) is asked for when there are none.
+     */
+    const char *const *pins;
+    /**
+     * How many of these there are.
+     */
+    size_t pins_count;
+    /**
+     * Whether a certificate is taken for good that does not verify; default false. Anybody on the way may then read and change
+     * everything.
+     */
+    bool dangerous_accept_invalid_certificates;
+} amb_tls;
+
+/**
+ * How requests say who sends them: by one of `bearer`, `bearer_env`, `bearer_file`, `username` with `password`, `api_key`, or
+ * `token_url` with `client_id` and `client_secret`. Never sent to another origin, and never shown.
+ */
+typedef struct amb_auth {
+    /**
+     * Whether it is on; default false. When it is not, the rest is not looked at.
+     */
+    bool enabled;
+    /**
+     * A token.
+     */
+    const char *bearer;
+    /**
+     * The environment variable that has it, read at each request.
+     */
+    const char *bearer_env;
+    /**
+     * The path of the file that has it, read again when it changes.
+     */
+    const char *bearer_file;
+    /**
+     * The user's name.
+     */
+    const char *username;
+    /**
+     * The user's password.
+     */
+    const char *password;
+    /**
+     * A key, sent in a header of its own.
+     */
+    const char *api_key;
+    /**
+     * The name of that header; null (the default) for `x-api-key`.
+     */
+    const char *api_key_header;
+    /**
+     * The URL where a token is fetched, as OAuth 2.0 says of client credentials.
+     */
+    const char *token_url;
+    /**
+     * The client's name there.
+     */
+    const char *client_id;
+    /**
+     * Its secret.
+     */
+    const char *client_secret;
+    /**
+     * What the token is asked for; null when that has not to be said.
+     */
+    const char *scope;
+} amb_auth;
+
+/**
+ * How requests are made.
+ */
+typedef struct amb_http {
+    /**
+     * "auto" (the default): HTTP/2 where TLS agrees on it, else HTTP/1.1; "1"; or "2", without TLS by prior knowledge.
+     */
+    const char *version;
+    /**
+     * How large the head of a response may be: 8192 to 16,777,216 bytes, default 65,536.
+     */
+    int64_t max_header_bytes;
+    /**
+     * How large a body may be that is read whole, unpacked: 1 to 2,147,483,648 bytes, default 67,108,864.
+     */
+    int64_t max_body_bytes;
+    /**
+     * How much of a body that is read by a function is kept for another attempt: up to 1,073,741,824 bytes, default 1,048,576.
+     */
+    int64_t replay_bytes;
+    /**
+     * How many redirects are followed: 0 (the default) to 20.
+     */
+    int64_t follow_redirects;
+    /**
+     * Whether compressed bodies are asked for and unpacked; default true.
+     */
+    bool decompress;
+    /**
+     * Whether HTTP_PROXY, HTTPS_PROXY and NO_PROXY are obeyed; default false.
+     */
+    bool proxy_from_environment;
+    /**
+     * Whether `x-ambassador-attempt` and `x-ambassador-remaining-ms` are sent; default false.
+     */
+    bool attempt_headers;
+    /**
+     * How many connections may be open to an endpoint by HTTP/1: from 1, default 100.
+     */
+    int64_t max_connections;
+    /**
+     * How long a connection is kept that nothing uses; default 60,000 ms.
+     */
+    double idle_timeout_ms;
+} amb_http;
+
+/**
  * Settings of a proxy. Always start from amb_options_init().
  */
 typedef struct amb_options {
@@ -450,6 +850,67 @@ typedef struct amb_options {
      * Whether a call may safely be made twice; default false. Needed for `hedge`.
      */
     bool idempotent;
+    /**
+     * Where attempts may go; none (the default) for the target itself.
+     */
+    const struct amb_endpoint *endpoints;
+    /**
+     * How many of these there are.
+     */
+    size_t endpoints_count;
+    /**
+     * Where endpoints are looked for; off by default.
+     */
+    struct amb_discovery discovery;
+    /**
+     * How an endpoint is chosen: "p2c" (the default), "round_robin", "least_request", "random", "ring_hash" or "maglev".
+     */
+    const char *balance;
+    /**
+     * What of a request is the key of "ring_hash" and "maglev": "path", or "header:" and its name.
+     */
+    const char *hash_on;
+    /**
+     * The zone that this process stands in, whose endpoints are preferred; null (the default) for none.
+     */
+    const char *zone;
+    /**
+     * How long an endpoint that is new, or back, gets less than its share; default #AMB_NONE: not at all.
+     */
+    double slow_start_ms;
+    /**
+     * When an endpoint is left out because attempts at it fail; on by default.
+     */
+    struct amb_outlier outlier;
+    /**
+     * How endpoints are asked whether they are well; off by default.
+     */
+    struct amb_health_check health_check;
+    /**
+     * TLS to the target.
+     */
+    struct amb_tls tls;
+    /**
+     * How requests say who sends them; off by default.
+     */
+    struct amb_auth auth;
+    /**
+     * Headers that every request has, unless it brings its own. Their values are never shown.
+     */
+    const struct amb_pair *headers;
+    /**
+     * How many of these there are.
+     */
+    size_t headers_count;
+    /**
+     * Whether requests that have none get an `Idempotency-Key`, one a call, and so may be repeated whatever their method: "off"
+     * (the default) or "auto".
+     */
+    const char *idempotency_key;
+    /**
+     * How requests are made.
+     */
+    struct amb_http http;
 } amb_options;
 
 /**
@@ -457,11 +918,6 @@ typedef struct amb_options {
  * until it returns.
  */
 typedef void (*amb_listener)(const char *event, void *listener_data);
-
-/**
- * Releases `user_data`; called once, when nothing uses it any more.
- */
-typedef void (*amb_destroy)(void *user_data);
 
 /**
  * Is told how a spawned call ended; called once, on a thread of the ambassador's. `result` is valid until it returns.
@@ -514,7 +970,8 @@ void amb_string_free(char *text);
 uint32_t amb_attempt_number(const struct amb_attempt *attempt);
 
 /**
- * Where the attempt goes: the target. Valid while the callback runs; empty when `attempt` is null.
+ * Where the attempt goes: the address of an endpoint; where there are no endpoints, the target. Valid while the callback
+ * runs; empty when `attempt` is null.
  */
 const char *amb_attempt_endpoint(const struct amb_attempt *attempt);
 
@@ -588,11 +1045,110 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
 /**
  * Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
  * true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
- * bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
+ * bound, or a fallback runs already, the call ends with #AMB_CANCELLED. A request of amb_http_spawn() is given up at once.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
  */
 enum amb_status amb_call_cancel(const struct amb_call *call);
+
+/**
+ * Fills in the defaults, and the size: GET of `/`, without headers or a body. #AMB_ERR_ARGUMENT when `request` is null.
+ */
+enum amb_status amb_http_request_init(struct amb_http_request *request);
+
+/**
+ * Sends a request to the proxy's target and waits for the response: whatever its status is, the last one is handed back. Failures
+ * that may be tried again are, at another endpoint where there is one, as far as the request may safely be made twice.
+ *
+ * @param proxy    the proxy
+ * @param request  what is sent, from amb_http_request_init(); not needed any more when this returns, but for what `read` gives
+ * @param response receives the response, to be freed with amb_response_free(); null unless there is one
+ * @param result   receives how it ended; may be null
+ * @return what is in `result->status`: #AMB_OK when there is a response, or a fallback of the proxy has answered in place of one;
+ * else an `AMB_ERR_…`, of which amb_last_error() tells too, or what the fallback failed with. After #AMB_ERR_ARGUMENT nothing was
+ * sent, and `read_destroy` is not called.
+ */
+int32_t amb_http_send(const struct amb_proxy *proxy,
+                      const struct amb_http_request *request,
+                      struct amb_response **response,
+                      struct amb_result *result);
+
+/**
+ * Sends a request as amb_http_send() does, and returns at once. When this returns #AMB_OK, `on_done` and `destroy` are each called
+ * exactly once: `on_done` when the request has ended, `destroy` after it. When it returns an error, neither is called, nor is the
+ * request's `read_destroy`, and the data remains the caller's.
+ *
+ * `on_done` may send the next request; it may also wait for one, or read a body, though others wait meanwhile. A fallback of the
+ * proxy runs before it, on the same thread, and is given `user_data`.
+ *
+ * @param proxy     the proxy
+ * @param request   what is sent, from amb_http_request_init(); not needed any more when this returns, but for what `read` gives
+ * @param on_done   is told how it ended; may be null
+ * @param user_data passed to it, to a fallback, and to `destroy`, on other threads
+ * @param destroy   releases `user_data`; may be null
+ * @param call      receives a handle for amb_call_cancel(); may be null
+ */
+enum amb_status amb_http_spawn(const struct amb_proxy *proxy,
+                               const struct amb_http_request *request,
+                               amb_on_response on_done,
+                               void *user_data,
+                               amb_destroy destroy,
+                               struct amb_call **call);
+
+/**
+ * The status of HTTP, such as 200; 0 when the handle is none, of which amb_last_error() tells.
+ */
+int32_t amb_response_status(const struct amb_response *response);
+
+/**
+ * What a header says, its name in any case; of several of the name, the first. Valid until the response is freed; null when there is no
+ * such header.
+ */
+const char *amb_response_header(const struct amb_response *response,
+                                const char *name);
+
+/**
+ * The headers one after the other, each as often as it came: `true` and the header number `index`, counted from 0, its name in lower
+ * case, or `false` when there are no more. The texts are valid until the response is freed.
+ */
+bool amb_response_header_at(const struct amb_response *response,
+                            size_t index,
+                            const char **name,
+                            const char **value);
+
+/**
+ * The body, and how many bytes it has; no zero follows it. Valid until the response is freed. Null when the body is a stream, or the
+ * handle none; amb_last_error() says which.
+ */
+const void *amb_response_body(const struct amb_response *response,
+                              size_t *length);
+
+/**
+ * Reads on in the body, and waits for what has not come yet: as many bytes as were written to `buffer`, 0 at its end, or an
+ * `AMB_ERR_…`, of which amb_last_error() tells: #AMB_ERR_ARGUMENT, #AMB_ERR_TRANSPORT or another when the body broke off,
+ * #AMB_CANCELLED when another thread frees the response meanwhile, #AMB_ERR_FORKED in a child of the process that it came to. Nothing
+ * bounds the wait but the proxy's connection.
+ */
+int64_t amb_response_read(const struct amb_response *response,
+                          void *buffer,
+                          size_t size);
+
+/**
+ * How many attempts the request took; 0 when the handle is none.
+ */
+uint32_t amb_response_attempts(const struct amb_response *response);
+
+/**
+ * The address of the endpoint that it came from; where there are no endpoints, the target. Valid until the response is freed; empty
+ * when the handle is none.
+ */
+const char *amb_response_endpoint(const struct amb_response *response);
+
+/**
+ * Frees a response, and what its texts and its body are in; a connection whose body was not read to its end is closed.
+ * #AMB_ERR_ARGUMENT when it was freed before. Null is fine.
+ */
+enum amb_status amb_response_free(struct amb_response *response);
 
 /**
  * Sends lines to this function from now on; null for silence. The default is amb_log_stderr(). A line that is being said
@@ -644,6 +1200,20 @@ enum amb_status amb_proxy_isolate(const struct amb_proxy *proxy);
 enum amb_status amb_proxy_reset(const struct amb_proxy *proxy);
 
 /**
+ * These are the endpoints of the proxy's target from now on, for all proxies of its name: for a program that finds them in ways of its
+ * own. None is obeyed as well: calls are refused then, until there are others.
+ *
+ * #AMB_ERR_CONFIG when one of them is wrong; the endpoints then stay as they were.
+ *
+ * @param proxy     the proxy
+ * @param endpoints the endpoints, copied
+ * @param count     how many there are
+ */
+enum amb_status amb_proxy_set_endpoints(const struct amb_proxy *proxy,
+                                        const struct amb_endpoint *endpoints,
+                                        size_t count);
+
+/**
  * Tells `listener` of every event of the proxy's target from now on, through whatever proxy of the same name: attempts,
  * retries, calls, and changes of the circuit. It is called when the event has happened, on the thread that caused it as a rule,
  * also on two at once, with nothing locked; keep it short. Listeners stay as long as the process, and so has their data to.
@@ -665,7 +1235,8 @@ char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
  * The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
- * newest. The name in it lives as long as the proxy; `classify` and `fallback` are left null.
+ * newest. The texts and lists in it live as long as the proxy; `classify` and `fallback` are left null, and in place of secrets, the
+ * values of `headers` among them, stands `***`.
  */
 enum amb_status amb_proxy_policy(const struct amb_proxy *proxy,
                                  struct amb_options *options);

@@ -15,6 +15,8 @@
 
 #include "ambassador.h"
 #include "ambassador_errors.hpp"
+#include "ambassador_http.hpp"
+#include "ambassador_options.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -34,110 +36,6 @@
 #include <vector>
 
 namespace ambassador {
-
-/** A length of time; every std::chrono duration converts to it. */
-using Duration = std::chrono::duration<double, std::milli>;
-
-/** How waits are spread. */
-enum class Jitter { Full, Equal, Decorrelated, None };
-
-/** What a classifier may answer. */
-enum class Outcome { Retry = AMB_OUTCOME_RETRY, Fail = AMB_OUTCOME_FAIL };
-
-/** The waits between attempts. */
-struct Backoff {
-    Duration base = std::chrono::seconds(2); ///< the wait after the first attempt, before jitter
-    double factor = 2.0;                     ///< what each further wait is multiplied by: 1 to 1000
-    Duration max = std::chrono::seconds(30); ///< the cap, applied before jitter
-    Jitter jitter = Jitter::Full;            ///< how waits are spread
-    Duration hint_max = std::chrono::seconds(60); ///< a longer hint of the server's ends the call
-
-    /** No waits at all. */
-    static Backoff none()
-    {
-        Backoff backoff;
-        backoff.base = Duration(0);
-        return backoff;
-    }
-};
-
-/** The retry budget: retries may be so many for each call, so that a target in trouble gets no storm of them. */
-struct Budget {
-    double ratio = 0.2;                         ///< what each call deposits: retries a call, 0 to 1000
-    double min_per_second = 10.0;               ///< retries a second that there may be whatever the calls
-    Duration window = std::chrono::seconds(10); ///< the time over which deposits and retries are counted
-};
-
-/** The circuit breaker: stops sending attempts to a target that fails, and finds out by a few probes when it has recovered. */
-struct Breaker {
-    double failure_rate = 0.5;                    ///< the share of failed attempts from which on it opens: 0.001 to 1
-    std::int64_t min_calls = 20;                  ///< how many attempts the window must hold before rates count
-    Duration window = std::chrono::seconds(30);   ///< the time over which attempts are counted
-    std::optional<std::int64_t> consecutive_failures = std::nullopt; ///< opens also after so many failures in a row
-    std::optional<Duration> slow_call = std::nullopt; ///< an attempt that takes at least so long is slow
-    double slow_rate = 1.0;                       ///< the share of slow attempts from which on it opens: 0.001 to 1
-    Duration open_for = std::chrono::seconds(5);  ///< how long it stays open the first time; doubles with each reopening
-    Duration open_max = std::chrono::seconds(60); ///< how long it stays open at most
-    std::int64_t probes = 3;                      ///< how many attempts it then lets through to see: 1 to 16
-};
-
-/** The bulkhead: how many calls of the target run at once, and how many more may wait. */
-struct Bulkhead {
-    std::int64_t max_concurrent = 0;                      ///< how many calls run at once; has to be set
-    std::int64_t max_queue = 0;                           ///< how many more may wait, first come, first served
-    std::optional<Duration> queue_timeout = std::nullopt; ///< how long one waits at most; nullopt: as long as the timeout
-
-    /** As many calls at once as the target takes without growing slower. */
-    static Bulkhead adaptive()
-    {
-        Bulkhead bulkhead;
-        bulkhead.max_concurrent = AMB_ADAPTIVE;
-        return bulkhead;
-    }
-};
-
-/** The rate limit: how many calls of the target there may be in a time, evenly, with a burst. */
-struct RateLimit {
-    double rate = 0.0;                               ///< calls in each `per`; has to be set
-    Duration per = std::chrono::seconds(1);          ///< the time that `rate` is meant for
-    std::optional<std::int64_t> burst = std::nullopt; ///< how many may come at once after a quiet time; nullopt: `rate`
-    Duration max_wait = Duration(0);                 ///< how long a call may wait for its turn; 0 refuses it at once
-};
-
-/**
- * Hedging: another attempt begins beside one that takes long, and the first success wins. Needs `idempotent`. Functions then run on
- * threads of the ambassador's, two at once: see AmbassadorProxy::call() for what that asks of them.
- */
-struct Hedge {
-    Duration after = Duration(0); ///< how long the newest attempt has run when another begins; has to be set
-    std::int64_t max = 1;         ///< how many may begin beside an attempt: 1 to 3; they count as attempts
-
-    /** When an attempt has run longer than half of the target's do. */
-    static Hedge after_p50() { return {Duration(AMB_P50)}; }
-    /** When an attempt has run longer than 90 % of the target's do. */
-    static Hedge after_p90() { return {Duration(AMB_P90)}; }
-    /** When an attempt has run longer than 95 % of the target's do. */
-    static Hedge after_p95() { return {Duration(AMB_P95)}; }
-    /** When an attempt has run longer than 99 % of the target's do. */
-    static Hedge after_p99() { return {Duration(AMB_P99)}; }
-};
-
-/** Settings of a proxy. A fallback is none of them, for it has a function's type: see AmbassadorProxy::fallback(). */
-struct Options {
-    std::int64_t max_retries = 3;                              ///< attempts in all: 1 to 100
-    std::optional<Duration> timeout = std::chrono::seconds(2); ///< the bound of each attempt; nullopt for none
-    std::optional<Duration> deadline = std::nullopt;           ///< the bound of the whole call; nullopt for none
-    std::string name{};                                        ///< the name that state is shared by; empty: the target
-    Backoff backoff{};                                         ///< the waits between attempts
-    /** Tells exceptions apart; without it every exception may be tried again. One that throws ends the call with what it threw. */
-    std::function<Outcome(const std::exception_ptr &)> classify{};
-    std::optional<Budget> budget = Budget{};               ///< how many retries there may be; nullopt for any number
-    std::optional<Breaker> breaker = Breaker{};            ///< when to stop calling a target that fails; nullopt for never
-    std::optional<Bulkhead> bulkhead = std::nullopt;       ///< how many calls run at once; nullopt for any number
-    std::optional<RateLimit> rate_limit = std::nullopt;    ///< how many calls there may be in a time; nullopt for any number
-    std::optional<Hedge> hedge = std::nullopt;             ///< whether another attempt begins beside one that takes long
-    bool idempotent = false;                               ///< whether a call may safely be made twice; needed for `hedge`
-};
 
 /** Thrown by a function: ends the call at once, untried again. Thrown by a call: that, or the call was cancelled. */
 class Cancelled : public std::exception {
@@ -218,87 +116,6 @@ private:
 };
 
 namespace detail {
-
-/** A length of time as C says it, which may be none. */
-inline std::optional<Duration> length(double ms) noexcept
-{
-    return ms == AMB_NONE ? std::nullopt : std::optional<Duration>(Duration(ms));
-}
-
-/** And as C is told it. */
-inline double length(const std::optional<Duration> &length) noexcept
-{
-    return length ? length->count() : AMB_NONE;
-}
-
-/** A count as C says it, which may be none. */
-inline std::optional<std::int64_t> count(std::int64_t count) noexcept
-{
-    return count == 0 ? std::nullopt : std::optional<std::int64_t>(count);
-}
-
-/** How C spells jitter, in the order of Jitter. */
-constexpr const char *jitters[] = {"full", "equal", "decorrelated", "none"};
-
-/** Settings as C has them. The texts are those of `options`. */
-inline amb_options plain(const Options &options)
-{
-    amb_options raw;
-    amb_options_init(&raw);
-    raw.max_retries = options.max_retries;
-    raw.name = options.name.empty() ? nullptr : options.name.c_str();
-    raw.timeout_ms = length(options.timeout);
-    raw.deadline_ms = length(options.deadline);
-    raw.backoff = {options.backoff.base.count(), options.backoff.factor, options.backoff.max.count(),
-                   jitters[static_cast<int>(options.backoff.jitter)], options.backoff.hint_max.count()};
-    raw.budget.enabled = options.budget.has_value();
-    if (const auto &budget = options.budget)
-        raw.budget = {true, budget->ratio, budget->min_per_second, budget->window.count()};
-    raw.breaker.enabled = options.breaker.has_value();
-    if (const auto &breaker = options.breaker)
-        raw.breaker = {true, breaker->failure_rate, breaker->min_calls, breaker->window.count(),
-                       breaker->consecutive_failures.value_or(0), length(breaker->slow_call), breaker->slow_rate,
-                       breaker->open_for.count(), breaker->open_max.count(), breaker->probes};
-    if (const auto &bulkhead = options.bulkhead)
-        raw.bulkhead = {true, bulkhead->max_concurrent, bulkhead->max_queue, length(bulkhead->queue_timeout)};
-    if (const auto &limit = options.rate_limit)
-        raw.rate_limit = {true, limit->rate, limit->per.count(), limit->burst.value_or(0), limit->max_wait.count()};
-    if (const auto &hedge = options.hedge)
-        raw.hedge = {true, hedge->after.count(), hedge->max};
-    raw.idempotent = options.idempotent;
-    return raw;
-}
-
-/** And as C++ has them. */
-inline Options dressed(const amb_options &raw)
-{
-    Options options;
-    options.max_retries = raw.max_retries;
-    options.name = raw.name;
-    options.timeout = length(raw.timeout_ms);
-    options.deadline = length(raw.deadline_ms);
-    int jitter = 0;
-    while (std::string_view(jitters[jitter]) != raw.backoff.jitter)
-        ++jitter;
-    options.backoff = {Duration(raw.backoff.base_ms), raw.backoff.factor, Duration(raw.backoff.max_ms),
-                       static_cast<Jitter>(jitter), Duration(raw.backoff.hint_max_ms)};
-    options.budget.reset();
-    if (const auto &budget = raw.budget; budget.enabled)
-        options.budget = Budget{budget.ratio, budget.min_per_second, Duration(budget.window_ms)};
-    options.breaker.reset();
-    if (const auto &breaker = raw.breaker; breaker.enabled)
-        options.breaker = Breaker{breaker.failure_rate, breaker.min_calls, Duration(breaker.window_ms),
-                                  count(breaker.consecutive_failures), length(breaker.slow_call_ms), breaker.slow_rate,
-                                  Duration(breaker.open_for_ms), Duration(breaker.open_max_ms), breaker.probes};
-    if (const auto &bulkhead = raw.bulkhead; bulkhead.enabled)
-        options.bulkhead = Bulkhead{bulkhead.max_concurrent, bulkhead.max_queue, length(bulkhead.queue_timeout_ms)};
-    if (const auto &limit = raw.rate_limit; limit.enabled)
-        options.rate_limit = RateLimit{limit.rate, Duration(limit.per_ms), count(limit.burst), Duration(limit.max_wait_ms)};
-    if (const auto &hedge = raw.hedge; hedge.enabled)
-        options.hedge = Hedge{Duration(hedge.after_ms), hedge.max};
-    options.idempotent = raw.idempotent;
-    return options;
-}
 
 /** A place for a value of any type: also for references, and for nothing. */
 template <class R>
@@ -521,6 +338,46 @@ struct Frame final : Answering {
     }
 };
 
+/** A request on its caller's thread. */
+template <class A>
+struct Asked final : Answering {
+    const A &fallback;
+    const std::string &target;
+    Place<Response> place{};
+    std::exception_ptr failed{};
+
+    Asked(const A &fallback, const std::string &target) : fallback(fallback), target(target) {}
+
+    std::int32_t answer(const amb_result &ended) noexcept override
+    {
+        try {
+            raise(ended, target, {});
+        } catch (...) {
+            return fall_back(ended, fallback, place, failed);
+        }
+    }
+};
+
+/** A spawned request. */
+struct Sent {
+    std::promise<Response> promise{};
+    std::string target{};
+
+    static void done(amb_response *response, const amb_result *result, void *data) noexcept
+    {
+        auto &sent = *static_cast<Sent *>(data);
+        try {
+            if (result->status != AMB_OK)
+                raise(*result, sent.target, {});
+            sent.promise.set_value(Response(response));
+        } catch (...) {
+            sent.promise.set_exception(std::current_exception());
+        }
+    }
+
+    static void destroy(void *data) noexcept { delete static_cast<Sent *>(data); }
+};
+
 /** A spawned call: its function, and what its attempts brought, by their numbers, for several may run at once. */
 template <class F, class A, class R>
 struct Task final : Answering {
@@ -676,7 +533,8 @@ public:
     explicit AmbassadorProxy(const std::string &target, Options options = {})
         : hedged_(options.hedge.has_value()), target_(target), classify_(std::move(options.classify))
     {
-        amb_options raw = detail::plain(options);
+        const detail::Plain plain(options);
+        amb_options raw = plain.raw;
         raw.classify = detail::ambassador_hpp_classify;
         proxy_ = made(raw);
         raw.fallback = detail::ambassador_hpp_fallback;
@@ -752,6 +610,66 @@ public:
     template <class A>
     void fallback(A &&answer) const && = delete;
 
+    /**
+     * Sends a request to the target and waits for the response, which is handed back whatever its status is. Failures that may be tried
+     * again are, at another endpoint where there is one, as far as the request may safely be made twice.
+     *
+     * @code
+     * const auto response = payments.request("POST", "/charges", {R"({"amount": 9})", {{"content-type", "application/json"}}});
+     * @endcode
+     *
+     * @param method  the method
+     * @param path    the path, which follows the target's, with a query if there is one
+     * @param content headers, a body, and how the response is to be read
+     * @throws TransportError, CallTimeoutError, or another AmbassadorError, when there is no response
+     */
+    Response request(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        return send(proxy_.get(), detail::NoFallback{}, method, path, content);
+    }
+    /** request() with GET. */
+    Response get(const std::string &path, const Content &content = {}) const { return request("GET", path, content); }
+    /** request() with HEAD. */
+    Response head(const std::string &path, const Content &content = {}) const { return request("HEAD", path, content); }
+    /** request() with OPTIONS. */
+    Response options(const std::string &path, const Content &content = {}) const { return request("OPTIONS", path, content); }
+    /** request() with POST. */
+    Response post(const std::string &path, const Content &content = {}) const { return request("POST", path, content); }
+    /** request() with PUT. */
+    Response put(const std::string &path, const Content &content = {}) const { return request("PUT", path, content); }
+    /** request() with PATCH. */
+    Response patch(const std::string &path, const Content &content = {}) const { return request("PATCH", path, content); }
+    /** request() with DELETE, which is a word of C++'s own. */
+    Response del(const std::string &path, const Content &content = {}) const { return request("DELETE", path, content); }
+
+    /** request(), but returns at once. */
+    PendingCall<Response> request_async(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        detail::PlainRequest request(method, path, content);
+        auto sent = std::make_unique<detail::Sent>();
+        sent->target = target_;
+        auto future = sent->promise.get_future();
+        amb_call *call = nullptr;
+        check(amb_http_spawn(get(), &request.raw, detail::Sent::done, sent.get(), detail::Sent::destroy, &call));
+        request.taken();
+        (void)sent.release(); // `destroy` has it now.
+        return {std::move(future), CallHandle(call)};
+    }
+
+    /**
+     * These are the endpoints of the target from now on, for all proxies of its name. None is obeyed as well: calls are refused then,
+     * until there are others.
+     * @throws ConfigError when one of them is wrong
+     */
+    void set_endpoints(const std::vector<Endpoint> &endpoints) const
+    {
+        const detail::PlainEndpoints plain(endpoints);
+        const amb_status status = amb_proxy_set_endpoints(get(), plain.list.data(), plain.list.size());
+        if (status == AMB_ERR_CONFIG)
+            refused();
+        check(status);
+    }
+
     /** The health of the target as JSON. */
     std::string health() const
     {
@@ -820,12 +738,35 @@ private:
         const amb_status status = amb_proxy_new(target_.c_str(), &options, &proxy);
         if (status == AMB_OK)
             return Handle(proxy);
-        ErrorFacts facts{amb_last_error(), status, target_};
-        const auto text = [](const char *last) { return std::string(last == nullptr ? "" : last); };
         if (status == AMB_ERR_CONFIG)
-            throw ConfigError(std::move(facts), text(amb_last_error_field()), text(amb_last_error_value()),
-                              text(amb_last_error_allowed()));
-        detail::raise(facts);
+            refused();
+        detail::raise({amb_last_error(), status, target_});
+    }
+
+    [[noreturn]] void refused() const
+    {
+        using detail::text;
+        throw ConfigError({amb_last_error(), AMB_ERR_CONFIG, target_}, text(amb_last_error_field()),
+                          text(amb_last_error_value()), text(amb_last_error_allowed()));
+    }
+
+    template <class A>
+    Response send(amb_proxy *proxy, const A &fallback, const std::string &method, const std::string &path,
+                  const Content &content) const
+    {
+        detail::PlainRequest request(method, path, content);
+        detail::Asked<A> asked(fallback, target_);
+        request.raw.user_data = static_cast<detail::Answering *>(&asked);
+        amb_response *response = nullptr;
+        amb_result result;
+        const std::int32_t status = amb_http_send(proxy, &request.raw, &response, &result);
+        if (status != AMB_ERR_ARGUMENT)
+            request.taken();
+        if (asked.failed)
+            std::rethrow_exception(std::move(asked.failed));
+        if (status != AMB_OK)
+            detail::raise(result, target_, {});
+        return response == nullptr ? asked.place.take() : Response(response);
     }
 
     template <class A, class F, class... Args>
@@ -910,6 +851,12 @@ public:
     PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
     {
         return proxy_->template begin<A>(proxy_->answered_.get(), answer_, std::move(function));
+    }
+
+    /** AmbassadorProxy::request(), with the fallback, which gives a Response. */
+    Response request(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        return proxy_->send(proxy_->answered_.get(), answer_, method, path, content);
     }
 
 private:

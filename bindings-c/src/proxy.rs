@@ -2,17 +2,17 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ambassador_core::call::Outcome;
 use ambassador_core::event::Event;
-use ambassador_core::settings::Settings;
+use ambassador_core::settings::{Settings, Spelling};
 use ambassador_core::{AmbassadorProxy, ConfigError};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 
 use crate::fallback::Fallback;
-use crate::options::{self, amb_classify, amb_options, amb_outcome};
+use crate::options::{self, Told, amb_classify, amb_endpoint, amb_options, amb_outcome};
 use crate::status::amb_status;
 use crate::{c_text, fork, raise};
 
@@ -24,12 +24,13 @@ pub struct amb_proxy {
 /// What a handle stands for.
 pub(crate) struct Entry {
     pub proxy: AmbassadorProxy,
-    pub target: CString,
     name: CString,
     classify: amb_classify,
     classify_data: *mut c_void,
     /// What answers in place of its calls' errors.
     pub fallback: Option<Fallback>,
+    /// What was told of its policy: texts in it live as long as the proxy. More than one when proxies of its name have changed it.
+    told: Mutex<Vec<Told>>,
 }
 
 // SAFETY: `classify_data` is the program's, which promises with it that `classify` may be called from any thread; nothing
@@ -41,6 +42,19 @@ unsafe impl Sync for Entry {}
 static PROXIES: Lazy<Slab<Arc<Entry>>> = Lazy::new(Slab::new);
 
 impl Entry {
+    /// The settings in force. A proxy has few of them in its life: one for each change that was asked for.
+    fn policy(&self) -> amb_options {
+        let policy = self.proxy.policy_in_force();
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = all.iter().find(|told| told.is_of(&policy)) {
+            return told.options;
+        }
+        let told = Told::new(policy, self.name.as_ptr());
+        let options = told.options;
+        all.push(told);
+        options
+    }
+
     /// What that status means (A1, A2, A3).
     pub fn outcome(&self, status: i32) -> Outcome {
         const OK: i32 = amb_outcome::AMB_OUTCOME_OK as i32;
@@ -103,15 +117,15 @@ pub unsafe extern "C" fn amb_proxy_new(
         // may hold.
         let target = unsafe { CStr::from_ptr(target) }.to_string_lossy();
         // SAFETY: by the contract.
-        let (settings, options) = unsafe { check(&target, options) }.map_err(|error| raise::config(&error))?;
-        let made = AmbassadorProxy::from_settings(settings).map_err(|error| raise::config(&error))?;
+        let (settings, options) = unsafe { check(&target, options) }.map_err(refused)?;
+        let made = AmbassadorProxy::from_settings(settings).map_err(refused)?;
         let entry = Entry {
-            target: c_text(made.target()),
             name: c_text(made.name()),
             classify: options.classify,
             classify_data: options.classify_data,
             // SAFETY: by the contract.
             fallback: unsafe { Fallback::new(options.fallback, options.fallback_data) },
+            told: Mutex::default(),
             proxy: made,
         };
         fork::watch();
@@ -122,6 +136,10 @@ pub unsafe extern "C" fn amb_proxy_new(
         unsafe { proxy.write((key + 1) as *mut amb_proxy) };
         Ok(())
     })
+}
+
+fn refused(error: ConfigError) -> amb_status {
+    raise::config(&options::in_words_of_c(error))
 }
 
 unsafe fn check(target: &str, options: *const amb_options) -> Result<(Settings, amb_options), ConfigError> {
@@ -159,6 +177,32 @@ pub extern "C" fn amb_proxy_isolate(proxy: *const amb_proxy) -> amb_status {
 pub extern "C" fn amb_proxy_reset(proxy: *const amb_proxy) -> amb_status {
     raise::guard(|| {
         find(proxy, "amb_proxy_reset")?.proxy.reset();
+        Ok(())
+    })
+}
+
+/// These are the endpoints of the proxy's target from now on, for all proxies of its name: for a program that finds them in ways of its
+/// own. None is obeyed as well: calls are refused then, until there are others.
+///
+/// #AMB_ERR_CONFIG when one of them is wrong; the endpoints then stay as they were.
+///
+/// @param proxy     the proxy
+/// @param endpoints the endpoints, copied
+/// @param count     how many there are
+///
+/// # Safety
+/// `endpoints` is null, or to so many, whose texts are null or end with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_set_endpoints(
+    proxy: *const amb_proxy,
+    endpoints: *const amb_endpoint,
+    count: usize,
+) -> amb_status {
+    raise::guard(|| {
+        let entry = find(proxy, "amb_proxy_set_endpoints")?;
+        // SAFETY: by the contract.
+        let given = unsafe { options::endpoints(endpoints, count) };
+        entry.proxy.set_endpoints(Settings::endpoints(Spelling::C, &given).map_err(refused)?);
         Ok(())
     })
 }
@@ -224,7 +268,8 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
 }
 
 /// The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
-/// newest. The name in it lives as long as the proxy; `classify` and `fallback` are left null.
+/// newest. The texts and lists in it live as long as the proxy; `classify` and `fallback` are left null, and in place of secrets, the
+/// values of `headers` among them, stands `***`.
 ///
 /// # Safety
 /// `options` is null or may be written.
@@ -236,7 +281,7 @@ pub unsafe extern "C" fn amb_proxy_policy(proxy: *const amb_proxy, options: *mut
             return Err(raise::argument("amb_proxy_policy: options is null"));
         }
         // SAFETY: not null, and by the contract writable.
-        unsafe { options.write(options::from_policy(&entry.proxy.policy_in_force(), entry.name.as_ptr())) };
+        unsafe { options.write(entry.policy()) };
         Ok(())
     })
 }

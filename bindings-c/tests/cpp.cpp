@@ -602,6 +602,66 @@ TEST(the_defaults_are_those_of_c)
     CHECK(!given.bulkhead && !given.rate_limit && !given.hedge && !given.idempotent);
 }
 
+TEST(settings_of_networking_come_back_as_they_were_given)
+{
+    Options options = quick();
+    options.endpoints = {"http://10.0.0.7:8080", {"10.0.0.8", 3, "a", {{"colour", "blue"}}}};
+    options.balance = ambassador::Balance::Maglev;
+    options.hash_on = "path";
+    options.zone = "a";
+    options.slow_start = 5s;
+    options.outlier = {7, 1s, 2s, 0.5, 0};
+    options.health_check = ambassador::HealthCheck::by_path("/health");
+    options.tls.min_version = ambassador::TlsVersion::V1_3;
+    options.tls.pins = {std::string(43, 'A') + "="};
+    options.auth = ambassador::Auth::by_password("shop", "tok-7");
+    options.headers = {{"X-Team", "payments"}};
+    options.idempotency_key = ambassador::IdempotencyKey::Auto;
+    options.http.version = ambassador::HttpVersion::Http2;
+    options.http.follow_redirects = 3;
+    options.http.idle_timeout = 7s;
+    Options given = AmbassadorProxy("payment-api.example.com", options).policy();
+    CHECK_INT(given.endpoints.size(), 2);
+    CHECK(given.endpoints[0].url == "http://10.0.0.7:8080" && given.endpoints[0].weight == 1);
+    CHECK(given.endpoints[1].weight == 3 && given.endpoints[1].zone == "a");
+    CHECK(given.endpoints[1].metadata.at("colour") == "blue");
+    CHECK(given.balance == ambassador::Balance::Maglev && given.hash_on == "path" && given.zone == "a");
+    CHECK(given.slow_start == 5s && given.outlier->consecutive_failures == 7 && given.outlier->max == 2s);
+    CHECK(given.health_check->path == "/health" && !given.health_check->tcp && given.health_check->interval == 10s);
+    CHECK(given.tls.min_version == ambassador::TlsVersion::V1_3 && given.tls.pins == options.tls.pins && given.tls.ca.empty());
+    CHECK(given.auth->username == "shop" && given.auth->password == "***" && given.auth->bearer.empty());
+    CHECK(given.headers == (ambassador::Headers{{"x-team", "***"}}));
+    CHECK(given.idempotency_key == ambassador::IdempotencyKey::Auto);
+    CHECK(given.http.version == ambassador::HttpVersion::Http2 && given.http.follow_redirects == 3);
+    CHECK(given.http.idle_timeout == 7s && given.http.max_connections == 100);
+
+    options.endpoints.clear();
+    options.outlier.reset();
+    options.health_check = ambassador::HealthCheck::by_tcp();
+    options.discovery = ambassador::Discovery::by_dns("payment-api.internal:8080", {"127.0.0.1:5353"});
+    given = AmbassadorProxy("payment-api.example.com", options).policy();
+    CHECK(given.endpoints.empty() && !given.outlier && given.health_check->tcp);
+    CHECK(given.discovery->dns == "payment-api.internal:8080" && given.discovery->srv.empty());
+    CHECK(given.discovery->servers == (std::vector<std::string>{"127.0.0.1:5353"}) && given.discovery->refresh == 30s);
+}
+
+TEST(the_defaults_of_networking_are_those_of_c)
+{
+    const Options given = AmbassadorProxy("payment-api.example.com").policy(), ours;
+    CHECK(given.endpoints.empty() && !given.discovery && !given.health_check && !given.auth && given.headers.empty());
+    CHECK(given.balance == ours.balance && given.slow_start == ours.slow_start && given.hash_on.empty() && given.zone.empty());
+    CHECK(given.outlier->consecutive_failures == ours.outlier->consecutive_failures);
+    CHECK(given.outlier->base == ours.outlier->base && given.outlier->max == ours.outlier->max);
+    CHECK(given.outlier->max_ejected == ours.outlier->max_ejected && given.outlier->panic == ours.outlier->panic);
+    CHECK(given.tls.min_version == ours.tls.min_version && given.idempotency_key == ours.idempotency_key);
+    CHECK(given.http.version == ours.http.version && given.http.max_header_bytes == ours.http.max_header_bytes);
+    CHECK(given.http.max_body_bytes == ours.http.max_body_bytes && given.http.replay_bytes == ours.http.replay_bytes);
+    CHECK(given.http.follow_redirects == ours.http.follow_redirects && given.http.decompress == ours.http.decompress);
+    CHECK(given.http.proxy_from_environment == ours.http.proxy_from_environment);
+    CHECK(given.http.attempt_headers == ours.http.attempt_headers);
+    CHECK(given.http.max_connections == ours.http.max_connections && given.http.idle_timeout == ours.http.idle_timeout);
+}
+
 TEST(a_group_that_is_nothing_is_off_and_a_limit_without_its_number_is_wrong)
 {
     const Options given = AmbassadorProxy("payment-api.example.com", untiring()).policy();

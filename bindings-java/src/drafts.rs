@@ -1,14 +1,15 @@
 //! Settings from Java, each checked by the core (C2), and the life of a proxy's handle. A wrong setting fills the `wrong` array
 //! with field, value, what is allowed, and the message; Java makes the exception of it.
 
-use ambassador_core::settings::{Settings, Spelling, Value};
+use ambassador_core::settings::{Settings, Spelling};
 use ambassador_core::{AmbassadorProxy, ConfigError};
 use jni::errors::{Result, ThrowRuntimeExAndDefault};
 use jni::objects::{JClass, JObjectArray, JString};
-use jni::sys::{jboolean, jdouble, jint, jlong};
+use jni::sys::{jboolean, jlong};
 use jni::{Env, EnvUnowned};
 
 use crate::handle::{self, Lent};
+use crate::values;
 
 /// A draft of settings for a target; 0, and `wrong` filled, when it is none.
 #[unsafe(no_mangle)]
@@ -33,19 +34,14 @@ pub extern "system" fn Java_io_ambassador_Native_draft<'local>(
     .resolve::<ThrowRuntimeExAndDefault>()
 }
 
-/// Sets one field. `kind` tells which argument holds the value: 0 nothing, 1 a truth value (`number`), 2 a whole number, 3
-/// another number (`real`), 4 a length in nanoseconds (`number`), 5 text, 6 anything else as Java shows it (`text`).
+/// Sets one field to a [value](crate::values).
 #[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments)]
 pub extern "system" fn Java_io_ambassador_Native_set<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
     draft: jlong,
     field: JString<'local>,
-    kind: jint,
-    number: jlong,
-    real: jdouble,
-    text: JString<'local>,
+    value: JObjectArray<'local, JString<'local>>,
     wrong: JObjectArray<'local, JString<'local>>,
 ) -> jboolean {
     env.with_env(|env| {
@@ -54,15 +50,7 @@ pub extern "system" fn Java_io_ambassador_Native_set<'local>(
             return Ok(false);
         };
         let field = field.try_to_string(env)?;
-        let value = match kind {
-            0 => Value::Null,
-            1 => Value::Bool(number != 0),
-            2 => Value::Int(number),
-            3 => Value::Float(real),
-            4 => Value::Length(number as u64),
-            5 => Value::Text(text.try_to_string(env)?),
-            _ => Value::Other(text.try_to_string(env)?),
-        };
+        let value = values::read(env, &value)?;
         match settings.set(&field, value) {
             Ok(()) => Ok(true),
             Err(error) => tell(env, &wrong, &error).map(|()| false),

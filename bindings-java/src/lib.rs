@@ -8,11 +8,15 @@
 //! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
 //! | `told` | `woken`, `events`: whose turn has come, and what has happened |
 //! | `testing` | virtual time |
+//! | `values` | values of settings, as they cross |
+//! | `network` | the settings of networking that are in force |
 //! | `texts` | lines, messages, headers, health, policy: what is said of calls |
 
 mod calls;
 mod drafts;
 mod handle;
+mod network;
 mod testing;
 mod texts;
 mod told;
+mod values;

@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
+import { inspect } from "node:util";
 import { AmbassadorError, AmbassadorProxy, ConfigError, shutdown } from "../index.mjs";
 import { TARGET, fields, rejection } from "./support.mjs";
+
+const PIN = `${"A".repeat(43)}=`;
 
 function wrong(make) {
   try {
@@ -34,20 +37,35 @@ const hostile = {
 
 /** What no setting of that kind may be, and how a message shows it. */
 const WRONG = {
-  count: [[-1, "-1"], [1e7, "10000000"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [3n, "3n"], [[3], "[ 3 ]"]],
+  count: [[-1, "-1"], [2 ** 32, "4294967296"], [1.5, "1.5"], [NaN, "NaN"], [Infinity, "Infinity"], ["3", '"3"'], [true, "true"], [3n, "3n"], [[3], "[ 3 ]"]],
   duration: [[-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [-Infinity, "-Infinity"], [1e12, "1000000000000"], ["2s", '"2s"'], [true, "true"], [{}, "{}"], [() => 1, "[Function (anonymous)]"]],
   count_or_word: [[0, "0"], [-1, "-1"], [1.5, "1.5"], [NaN, "NaN"], ["many", '"many"'], [true, "true"], [[3], "[ 3 ]"]],
   duration_or_word: [[0, "0"], [-1, "-1"], [NaN, "NaN"], [Infinity, "Infinity"], [1e12, "1000000000000"], ["p96", '"p96"'], ["", '""'], [true, "true"], [null, "null"], [[50], "[ 50 ]"]],
   truth: [[1, "1"], ["true", '"true"'], [null, "null"], [{}, "{}"]],
   number: [[-2, "-2"], [NaN, "NaN"], [1e10, "10000000000"], ["2", '"2"'], [null, "null"], [false, "false"]],
   choice: [["some", '"some"'], ["", '""'], [1, "1"], [null, "null"], [["full"], "[ 'full' ]"]],
-  text: [["", '""'], [" x", '" x"'], ["a\nb", '"a\\nb"'], ["x".repeat(201), undefined], [7, "7"], [null, "null"]],
+  text: [["", '""'], ["a\nb", '"a\\nb"'], [7, "7"], [["a"], "[ 'a' ]"]],
+  secret: [["", "***"], ["a\nb", "***"], [7, "7"], [true, "true"], [["token"], "***"], [{ token: "x" }, "***"]],
+  texts: [["10.0.0.2", '"10.0.0.2"'], [7, "7"], [[7], "[7]"], [["not one"], '["not one"]'], [{ a: "b" }, '{"a": "b"}'], [circular, undefined], [[[[circular]]], undefined]],
+  pairs: [["x-a: b", "***"], [7, "7"], [["x-a"], "***"], [{ "x a": "b" }, '{"x a": ***}'], [{ "x-a": 7 }, '{"x-a": ***}'], [{ "x-a": "b\nc" }, '{"x-a": ***}'], [new Map([["x-a", "b"]]), "***"]],
+  endpoints: [["10.0.0.7", '"10.0.0.7"'], [7, "7"], [[7], "[7]"], [["two words"], '["two words"]'], [["http://10.0.0.7/path"], undefined], [[{ weight: 1 }], '[{"weight": 1}]'], [[{ url: "10.0.0.7", weight: 0 }], undefined],
+    [[{ url: "10.0.0.7", weight: 1.5 }], undefined], [[{ url: "10.0.0.7", port: 80 }], undefined], [[{ url: "10.0.0.7", zone: 7 }], undefined], [[{ url: "10.0.0.7", metadata: { rack: 7 } }], undefined], [[circular], undefined]],
   group: [[7, "7"], ["exponential", '"exponential"'], [[1], "[ 1 ]"], [() => 1, "[Function (anonymous)]"]],
   host: [[7, "7"], ["TypeError", '"TypeError"'], [{}, "{}"], [true, "true"], [circular, undefined], [hostile, undefined]],
 };
 
 /** The ends of what is allowed, and what may be nothing at all, differ from one setting to the next. */
 const WRONG_TOO = {
+  name: [[" x", '" x"'], ["x".repeat(201), undefined], [null, "null"]],
+  "discovery.dns": [["two words", '"two words"']],
+  "discovery.refreshMs": [[0, "0"]],
+  hashOn: [["cookie", '"cookie"'], ["header:", '"header:"']],
+  "outlier.maxEjected": [[1.1, "1.1"]],
+  "healthCheck.path": [["health", '"health"']],
+  "tls.serverName": [["payment-api:443", '"payment-api:443"']],
+  "tls.pins": [[["YQ=="], '["YQ=="]']],
+  "auth.username": [["a:b", "***"]],
+  "auth.apiKeyHeader": [["x key", '"x key"']],
   maxRetries: [[0, "0"], [101, "101"], [null, "null"]],
   "backoff.factor": [[0.5, "0.5"], [1001, "1001"]],
   "breaker.failureRate": [[0, "0"], [1.1, "1.1"]],
@@ -69,7 +87,8 @@ for (const { name, kind, allowed } of fields) {
       const error = wrong(() => new AmbassadorProxy(TARGET, options(name, value)));
       assert.equal(error.field, name);
       assert.equal(error.allowed, allowed);
-      if (shown !== undefined) assert.equal(error.value, shown);
+      // Somebody may have put a secret where the group is expected.
+      if (shown !== undefined) assert.equal(error.value, name === "auth" && typeof value !== "number" ? "***" : shown);
     }
   });
 
@@ -142,6 +161,30 @@ test("the policy tells the settings in force, and cannot be changed", () => {
     hedge: null,
     idempotent: false,
     fallback: null,
+    endpoints: [],
+    discovery: null,
+    balance: "p2c",
+    hashOn: null,
+    zone: null,
+    slowStartMs: null,
+    outlier: { consecutiveFailures: 5, baseMs: 30_000, maxMs: 300_000, maxEjected: 0.1, panic: 0.5 },
+    healthCheck: null,
+    tls: { ca: null, cert: null, key: null, serverName: null, minVersion: "1.2", pins: [], dangerousAcceptInvalidCertificates: false },
+    auth: null,
+    headers: {},
+    idempotencyKey: "off",
+    http: {
+      version: "auto",
+      maxHeaderBytes: 65_536,
+      maxBodyBytes: 67_108_864,
+      replayBytes: 1_048_576,
+      followRedirects: 0,
+      decompress: true,
+      proxyFromEnvironment: false,
+      attemptHeaders: false,
+      maxConnections: 100,
+      idleTimeoutMs: 60_000,
+    },
   });
   assert.ok(Object.isFrozen(policy) && [policy.backoff, policy.budget, policy.breaker].every(Object.isFrozen));
   const mine = { maxRetries: 7, name: "pay", timeoutMs: null, deadlineMs: 0.5, backoff: { baseMs: 0, factor: 1.5, maxMs: 10, jitter: "equal", hintMaxMs: 0 }, retryOn: [TypeError], notOn: RangeError, classify: () => undefined,
@@ -151,10 +194,81 @@ test("the policy tells the settings in force, and cannot be changed", () => {
     rateLimit: { rate: 0.5, perMs: 11, burst: 12, maxWaitMs: 13 },
     hedge: { afterMs: 0.5, max: 3 },
     idempotent: true,
-    fallback: () => "queued" };
+    fallback: () => "queued",
+    endpoints: [{ url: "http://10.0.0.7:8080", weight: 3, zone: "eu-west-1a", metadata: { rack: "7" } }, { url: "10.0.0.8", weight: 1, zone: null, metadata: {} }],
+    discovery: null,
+    balance: "ring_hash",
+    hashOn: "header:x-tenant",
+    zone: "eu-west-1a",
+    slowStartMs: 14,
+    outlier: { consecutiveFailures: 3, baseMs: 15, maxMs: 16, maxEjected: 0.5, panic: 0 },
+    healthCheck: { path: "/health", tcp: false, intervalMs: 17, timeoutMs: 18, unhealthy: 4, healthy: 5 },
+    tls: { ca: null, cert: null, key: null, serverName: "payments.example.com", minVersion: "1.3", pins: [PIN], dangerousAcceptInvalidCertificates: true },
+    auth: null,
+    headers: {},
+    idempotencyKey: "auto",
+    http: { version: "1", maxHeaderBytes: 8192, maxBodyBytes: 19, replayBytes: 20, followRedirects: 1, decompress: false, proxyFromEnvironment: true, attemptHeaders: true, maxConnections: 21, idleTimeoutMs: 22.5 } };
   const ours = new AmbassadorProxy(TARGET, mine).policy;
   assert.deepEqual(ours, mine);
-  assert.ok(Object.isFrozen(ours.hedge));
+  assert.ok([ours.hedge, ours.endpoints, ours.endpoints[0], ours.endpoints[0].metadata, ours.tls.pins, ours.http].every(Object.isFrozen));
+});
+
+const AUTH = { bearer: null, bearerEnv: null, bearerFile: null, username: null, password: null, apiKey: null, apiKeyHeader: null, tokenUrl: null, clientId: null, clientSecret: null, scope: null };
+
+test("endpoints can be found, checked, and asked by credentials in one of several ways each", () => {
+  const found = { dns: null, srv: null, file: null, servers: [], refreshMs: 30_000 };
+  for (const discovery of [{ dns: "payment-api:8080" }, { srv: "_http._tcp.payment-api" }, { file: "/etc/endpoints.json" }, { dns: "payment-api", servers: ["10.0.0.2:53"], refreshMs: 5 }]) {
+    assert.deepEqual(new AmbassadorProxy(TARGET, { discovery }).policy.discovery, { ...found, ...discovery });
+  }
+  assert.equal(new AmbassadorProxy(TARGET, { healthCheck: { tcp: true } }).policy.healthCheck.tcp, true);
+  for (const auth of [{ bearerEnv: "TOKEN" }, { bearerFile: "/run/token" }]) {
+    assert.deepEqual(new AmbassadorProxy(TARGET, { auth }).policy.auth, { ...AUTH, ...auth });
+  }
+  for (const [field, options] of Object.entries({
+    discovery: { discovery: { dns: "a", srv: "b" } },
+    endpoints: { discovery: { dns: "a" }, endpoints: ["b"] },
+    healthCheck: { healthCheck: { path: "/", tcp: true } },
+    auth: { auth: { bearer: "a", apiKey: "b" } },
+    "auth.password": { auth: { username: "a" } },
+    hashOn: { balance: "maglev" },
+    "tls.key": { tls: { cert: "/etc/client.pem" } },
+  })) {
+    assert.equal(wrong(() => new AmbassadorProxy(TARGET, options)).field, field);
+  }
+});
+
+test("no secret is ever shown", () => {
+  const SECRET = "s3cr3t-7f2a";
+  const secret = `a ${SECRET}`;
+  const allowed = [
+    [{ auth: { bearer: SECRET } }, { bearer: "***" }],
+    [{ auth: { username: "shop", password: secret } }, { username: "shop", password: "***" }],
+    [{ auth: { apiKey: secret } }, { apiKey: "***", apiKeyHeader: "x-api-key" }],
+    [{ auth: { tokenUrl: "https://login.example.com/token", clientId: "shop", clientSecret: secret, scope: "pay" } }, { tokenUrl: "https://login.example.com/token", clientId: "shop", clientSecret: "***", scope: "pay" }],
+  ];
+  for (const [options, told] of allowed) {
+    const proxy = new AmbassadorProxy(TARGET, { ...options, headers: { "x-signed": secret } });
+    assert.deepEqual(proxy.policy.auth, { ...AUTH, ...told });
+    assert.deepEqual(proxy.policy.headers, { "x-signed": "***" });
+    for (const shown of [inspect(proxy, { depth: 9, showHidden: true }), inspect(proxy.policy, { depth: 9 }), JSON.stringify(proxy), JSON.stringify(proxy.health())]) assert.ok(!shown.includes(SECRET), shown);
+  }
+  const wrongs = [
+    { auth: SECRET },
+    { auth: [SECRET] },
+    { auth: { bearrer: SECRET } },
+    { auth: { bearer: `${SECRET}\n` } },
+    { auth: { bearer: [SECRET] } },
+    { auth: { username: `shop:${SECRET}` } },
+    { auth: { tokenUrl: `https://shop:${SECRET}@login.example.com` } },
+    { headers: { "x-signed": `${SECRET}\n` } },
+    { headers: [SECRET] },
+    { headerz: { "x-signed": SECRET } },
+    { endpoints: [`http://shop:${SECRET}@10.0.0.7`] },
+  ];
+  for (const options of wrongs) {
+    const error = wrong(() => new AmbassadorProxy(TARGET, options));
+    for (const shown of [inspect(error, { depth: 9, showHidden: true }), error.value, error.message]) assert.ok(!shown.includes(SECRET), shown);
+  }
 });
 
 test("a group can be switched off as a whole, and what it cannot do without is asked for", () => {
@@ -223,7 +337,8 @@ test("the types list every setting of the core, and no other", () => {
     const body = new RegExp(`^export interface ${name}(?:<[^>]*>)? \\{\\n([^]*?)^\\}`, "m").exec(types)[1];
     return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, property]) => property);
   };
-  const groups = { backoff: "Backoff", budget: "Budget", breaker: "Breaker", bulkhead: "Bulkhead", rateLimit: "RateLimit", hedge: "Hedge" };
+  const groups = { backoff: "Backoff", budget: "Budget", breaker: "Breaker", bulkhead: "Bulkhead", rateLimit: "RateLimit", hedge: "Hedge",
+    discovery: "Discovery", outlier: "Outlier", healthCheck: "HealthCheck", tls: "Tls", auth: "Auth", http: "Http" };
   const grouped = Object.entries(groups).flatMap(([group, name]) => properties(name).map((field) => `${group}.${field}`));
   const settings = [...properties("AmbassadorOptions"), ...grouped];
   assert.deepEqual(settings.sort(), fields.map(({ name }) => name).sort());

@@ -35,7 +35,7 @@ function open(targetHost, options) {
       edits.push(edit(name, given));
     }
   }
-  const opened = native.open(native.instance, edit("targetHost", targetHost), edits);
+  const opened = native.open(native.instance, given(targetHost, 0), edits);
   // These are in the exchange until the next native runs.
   const number = numbers[PROXY];
   const isHedged = numbers[ANSWER] === 1;
@@ -60,14 +60,34 @@ function isAllowed(name, given) {
   return tests.length > 0 && tests.every((test) => typeof test === "function");
 }
 
+/** Kinds of settings that are lists and groups of values, and how deep these go. */
+const DEPTHS = { __proto__: null, texts: 1, pairs: 1, endpoints: 3 };
+
 function edit(field, value) {
+  return { field, value: given(value, DEPTHS[kinds.get(field)] ?? 0) };
+}
+
+/** A value in the natives' terms. Lists and plain objects down to that depth are taken apart; what else is none of the core's is shown. */
+function given(value, depth) {
   const kind = value === null ? "null" : typeof value;
+  if (kind === "object" && depth > 0) {
+    const inner = (values) => values.map((one) => given(one, depth - 1));
+    if (Array.isArray(value)) return { kind: "list", number: 0, text: "", values: inner(value) };
+    if (isPlain(value)) {
+      const pairs = Object.entries(value).filter(([, one]) => one !== undefined);
+      return { kind: "map", number: 0, text: "", values: inner(pairs.map(([, one]) => one)), names: pairs.map(([name]) => name) };
+    }
+  }
   return {
-    field,
     kind,
     number: Number(kind === "number" || kind === "boolean" ? value : 0),
     text: kind === "string" ? value : shown(value),
   };
+}
+
+function isPlain(value) {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** What a message shows of a value. One that cannot be shown is no reason for another error than that of the setting. */
@@ -87,10 +107,16 @@ function configError([field, value, allowed, message]) {
 function policyOf(handle, functions) {
   const policy = native.policy(handle);
   for (const { name, kind } of fields) {
-    if (kind === "group") Object.freeze(policy[name]);
     if (kind === "host") policy[name] = functions[name] ?? null;
+    else freeze(policy[name]);
   }
   return Object.freeze(policy);
+}
+
+function freeze(value) {
+  if (typeof value !== "object" || value === null) return;
+  Object.values(value).forEach(freeze);
+  Object.freeze(value);
 }
 
 module.exports = { fields, open, policyOf, configError, shown };

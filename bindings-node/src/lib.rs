@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `calls` | `begin`, `settle`, `resume`, `cancel` …: the way of a call, plain numbers, no arguments |
 //! | `exchange` | the few numbers that these natives and JavaScript read and write in turn |
-//! | `settings` | `open`, `policy`, `settings`: settings, and the life of a proxy |
+//! | `settings` | `open`, `settings`: settings, and the life of a proxy |
+//! | `policy`, `network` | `policy`: the settings in force |
 //! | `post` | what one thread tells another: a turn in a queue has come, something has happened |
 //! | `events` | `listen`, `fetchEvents`: who listens to which target, and what has happened to it |
 //! | `testing` | virtual time |
@@ -16,6 +17,8 @@ mod calls;
 mod events;
 mod exchange;
 mod instance;
+mod network;
+mod policy;
 mod post;
 mod settings;
 mod slab;

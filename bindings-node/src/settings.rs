@@ -1,35 +1,46 @@
-//! Settings from JavaScript, each checked by the core (C2), and back to it; and the proxy that is made of them.
+//! Settings from JavaScript, each checked by the core (C2), and the proxy that is made of them.
 
 use std::rc::Rc;
 
 use ambassador_core::clock::{MILLISECOND, Nanos};
 use ambassador_core::settings::{Settings, Spelling, Value};
-use ambassador_core::{
-    After, AmbassadorProxy, Backoff, Breaker, Budget, Bulkhead, ConfigError, Hedge, Limit, RateLimit,
-};
-use napi::bindgen_prelude::{Either, External, Null};
+use ambassador_core::{AmbassadorProxy, ConfigError};
+use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
 use crate::instance::{Handle, Instance};
 
-/// One setting of a proxy to be: its name as the core spells it for Node (`backoff.baseMs`), what kind of value it got
-/// (`null`, `boolean`, `number`, `string`, or anything else), and the value; as text, it is what JavaScript shows of it.
+/// One setting of a proxy to be: its name as the core spells it for Node (`backoff.baseMs`), and what it was given.
 #[napi(object)]
 pub struct Edit {
     pub field: String,
+    pub value: Given,
+}
+
+/// A value from JavaScript: its kind (`null`, `boolean`, `number`, `string`, `list`, `map`, or anything else), and what is in it. As text,
+/// it is what JavaScript shows of anything else.
+#[napi(object)]
+pub struct Given {
     pub kind: String,
     pub number: f64,
     pub text: String,
+    /// What is in a list, or the values of a map.
+    pub values: Option<Vec<Given>>,
+    /// Their names in a map.
+    pub names: Option<Vec<String>>,
 }
 
-impl Edit {
-    fn value(self) -> Value {
-        match self.kind.as_str() {
+impl From<Given> for Value {
+    fn from(given: Given) -> Value {
+        let values = given.values.into_iter().flatten().map(Value::from);
+        match given.kind.as_str() {
             "null" => Value::Null,
-            "boolean" => Value::Bool(self.number != 0.0),
-            "number" => Value::Float(self.number),
-            "string" => Value::Text(self.text),
-            _ => Value::Other(self.text),
+            "boolean" => Value::Bool(given.number != 0.0),
+            "number" => Value::Float(given.number),
+            "string" => Value::Text(given.text),
+            "list" => Value::List(values.collect()),
+            "map" => Value::Map(given.names.into_iter().flatten().zip(values).collect()),
+            _ => Value::Other(given.text),
         }
     }
 }
@@ -39,7 +50,7 @@ type Wrong = Vec<String>;
 
 /// Makes a proxy for that target; its number goes into the exchange, and whether its calls may be hedged. Or says which setting is wrong.
 #[napi(catch_unwind)]
-pub fn open(instance: &External<Rc<Instance>>, target: Edit, edits: Vec<Edit>) -> Either<External<Handle>, Wrong> {
+pub fn open(instance: &External<Rc<Instance>>, target: Given, edits: Vec<Edit>) -> Either<External<Handle>, Wrong> {
     match checked(target, edits).and_then(AmbassadorProxy::from_settings) {
         Ok(core) => {
             let is_hedged = core.policy().hedge.is_some();
@@ -54,7 +65,7 @@ pub fn open(instance: &External<Rc<Instance>>, target: Edit, edits: Vec<Edit>) -
     }
 }
 
-fn checked(target: Edit, edits: Vec<Edit>) -> Result<Settings, ConfigError> {
+fn checked(target: Given, edits: Vec<Edit>) -> Result<Settings, ConfigError> {
     let mut settings = if target.kind == "string" {
         Settings::new(&target.text, Spelling::Node)?
     } else {
@@ -62,8 +73,7 @@ fn checked(target: Edit, edits: Vec<Edit>) -> Result<Settings, ConfigError> {
         Settings::new("", Spelling::Node).map_err(|wrong| ConfigError { value: target.text, ..wrong })?
     };
     for edit in edits {
-        let field = edit.field.clone();
-        settings.set(&field, edit.value())?;
+        settings.set(&edit.field, edit.value.into())?;
     }
     Ok(settings)
 }
@@ -76,173 +86,6 @@ fn told(wrong: &ConfigError) -> Wrong {
 #[napi(catch_unwind)]
 pub fn wrong(field: String, value: String, allowed: String) -> Wrong {
     told(&ConfigError::new(field, value, allowed))
-}
-
-/// The settings in force (C3), but for those that only JavaScript can hold. Lengths of time are milliseconds.
-#[napi(object)]
-pub struct PolicyInForce {
-    pub max_retries: u32,
-    pub name: String,
-    pub timeout_ms: OrNull<f64>,
-    pub deadline_ms: OrNull<f64>,
-    pub backoff: BackoffInForce,
-    pub budget: OrNull<BudgetInForce>,
-    pub breaker: OrNull<BreakerInForce>,
-    pub bulkhead: OrNull<BulkheadInForce>,
-    pub rate_limit: OrNull<RateLimitInForce>,
-    pub hedge: OrNull<HedgeInForce>,
-    pub idempotent: bool,
-}
-
-type OrNull<T> = Either<T, Null>;
-
-#[napi(object)]
-pub struct BackoffInForce {
-    pub base_ms: f64,
-    pub factor: f64,
-    pub max_ms: f64,
-    pub jitter: String,
-    pub hint_max_ms: f64,
-}
-
-#[napi(object)]
-pub struct BudgetInForce {
-    pub ratio: f64,
-    pub min_per_second: f64,
-    pub window_ms: f64,
-}
-
-#[napi(object)]
-pub struct BreakerInForce {
-    pub failure_rate: f64,
-    pub min_calls: u32,
-    pub window_ms: f64,
-    pub consecutive_failures: OrNull<u32>,
-    pub slow_call_ms: OrNull<f64>,
-    pub slow_rate: f64,
-    pub open_for_ms: f64,
-    pub open_max_ms: f64,
-    pub probes: u32,
-}
-
-#[napi(object)]
-pub struct BulkheadInForce {
-    pub max_concurrent: Either<u32, String>,
-    pub max_queue: u32,
-    pub queue_timeout_ms: OrNull<f64>,
-}
-
-#[napi(object)]
-pub struct RateLimitInForce {
-    pub rate: f64,
-    pub per_ms: f64,
-    pub burst: OrNull<u32>,
-    pub max_wait_ms: f64,
-}
-
-#[napi(object)]
-pub struct HedgeInForce {
-    pub after_ms: Either<f64, String>,
-    pub max: u32,
-}
-
-/// See [`PolicyInForce`].
-#[napi(catch_unwind)]
-pub fn policy(handle: &External<Handle>) -> PolicyInForce {
-    let core = &handle.proxy.core;
-    let policy = core.policy_in_force();
-    let shared = &policy.shared;
-    PolicyInForce {
-        max_retries: policy.max_retries,
-        name: core.name().into(),
-        timeout_ms: or_null(policy.timeout.map(milliseconds)),
-        deadline_ms: or_null(policy.deadline.map(milliseconds)),
-        backoff: (&policy.backoff).into(),
-        budget: or_null(shared.budget.as_ref().map(Into::into)),
-        breaker: or_null(shared.breaker.as_ref().map(Into::into)),
-        bulkhead: or_null(shared.bulkhead.as_ref().map(Into::into)),
-        rate_limit: or_null(shared.rate_limit.as_ref().map(Into::into)),
-        hedge: or_null(policy.hedge.as_ref().map(Into::into)),
-        idempotent: policy.idempotent,
-    }
-}
-
-impl From<&Backoff> for BackoffInForce {
-    fn from(backoff: &Backoff) -> BackoffInForce {
-        BackoffInForce {
-            base_ms: milliseconds(backoff.base),
-            factor: backoff.factor,
-            max_ms: milliseconds(backoff.max),
-            jitter: backoff.jitter.as_str().into(),
-            hint_max_ms: milliseconds(backoff.hint_max),
-        }
-    }
-}
-
-impl From<&Budget> for BudgetInForce {
-    fn from(budget: &Budget) -> BudgetInForce {
-        BudgetInForce {
-            ratio: budget.ratio,
-            min_per_second: budget.min_per_second,
-            window_ms: milliseconds(budget.window),
-        }
-    }
-}
-
-impl From<&Breaker> for BreakerInForce {
-    fn from(breaker: &Breaker) -> BreakerInForce {
-        BreakerInForce {
-            failure_rate: breaker.failure_rate,
-            min_calls: breaker.min_calls,
-            window_ms: milliseconds(breaker.window),
-            consecutive_failures: or_null(breaker.consecutive_failures),
-            slow_call_ms: or_null(breaker.slow_call.map(milliseconds)),
-            slow_rate: breaker.slow_rate,
-            open_for_ms: milliseconds(breaker.open_for),
-            open_max_ms: milliseconds(breaker.open_max),
-            probes: breaker.probes,
-        }
-    }
-}
-
-impl From<&Bulkhead> for BulkheadInForce {
-    fn from(bulkhead: &Bulkhead) -> BulkheadInForce {
-        BulkheadInForce {
-            max_concurrent: match bulkhead.limit {
-                Limit::Fixed(most) => Either::A(most),
-                Limit::Adaptive => Either::B("adaptive".into()),
-            },
-            max_queue: bulkhead.max_queue,
-            queue_timeout_ms: or_null(bulkhead.queue_timeout.map(milliseconds)),
-        }
-    }
-}
-
-impl From<&RateLimit> for RateLimitInForce {
-    fn from(limit: &RateLimit) -> RateLimitInForce {
-        RateLimitInForce {
-            rate: limit.rate,
-            per_ms: milliseconds(limit.per),
-            burst: or_null(limit.burst),
-            max_wait_ms: milliseconds(limit.max_wait),
-        }
-    }
-}
-
-impl From<&Hedge> for HedgeInForce {
-    fn from(hedge: &Hedge) -> HedgeInForce {
-        HedgeInForce {
-            after_ms: match hedge.after {
-                After::Fixed(length) => Either::A(milliseconds(length)),
-                quantile => Either::B(quantile.to_string()),
-            },
-            max: hedge.max,
-        }
-    }
-}
-
-fn or_null<T>(value: Option<T>) -> OrNull<T> {
-    value.map_or(Either::B(Null), Either::A)
 }
 
 /// Every setting, as Node spells it; JSON.

@@ -1,10 +1,31 @@
 //! Where a target's endpoints come from, when they are not written down in its settings: DNS, a file, or the user's own code
-//! (E4).
+//! (E4). Whoever keeps them is a [`Sink`]; [`watch`](fn@watch) looks, and tells it.
+
+#[cfg(feature = "http")]
+mod addresses;
+#[cfg(feature = "http")]
+mod dns;
+#[cfg(feature = "http")]
+mod file;
+#[cfg(feature = "http")]
+mod folder;
+#[cfg(feature = "http")]
+mod resolve;
+#[cfg(feature = "http")]
+mod srv;
+#[cfg(feature = "http")]
+mod watch;
+
+#[cfg(feature = "http")]
+pub use addresses::addresses;
+#[cfg(feature = "http")]
+pub use watch::watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::clock::{Nanos, SECOND};
+use crate::endpoint::Endpoint;
 
 /// Where endpoints are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,4 +54,24 @@ impl Discovery {
     pub fn new(source: Source) -> Discovery {
         Discovery { source, servers: Vec::new(), refresh: 30 * SECOND }
     }
+}
+
+/// Who keeps a target's endpoints, and is told of them. Called on a thread of the runtime: keep it short.
+pub trait Sink: Send + Sync {
+    /// These are the endpoints now: never none, none twice, and always in the same order. Told after every look that went well,
+    /// also when nothing has changed: what was stale is not any more.
+    fn found(&self, endpoints: Vec<Endpoint>);
+
+    /// A look went wrong. The last endpoints found stay, and are stale (E4); another look follows.
+    fn failed(&self, why: String);
+}
+
+/// However short an answer is said to hold, it is looked for again no sooner.
+#[cfg(feature = "http")]
+const SHORTEST: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The address that a host is, when it is one and not a name.
+#[cfg(feature = "http")]
+fn literal(host: &str) -> Option<std::net::IpAddr> {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }

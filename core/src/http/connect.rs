@@ -1,4 +1,4 @@
-//! How a connection comes about: addresses of a name, TCP to one of them (RFC 8305: several at once, each a little later than the
+//! How a connection comes about: TCP to one of them (RFC 8305: several at once, each a little later than the
 //! one before), TLS, and the agreement which HTTP is spoken.
 
 use std::io;
@@ -16,6 +16,7 @@ use super::body::Body;
 use super::environment::{self, Via};
 use super::fault::{Fault, Reach};
 use super::tls::Connector;
+use crate::discovery;
 use crate::error::Code;
 use crate::policy::http::{Http, Version};
 
@@ -54,8 +55,13 @@ pub(super) enum Connected {
 }
 
 /// Connects. To be called on the shared runtime, where what drives the connection stays.
-pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<Connected, Fault> {
-    let mut tcp = reach(place).await?;
+pub(super) async fn connect(
+    place: &Place,
+    http: &Http,
+    tls: &Secure,
+    servers: &[SocketAddr],
+) -> Result<Connected, Fault> {
+    let mut tcp = reach(place, servers).await?;
     if let (Some(via), Some(_)) = (&place.via, &place.server_name) {
         environment::tunnel(&mut tcp, via, &place.host, place.port, &place.name).await?;
     }
@@ -73,7 +79,7 @@ pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<
 }
 
 /// TCP to the place's host, or to the proxy before it.
-async fn reach(place: &Place) -> Result<TcpStream, Fault> {
+async fn reach(place: &Place, servers: &[SocketAddr]) -> Result<TcpStream, Fault> {
     let (host, port) = match &place.via {
         Some(via) if !via.is_known => {
             let text = "the environment names a proxy of a kind that is not known; http:// is";
@@ -82,34 +88,15 @@ async fn reach(place: &Place) -> Result<TcpStream, Fault> {
         Some(via) => (&*via.host, via.port),
         None => (&*place.host, place.port),
     };
-    let addresses = addresses(host, port).await;
+    let addresses = discovery::addresses(host, port, servers).await;
     let addresses = addresses.map_err(|why| Fault::connect(why, &place.name))?;
-    let tcp = first_of(in_turns(addresses)).await.map_err(|error| {
+    let tcp = first_of(addresses).await.map_err(|error| {
         let text = format!("no connection: {}", in_words(&error));
         Fault::connect(text, &place.name)
     })?;
     // Requests are written whole; to wait for more of them would only cost time.
     let _ = tcp.set_nodelay(true);
     Ok(tcp)
-}
-
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(ip) = host.parse() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let found: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => found.collect(),
-        Err(error) => return Err(format!("the name was not found: {}", in_words(&error))),
-    };
-    if found.is_empty() { Err("the name has no address".into()) } else { Ok(found) }
-}
-
-/// RFC 8305, section 4: the families by turns, in their order otherwise.
-fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let is_first_family = |address: &SocketAddr| address.is_ipv4() == addresses[0].is_ipv4();
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| is_first_family(address));
-    let longest = first.len().max(second.len());
-    (0..longest).flat_map(|at| [first.get(at), second.get(at)]).flatten().copied().collect()
 }
 
 /// The first address that answers; the last error when none does.
@@ -186,17 +173,5 @@ fn in_words(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
         io::ErrorKind::TimedOut => "nothing answers at the address".into(),
         _ => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_families_take_turns() {
-        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"].map(|text| text.parse().unwrap());
-        let turns: Vec<String> = in_turns(all.to_vec()).iter().map(ToString::to_string).collect();
-        assert_eq!(turns, ["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,6 +32,8 @@ pub(crate) struct Engine {
     /// For other origins, to which redirects may lead: without what is for the target alone (P5).
     elsewhere: Secure,
     environment: Option<Environment>,
+    /// Of DNS.
+    servers: Arc<[SocketAddr]>,
     /// By the endpoint's address as it was given; of those, by what that means to the target at hand.
     pools: ArcSwap<HashMap<Box<str>, Vec<Arc<Pool>>>>,
 }
@@ -74,13 +77,14 @@ impl Engine {
             connector: connector(&shared.tls),
             elsewhere: connector(&Tls { ca, min_version, ..Tls::default() }),
             environment: shared.http.proxy_from_environment.then(Environment::read),
+            servers: servers(shared).into(),
             tls: shared.tls.clone(),
             pools: ArcSwap::default(),
         }
     }
 
     fn obeys(&self, shared: &Shared) -> bool {
-        *self.http == shared.http && self.tls == shared.tls
+        *self.http == shared.http && self.tls == shared.tls && *self.servers == *servers(shared)
     }
 
     pub fn http(&self) -> &Http {
@@ -133,7 +137,7 @@ impl Engine {
     /// The pool of that place; of two that ask at once, both get the same.
     fn begin(&self, address: &str, place: Place) -> Arc<Pool> {
         let tls = if place.is_elsewhere { &self.elsewhere } else { &self.connector };
-        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http), tls.clone()));
+        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http), tls.clone(), Arc::clone(&self.servers)));
         let mut pool = Arc::clone(&fresh);
         self.pools.rcu(|present| {
             pool = Arc::clone(&fresh);
@@ -147,6 +151,10 @@ impl Engine {
         });
         pool
     }
+}
+
+fn servers(shared: &Shared) -> &[SocketAddr] {
+    shared.discovery.as_ref().map_or(&[], |discovery| &discovery.servers)
 }
 
 impl fmt::Debug for Slot {

@@ -17,7 +17,8 @@ use super::replay::Replay;
 use super::redirect;
 use super::request::{Asked, Draft, IDEMPOTENCY_KEY, Site, without_credentials};
 use super::rules::{self, Repeat};
-use super::{Answering, Failed, Mode, Options};
+use super::{Answering, Failed, Mode, Options, Served};
+use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
 use crate::error::{Code, Error};
@@ -105,16 +106,18 @@ impl<'a> Errand<'a> {
             if http.follow_redirects > 0 && arriving.head.status.is_redirection() {
                 arriving = Box::pin(self.follow(&call, arriving)).await?;
             }
-            let endpoint = Arc::clone(&arriving.link.pool.place.name);
+            let place = Arc::clone(&arriving.link.pool.place.name);
             let (head, body) = arriving.parts(draft.unpacks).await;
             let body = match self.mode {
-                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &endpoint).await?),
+                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &place).await?),
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
                     Body::stream(body.map_err(move |fault| error_of(&proxy, &fault, &call)))
                 }
             };
-            Ok(Response::from_parts(head, body))
+            let mut response = Response::from_parts(head, body);
+            response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
+            Ok(response)
         }
     }
 
@@ -158,22 +161,31 @@ impl<'a> Errand<'a> {
         Ok(arriving)
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat {
+    fn class(&self, brought: &Result<Response<Body>, Fault>) -> Outcome {
+        let repeat = Repeat {
             is_idempotent: self.is_idempotent,
             has_body: self.body.is_there(),
-            has_elsewhere: self.proxy.policy().shared.endpoints.len() > 1,
-        }
-    }
-
-    fn class(&self, brought: &Result<Response<Body>, Fault>) -> Outcome {
-        rules::class(brought, self.repeat())
+            has_elsewhere: brought.is_err() && self.proxy.has_several_endpoints(),
+        };
+        rules::class(brought, repeat)
     }
 }
 
 impl Reads<Response<Body>, Fault> for Errand<'_> {
     fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
         brought?.as_ref().ok().and_then(rules::hint)
+    }
+
+    /// E1
+    fn keyed(&self, call: Call) -> Call {
+        match &self.proxy.policy().shared.hash_on {
+            None => call,
+            Some(HashOn::Path) => call.keyed(self.draft.path.as_str().as_bytes()),
+            Some(HashOn::Header(name)) => match self.draft.headers.get(name) {
+                Some(value) => call.keyed(value.as_bytes()),
+                None => call,
+            },
+        }
     }
 
     fn text(&self, response: &Response<Body>) -> String {

@@ -457,29 +457,35 @@ fn has_no_path(endpoint: &Endpoint) -> bool {
     endpoint.address().base_path().is_empty()
 }
 
-/// What is shown of a value, of which some must not be (S3).
+/// What a message shows of a value that is not allowed: no secret, wherever somebody may have put one (S3).
 pub(super) fn shown(spelling: Spelling, spec: &Spec, value: &Value) -> String {
-    match (spec.kind, value) {
-        // A token that was given in place of a group.
-        (Kind::Group, Value::Text(_) | Value::Other(_) | Value::List(_)) if spec.id == Id::Auth => "***".into(),
-        (Kind::Endpoints, value) => spelling.show(&without_credentials(value)),
-        (Kind::Secret(_) | Kind::Pairs(_), Value::Text(_) | Value::Other(_)) => "***".into(),
-        (Kind::Pairs(_), Value::Map(pairs)) => {
-            let hidden = |(name, _): &(String, Value)| (name.clone(), Value::Other("***".into()));
+    let hidden = || "***".to_owned();
+    match (spec.id, spec.kind, value) {
+        (_, _, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Length(_)) => {
+            spelling.show(value)
+        }
+        (Id::Auth, ..) | (_, Kind::Secret(_), _) => hidden(),
+        // A password, behind the colon.
+        (Id::Username, _, Value::Text(text)) if text.contains(':') => hidden(),
+        (_, Kind::Pairs(_), Value::Map(pairs)) => {
+            let hidden = |(name, _): &(String, Value)| (name.clone(), Value::Other(hidden()));
             spelling.show(&Value::Map(pairs.iter().map(hidden).collect()))
         }
+        (_, Kind::Pairs(_), _) => hidden(),
+        (Id::TokenUrl | Id::Dns | Id::Srv, ..) | (_, Kind::Endpoints, _) => spelling.show(&without_credentials(value)),
         _ => spelling.show(value),
     }
 }
 
-/// Endpoints as they may be shown: of URLs that have credentials, which none may have, what stands around them.
+/// The same, with what may be credentials in URLs hidden.
 fn without_credentials(value: &Value) -> Value {
     match value {
-        Value::Text(url) => Value::Text(Target::shown(url)),
+        Value::Text(text) => Value::Text(Target::shown(text)),
         Value::List(values) => Value::List(values.iter().map(without_credentials).collect()),
-        Value::Map(fields) => {
-            Value::Map(fields.iter().map(|(name, value)| (name.clone(), without_credentials(value))).collect())
+        Value::Map(pairs) => {
+            Value::Map(pairs.iter().map(|(name, value)| (name.clone(), without_credentials(value))).collect())
         }
+        Value::Other(shown) if shown.contains('@') => Value::Other("***".into()),
         value => value.clone(),
     }
 }

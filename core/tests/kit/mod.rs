@@ -2,5 +2,6 @@
 //! they are made of.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod dns;
 pub mod misbehaving;
 pub mod tls;

@@ -171,6 +171,19 @@ fn secrets_are_never_shown() {
     }
     shown.push(refused(Spelling::Node, "headers", map([("x-key", text(secret))])));
     shown.push(refused(Spelling::Node, "headers", text(secret)));
+    // Where nobody should have put one.
+    for (field, value) in [
+        ("auth", text("s3cret")),
+        ("auth", map([("bearer", text("s3cret"))])),
+        ("auth.username", text("shop:s3cret")),
+        ("auth.tokenUrl", text("https://shop:s3cret@id.example.com")),
+        ("headers", list([text("x-key: s3cret")])),
+        ("endpoints", list([text("http://shop:s3cret@10.0.0.7")])),
+        ("endpoints", list([map([("url", text("http://shop:s3cret@10.0.0.7"))])])),
+        ("discovery.dns", text("shop:s3cret@payment-api")),
+    ] {
+        shown.push(refused(Spelling::Node, field, value));
+    }
     for slip in ["auth.bearr", "auth_bearer", "Auth.token", "header"] {
         let error = settings(Spelling::Node).set(slip, text("s3cret")).unwrap_err();
         shown.push(error.to_string());

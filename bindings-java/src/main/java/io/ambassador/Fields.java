@@ -22,4 +22,10 @@ record Fields(Map<String, Object> values) {
         changed.put(field, value);
         return new Fields(Collections.unmodifiableMap(changed));
     }
+
+    /** Without what they say: there may be secrets among them (S3). */
+    @Override
+    public String toString() {
+        return values.keySet().toString();
+    }
 }

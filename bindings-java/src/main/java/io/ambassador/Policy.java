@@ -1,6 +1,8 @@
 package io.ambassador;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -19,6 +21,7 @@ import java.util.OptionalInt;
  * @param hedge when another attempt begins beside one that takes long; empty for never
  * @param idempotent whether a call may safely be made twice
  * @param hasFallback whether something answers in place of the final error
+ * @param network where calls go, and how requests are made
  */
 public record Policy(
         int maxRetries,
@@ -32,7 +35,8 @@ public record Policy(
         Optional<Rate> rateLimit,
         Optional<Hedges> hedge,
         boolean idempotent,
-        boolean hasFallback) {
+        boolean hasFallback,
+        Network network) {
 
     /**
      * The waits in force.
@@ -105,6 +109,117 @@ public record Policy(
      * @param max how many may begin beside an attempt
      */
     public record Hedges(Optional<Duration> after, OptionalInt percentile, int max) {}
+
+    /**
+     * The settings of networking in force.
+     *
+     * @param endpoints where calls may go; empty for the target itself, or where they are found
+     * @param discovery where endpoints are looked for; empty for nowhere
+     * @param balance how the endpoint of an attempt is chosen
+     * @param hashOn the key that it is chosen by; empty for none
+     * @param zone the zone that this program runs in
+     * @param slowStart over how long an endpoint comes to its full share; empty for at once
+     * @param outlier when an endpoint is left out; empty for never
+     * @param healthCheck how endpoints are asked whether they are well; empty for not at all
+     * @param tls whom certificates have to convince
+     * @param auth by what requests say who sends them: {@code bearer}, {@code bearerEnv}, {@code bearerFile}, {@code basic},
+     *     {@code apiKey} or {@code oauth2}; empty for nothing
+     * @param headers the names of the headers that every request has
+     * @param idempotencyKey whether requests get an {@code Idempotency-Key}
+     * @param http how requests are made
+     */
+    public record Network(
+            List<Endpoint> endpoints,
+            Optional<Lookup> discovery,
+            Balance balance,
+            Optional<String> hashOn,
+            Optional<String> zone,
+            Optional<Duration> slowStart,
+            Optional<Ejection> outlier,
+            Optional<Checks> healthCheck,
+            Security tls,
+            Optional<String> auth,
+            List<String> headers,
+            IdempotencyKey idempotencyKey,
+            Requests http) {}
+
+    /**
+     * The discovery in force.
+     *
+     * @param kind {@code dns}, {@code srv} or {@code file}
+     * @param name what is looked up
+     * @param servers the DNS servers that are asked; empty for the system's
+     * @param refresh the longest time between two looks
+     */
+    public record Lookup(String kind, String name, List<String> servers, Duration refresh) {}
+
+    /**
+     * When an endpoint is left out.
+     *
+     * @param consecutiveFailures after how many failures in a row
+     * @param base for how long, times how often it was before
+     * @param max the longest that it is
+     * @param maxEjected the share of the endpoints that may be at once
+     * @param panic the share of healthy endpoints below which health is ignored
+     */
+    public record Ejection(int consecutiveFailures, Duration base, Duration max, double maxEjected, double panic) {}
+
+    /**
+     * The health checks in force.
+     *
+     * @param path what GET asks for; empty for a mere connection
+     * @param interval how long it is between two checks of an endpoint
+     * @param timeout how long an answer may take
+     * @param unhealthy after how many failed checks in a row an endpoint is left out
+     * @param healthy after how many good checks in a row it is back
+     */
+    public record Checks(Optional<String> path, Duration interval, Duration timeout, int unhealthy, int healthy) {}
+
+    /**
+     * TLS as it is in force.
+     *
+     * @param ca the root certificates; empty for the system's
+     * @param cert the client's certificate
+     * @param key its private key
+     * @param serverName the name that certificates have to be for; empty for the target's host
+     * @param minVersion the lowest version that is spoken
+     * @param pins public keys, of which a certificate has to have one; empty for any
+     * @param dangerousAcceptInvalidCertificates whether a certificate is taken for good that does not verify
+     */
+    public record Security(
+            Optional<Path> ca,
+            Optional<Path> cert,
+            Optional<Path> key,
+            Optional<String> serverName,
+            Tls.Version minVersion,
+            List<String> pins,
+            boolean dangerousAcceptInvalidCertificates) {}
+
+    /**
+     * How requests are made.
+     *
+     * @param version which version of HTTP is spoken
+     * @param maxHeaderBytes how large the head of a response may be
+     * @param maxBodyBytes how large a body may be that is read whole
+     * @param replayBytes how much of a body that is a stream is kept for another attempt
+     * @param followRedirects how many redirects are followed
+     * @param decompress whether compressed bodies are asked for and unpacked
+     * @param proxyFromEnvironment whether {@code HTTP_PROXY} and its like are obeyed
+     * @param attemptHeaders whether requests tell their attempt and what is left of their time
+     * @param maxConnections how many connections may be open to an endpoint by HTTP/1
+     * @param idleTimeout how long a connection is kept that nothing uses
+     */
+    public record Requests(
+            Http.Version version,
+            int maxHeaderBytes,
+            long maxBodyBytes,
+            int replayBytes,
+            int followRedirects,
+            boolean decompress,
+            boolean proxyFromEnvironment,
+            boolean attemptHeaders,
+            int maxConnections,
+            Duration idleTimeout) {}
 
     /** The numbers of a policy, one after the other, as the native tells them; see {@code texts.rs}. */
     private static final class Numbers {
@@ -186,7 +301,8 @@ public record Policy(
                 rateLimit,
                 hedge,
                 idempotent,
-                hasFallback);
+                hasFallback,
+                InForce.network(proxy));
     }
 
     private static <G> Optional<G> group(boolean isOn, G group) {

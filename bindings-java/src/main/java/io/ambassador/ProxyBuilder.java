@@ -4,7 +4,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -14,16 +13,6 @@ import java.util.function.Predicate;
  * the proxy is built (C2). Not for several threads at once.
  */
 public final class ProxyBuilder {
-    /** Kinds of values, as the native tells them apart. */
-    private static final int NULL = 0;
-
-    private static final int BOOLEAN = 1;
-    private static final int WHOLE = 2;
-    private static final int REAL = 3;
-    private static final int LENGTH = 4;
-    private static final int TEXT = 5;
-    private static final int OTHER = 6;
-
     private record Edit(String setting, Object value) {}
 
     private final String target;
@@ -40,7 +29,7 @@ public final class ProxyBuilder {
     /**
      * Sets any setting by its name, for settings that come as data. Names are as in this class, with {@code Ms} for lengths of time,
      * and {@code backoff.baseMs} for a field of a group; a length may be a number of milliseconds or a {@link Duration}; a choice is
-     * its lower-case name; null or {@code false} switches a group off.
+     * its lower-case name; endpoints are a list of texts, {@link Endpoint}s or maps; null or {@code false} switches a group off.
      *
      * @param setting the name
      * @param value the value
@@ -255,6 +244,156 @@ public final class ProxyBuilder {
     }
 
     /**
+     * Sets where calls for the target may go.
+     *
+     * @param urls hosts, hosts and ports, or http:// or https:// URLs without a path; default the target itself
+     * @return this
+     */
+    public ProxyBuilder endpoints(String... urls) {
+        return set("endpoints", urls == null ? null : Arrays.asList(urls.clone()));
+    }
+
+    /**
+     * Sets where calls for the target may go.
+     *
+     * @param endpoints the endpoints, or null for the target itself; the default
+     * @return this
+     */
+    public ProxyBuilder endpoints(List<Endpoint> endpoints) {
+        return set("endpoints", endpoints == null ? null : new ArrayList<>(endpoints));
+    }
+
+    /**
+     * Sets where endpoints are looked for, in place of {@link #endpoints(List)}.
+     *
+     * @param discovery where, or null for nowhere; the default
+     * @return this
+     */
+    public ProxyBuilder discovery(Discovery discovery) {
+        return set("discovery", discovery);
+    }
+
+    /**
+     * Sets how the endpoint of an attempt is chosen.
+     *
+     * @param balance default {@link Balance#P2C}
+     * @return this
+     */
+    public ProxyBuilder balance(Balance balance) {
+        return set("balance", balance);
+    }
+
+    /**
+     * Sets the key of {@link Balance#RING_HASH} and {@link Balance#MAGLEV}.
+     *
+     * @param key {@code path}, or {@code header:} and the name of a header; default none
+     * @return this
+     */
+    public ProxyBuilder hashOn(String key) {
+        return set("hashOn", key);
+    }
+
+    /**
+     * Sets the zone that this program runs in: endpoints in the same one are preferred.
+     *
+     * @param zone its name, or null for none; default none
+     * @return this
+     */
+    public ProxyBuilder zone(String zone) {
+        return set("zone", zone);
+    }
+
+    /**
+     * Sets over how long an endpoint that is new or back comes to its full share of the calls.
+     *
+     * @param slowStart from 1 ms, or null for at once; the default
+     * @return this
+     */
+    public ProxyBuilder slowStart(Duration slowStart) {
+        return set("slowStartMs", slowStart);
+    }
+
+    /**
+     * Sets over how long an endpoint that is new or back comes to its full share of the calls.
+     *
+     * @param milliseconds from 1 ms; default at once
+     * @return this
+     */
+    public ProxyBuilder slowStartMs(double milliseconds) {
+        return set("slowStartMs", milliseconds);
+    }
+
+    /**
+     * Sets when an endpoint is left out for a while because attempts at it fail.
+     *
+     * @param outlier when, or null for never; default {@link Outlier#defaults}
+     * @return this
+     */
+    public ProxyBuilder outlier(Outlier outlier) {
+        return set("outlier", outlier);
+    }
+
+    /**
+     * Sets how endpoints are asked whether they are well, beside the calls that they get.
+     *
+     * @param healthCheck how, or null for not at all; the default
+     * @return this
+     */
+    public ProxyBuilder healthCheck(HealthCheck healthCheck) {
+        return set("healthCheck", healthCheck);
+    }
+
+    /**
+     * Sets whom the target's certificate has to convince, and which one it is shown.
+     *
+     * @param tls the settings, or null for the defaults
+     * @return this
+     */
+    public ProxyBuilder tls(Tls tls) {
+        return set("tls", tls);
+    }
+
+    /**
+     * Sets how requests say who sends them.
+     *
+     * @param auth the credentials, or null for none; the default
+     * @return this
+     */
+    public ProxyBuilder auth(Auth auth) {
+        return set("auth", auth);
+    }
+
+    /**
+     * Sets headers that every request has, unless it has its own of that name.
+     *
+     * @param headers names and what they say, or null for none; the default. They are never shown
+     * @return this
+     */
+    public ProxyBuilder headers(Map<String, String> headers) {
+        return set("headers", headers);
+    }
+
+    /**
+     * Sets whether requests get an {@code Idempotency-Key}, and so may be repeated whatever their method.
+     *
+     * @param idempotencyKey default {@link IdempotencyKey#OFF}
+     * @return this
+     */
+    public ProxyBuilder idempotencyKey(IdempotencyKey idempotencyKey) {
+        return set("idempotencyKey", idempotencyKey);
+    }
+
+    /**
+     * Sets how requests are made.
+     *
+     * @param http the settings, or null for the defaults
+     * @return this
+     */
+    public ProxyBuilder http(Http http) {
+        return set("http", http);
+    }
+
+    /**
      * Sets a value that answers in place of the final error. A call that is cancelled is not answered.
      *
      * <p>A proxy is not tied to one type of value, so the compiler cannot compare this with what the functions return: where calls of
@@ -348,31 +487,7 @@ public final class ProxyBuilder {
             }
             return;
         }
-        int kind = OTHER;
-        long number = 0;
-        double real = 0;
-        String text = "";
-        if (value == null) {
-            kind = NULL;
-        } else if (value instanceof Boolean truth) {
-            kind = BOOLEAN;
-            number = truth ? 1 : 0;
-        } else if (value instanceof Integer || value instanceof Long || value instanceof Short || value instanceof Byte) {
-            kind = WHOLE;
-            number = ((Number) value).longValue();
-        } else if (value instanceof Double || value instanceof Float) {
-            kind = REAL;
-            real = ((Number) value).doubleValue();
-        } else if (value instanceof Duration length && !length.isNegative()) {
-            kind = LENGTH;
-            number = nanos(length);
-        } else if (value instanceof String || value instanceof RunIn || value instanceof Jitter) {
-            kind = TEXT;
-            text = value instanceof String given ? given : value.toString().toLowerCase(Locale.ROOT);
-        } else {
-            text = String.valueOf(value);
-        }
-        if (!Native.set(draft, setting, kind, number, real, text, wrong)) {
+        if (!Native.set(draft, setting, Values.write(value), wrong)) {
             throw refused(wrong);
         }
     }
@@ -393,15 +508,26 @@ public final class ProxyBuilder {
         if (value instanceof Hedge hedge) {
             return hedge.group();
         }
-        return value instanceof RateLimit limit ? limit.group() : null;
+        return value instanceof RateLimit limit ? limit.group() : networkGroup(value);
     }
 
-    private static long nanos(Duration length) {
-        try {
-            return length.toNanos();
-        } catch (ArithmeticException centuries) {
-            return Long.MAX_VALUE;
+    private static Fields.Group networkGroup(Object value) {
+        if (value instanceof Discovery discovery) {
+            return discovery.group();
         }
+        if (value instanceof Outlier outlier) {
+            return outlier.group();
+        }
+        if (value instanceof HealthCheck checks) {
+            return checks.group();
+        }
+        if (value instanceof Tls tls) {
+            return tls.group();
+        }
+        if (value instanceof Auth auth) {
+            return auth.group();
+        }
+        return value instanceof Http http ? http.group() : null;
     }
 
     private static ConfigException refused(String[] wrong) {

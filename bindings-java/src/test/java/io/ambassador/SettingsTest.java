@@ -5,12 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.math.BigInteger;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,17 +55,30 @@ class SettingsTest {
         return error;
     }
 
-    private static final Map<String, List<Object>> WRONG = Map.of(
-            "count", List.of(-1, 1_000_001, 2.5, Double.NaN, "3", true, Duration.ofSeconds(3), List.of(1)),
-            "count_or_word", List.of(0, -1, 2.5, "adaptively", true, List.of(1)),
-            "duration", List.of(-1, -0.5, Double.NaN, Double.POSITIVE_INFINITY, "2s", true, Duration.ofSeconds(-1), Duration.ofDays(400), BigInteger.TEN),
-            "duration_or_word", List.of(0, -1, 2.5e12, "p96", "2s", true, Duration.ofDays(400), List.of(1)),
-            "truth", Arrays.asList("true", 1, Duration.ofSeconds(1), List.of(true)),
-            "number", Arrays.asList(-1, 1e10, Double.NaN, "2", null),
-            "choice", Arrays.asList("elsewhere", "FULL", 1, true, null),
-            "text", Arrays.asList("", " padded ", "line\nline", "x".repeat(201), 5, null),
-            "group", List.of("exponential", 5, Map.of("base", 1)),
-            "host", Arrays.asList("all", 5, null));
+    private static final Map<String, List<Object>> WRONG = Map.ofEntries(
+            Map.entry("count", List.of(-1, 3_000_000_000L, 2.5, Double.NaN, "3", true, Duration.ofSeconds(3), List.of(1))),
+            Map.entry("count_or_word", List.of(0, -1, 2.5, "adaptively", true, List.of(1))),
+            Map.entry("duration", List.of(-1, -0.5, Double.NaN, Double.POSITIVE_INFINITY, "2s", true, Duration.ofSeconds(-1), Duration.ofDays(400), BigInteger.TEN)),
+            Map.entry("duration_or_word", List.of(0, -1, 2.5e12, "p96", "2s", true, Duration.ofDays(400), List.of(1))),
+            Map.entry("truth", Arrays.asList("true", 1, Duration.ofSeconds(1), List.of(true))),
+            Map.entry("number", Arrays.asList(-1, 1e10, Double.NaN, "2", null)),
+            Map.entry("choice", Arrays.asList("elsewhere", "FULL", 1, true, null)),
+            Map.entry("text", Arrays.asList("", "line\nline", 5, List.of("a"))),
+            Map.entry("secret", List.of("", "line\nline", 5, true)),
+            Map.entry("texts", List.of("one", List.of(5), List.of(List.of("a")), Map.of("a", "b"))),
+            Map.entry("pairs", List.of("a: b", List.of("a"), Map.of("no name", "b"), Map.of("a", 5))),
+            Map.entry(
+                    "endpoints",
+                    Arrays.asList(
+                            "10.0.0.7",
+                            List.of(5),
+                            List.of("two words"),
+                            List.of("http://10.0.0.7/path"),
+                            List.of(Map.of("weight", 1)),
+                            List.of(Map.of("url", "10.0.0.7", "wait", 1)),
+                            List.of(Endpoint.of("10.0.0.7").weight(0)))),
+            Map.entry("group", List.of("exponential", 5, Map.of("base", 1))),
+            Map.entry("host", Arrays.asList("all", 5, null)));
 
     @TestFactory
     Stream<DynamicTest> a_value_of_the_wrong_kind_or_range_is_refused_by_name() {
@@ -100,10 +117,28 @@ class SettingsTest {
         present.addAll(settersOf(Bulkhead.class, "bulkhead."));
         present.addAll(settersOf(RateLimit.class, "rateLimit."));
         present.addAll(settersOf(Hedge.class, "hedge."));
-        // A hedge is made by what it cannot do without.
-        Arrays.stream(Hedge.class.getMethods())
-                .filter(method -> Modifier.isStatic(method.getModifiers()) && method.getParameterCount() == 1)
-                .forEach(method -> present.add("hedge." + method.getName()));
+        present.addAll(settersOf(Discovery.class, "discovery."));
+        present.addAll(settersOf(Outlier.class, "outlier."));
+        present.addAll(settersOf(HealthCheck.class, "healthCheck."));
+        present.addAll(settersOf(Tls.class, "tls."));
+        present.addAll(settersOf(Auth.class, "auth."));
+        present.addAll(settersOf(Http.class, "http."));
+        // Some groups are made by what they cannot do without.
+        present.add("hedge.after");
+        var made = List.of(
+                Hedge.afterMs(1).group(),
+                Discovery.dns("a").group(),
+                Discovery.srv("a").group(),
+                Discovery.file(Path.of("a")).group(),
+                HealthCheck.path("/").group(),
+                HealthCheck.tcp().group(),
+                Auth.bearer("a").group(),
+                Auth.bearerEnv("A").group(),
+                Auth.bearerFile(Path.of("a")).group(),
+                Auth.basic("a", "b").group(),
+                Auth.apiKey("a").group(),
+                Auth.oauth2("https://a", "b", "c").group());
+        made.forEach(group -> group.fields().values().keySet().forEach(name -> present.add(group.setting() + "." + name)));
         // Lengths have two methods; one takes a Duration and has no unit in its name.
         expected.stream().filter(name -> name.endsWith("Ms")).toList().forEach(name -> {
             String twin = name.substring(0, name.length() - 2);
@@ -141,6 +176,25 @@ class SettingsTest {
         assertEquals(Optional.empty(), policy.hedge());
         assertFalse(policy.idempotent());
         assertFalse(policy.hasFallback());
+        var network = policy.network();
+        assertEquals(
+                new Policy.Network(
+                        List.of(),
+                        Optional.empty(),
+                        Balance.P2C,
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.of(new Policy.Ejection(5, Duration.ofSeconds(30), Duration.ofSeconds(300), 0.1, 0.5)),
+                        Optional.empty(),
+                        new Policy.Security(
+                                Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty(), Tls.Version.TLS_1_2, List.of(), false),
+                        Optional.empty(),
+                        List.of(),
+                        IdempotencyKey.OFF,
+                        new Policy.Requests(
+                                Http.Version.AUTO, 65536, 67108864, 1048576, 0, true, false, false, 100, Duration.ofSeconds(60))),
+                network);
     }
 
     @Test
@@ -191,10 +245,142 @@ class SettingsTest {
                 Optional.of(new Policy.Rate(100.5, Duration.ofSeconds(2), OptionalInt.of(6), Duration.ofMillis(30))),
                 Optional.of(new Policy.Hedges(Optional.of(Duration.ofMillis(50)), OptionalInt.empty(), 2)),
                 true,
-                true);
+                true,
+                builder().build().policy().network());
         assertEquals(expected, proxy.policy());
         assertEquals("payments", proxy.name());
         assertEquals("payment-api.example.com", proxy.target());
+    }
+
+    @Test
+    void every_setting_of_networking_arrives() throws IOException {
+        Path file = Files.createTempFile("ambassador", ".pem");
+        var near = Endpoint.of("http://10.0.0.7:8080").weight(3).zone("a").metadata(Map.of("rack", "r1"));
+        String pin = "A".repeat(43) + "=";
+        var network = builder()
+                .name("every setting of networking")
+                .endpoints(List.of(near, Endpoint.of("10.0.0.8")))
+                .balance(Balance.RING_HASH)
+                .hashOn("header:X-User")
+                .zone("a")
+                .slowStart(Duration.ofSeconds(20))
+                .outlier(Outlier.defaults().consecutiveFailures(3).baseMs(1000).max(Duration.ofSeconds(9)).maxEjected(0.25).panic(0.75))
+                .healthCheck(HealthCheck.path("/healthz").intervalMs(500).timeout(Duration.ofMillis(50)).unhealthy(4).healthy(5))
+                .tls(Tls.defaults().serverName("payments.internal").minVersion(Tls.Version.TLS_1_3).pins(pin))
+                .auth(Auth.apiKey("k3y").apiKeyHeader("X-Key"))
+                .headers(Map.of("X-Team", "checkout"))
+                .idempotencyKey(IdempotencyKey.AUTO)
+                .http(Http.defaults()
+                        .version(Http.Version.HTTP_2)
+                        .maxHeaderBytes(8192)
+                        .maxBodyBytes(1L << 31)
+                        .replayBytes(7)
+                        .followRedirects(2)
+                        .decompress(false)
+                        .proxyFromEnvironment(true)
+                        .attemptHeaders(true)
+                        .maxConnections(9)
+                        .idleTimeoutMs(1500))
+                .build()
+                .policy()
+                .network();
+        var expected = new Policy.Network(
+                List.of(near, Endpoint.of("10.0.0.8")),
+                Optional.empty(),
+                Balance.RING_HASH,
+                Optional.of("header:x-user"),
+                Optional.of("a"),
+                Optional.of(Duration.ofSeconds(20)),
+                Optional.of(new Policy.Ejection(3, Duration.ofSeconds(1), Duration.ofSeconds(9), 0.25, 0.75)),
+                Optional.of(new Policy.Checks(Optional.of("/healthz"), Duration.ofMillis(500), Duration.ofMillis(50), 4, 5)),
+                new Policy.Security(
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.empty(),
+                        Optional.of("payments.internal"),
+                        Tls.Version.TLS_1_3,
+                        List.of(pin),
+                        false),
+                Optional.of("apiKey"),
+                List.of("x-team"),
+                IdempotencyKey.AUTO,
+                new Policy.Requests(Http.Version.HTTP_2, 8192, 1L << 31, 7, 2, false, true, true, 9, Duration.ofMillis(1500)));
+        assertEquals(expected, network);
+
+        var others = builder()
+                .name("the others of networking")
+                .discovery(Discovery.dns("payments.internal:8080").servers("127.0.0.1:5353", "::1").refreshMs(2000))
+                .slowStart(null)
+                .outlier(null)
+                .healthCheck(HealthCheck.tcp())
+                .build()
+                .policy()
+                .network();
+        assertEquals(
+                Optional.of(new Policy.Lookup(
+                        "dns", "payments.internal:8080", List.of("127.0.0.1:5353", "[::1]:53"), Duration.ofSeconds(2))),
+                others.discovery());
+        assertEquals(Optional.empty(), others.outlier());
+        assertEquals(Optional.empty(), others.healthCheck().orElseThrow().path());
+        assertEquals("srv", found(Discovery.srv("_http._tcp.payments.internal")).kind());
+        assertEquals(file.toString(), found(Discovery.file(file)).name());
+        Files.delete(file);
+    }
+
+    private static Policy.Lookup found(Discovery discovery) {
+        return builder().name(discovery.toString()).discovery(discovery).build().policy().network().discovery().orElseThrow();
+    }
+
+    @Test
+    void each_way_to_say_who_asks_is_told_by_its_name_alone() {
+        var ways = new LinkedHashMap<String, Auth>();
+        ways.put("bearer", Auth.bearer("s3cret"));
+        ways.put("bearerEnv", Auth.bearerEnv("HOME"));
+        ways.put("basic", Auth.basic("clerk", "s3cret"));
+        ways.put("apiKey", Auth.apiKey("s3cret"));
+        ways.put("oauth2", Auth.oauth2("https://tokens.example.com/token", "clerk", "s3cret").scope("charge"));
+        ways.forEach((way, auth) -> {
+            var builder = builder().auth(auth).headers(Map.of("cookie", "s3cret"));
+            var policy = builder.build().policy();
+            assertEquals(Optional.of(way), policy.network().auth());
+            String said = policy + " " + auth + " " + builder + " " + auth.group() + " " + builder.build().health();
+            assertFalse(said.contains("s3cret"), said);
+        });
+    }
+
+    @Test
+    void a_secret_that_is_refused_is_not_shown() {
+        for (var builder : List.of(
+                builder().auth(Auth.bearer("s3cret\n")),
+                builder().auth(Auth.basic("clerk", "s3cret\n")),
+                builder().headers(Map.of("cookie", "s3cret\n")),
+                builder().set("auth", "s3cret"),
+                builder().set("auth.bearer", List.of("s3cret")),
+                builder().set("headers", "s3cret"))) {
+            var error = refused(builder);
+            assertFalse((error.getMessage() + error.getValue()).contains("s3cret"), error.getMessage());
+        }
+    }
+
+    @Test
+    void endpoints_may_come_as_data() {
+        var endpoints = builder()
+                .name("endpoints as data")
+                .set("endpoints", List.of("10.0.0.7", Map.of("url", "https://10.0.0.8", "weight", 2, "metadata", Map.of("rack", "r1"))))
+                .build()
+                .policy()
+                .network()
+                .endpoints();
+        assertEquals(
+                List.of(Endpoint.of("10.0.0.7"), Endpoint.of("https://10.0.0.8").weight(2).metadata(Map.of("rack", "r1"))), endpoints);
+        assertEquals(
+                List.of(Endpoint.of("10.0.0.9")),
+                builder().name("endpoints as texts").endpoints("10.0.0.9").build().policy().network().endpoints());
+        assertEquals(
+                "discovery",
+                refused(builder().set("discovery.dns", "a").set("discovery.srv", "b")).getField());
+        assertEquals("hashOn", refused(builder().balance(Balance.MAGLEV)).getField());
+        assertEquals("tls.key", refused(builder().tls(Tls.defaults().cert(Path.of("client.pem")))).getField());
     }
 
     @Test
