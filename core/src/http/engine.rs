@@ -98,9 +98,8 @@ impl Engine {
         let port = address.port().or_else(|| target.port().filter(|_| address.host() == target.host()));
         let port = port.unwrap_or(if is_tls { 443 } else { 80 });
         let server_name = is_tls.then(|| self.tls.server_name.as_deref().unwrap_or(target.host()));
-        let is_it = |place: &Place| {
-            !place.is_elsewhere && place.port == port && place.server_name.as_deref() == server_name
-        };
+        let is_it =
+            |place: &Place| !place.is_elsewhere && place.port == port && place.server_name.as_deref() == server_name;
         self.found(address.as_str(), is_it).unwrap_or_else(|| {
             let place = self.place(address.host(), port, server_name, false);
             self.begin(address.as_str(), place)

@@ -49,7 +49,9 @@ const MOST: usize = 8 << 10;
 
 /// Asks the proxy for a tunnel to there.
 pub(super) async fn tunnel(tcp: &mut TcpStream, via: &Via, host: &str, port: u16, endpoint: &str) -> Result<(), Fault> {
-    let failed = |why: String| Fault::new(Code::Connect, Reach::Unsent, format!("the proxy {}:{} {why}", via.host, via.port), endpoint);
+    let failed = |why: String| {
+        Fault::new(Code::Connect, Reach::Unsent, format!("the proxy {}:{} {why}", via.host, via.port), endpoint)
+    };
     let host = if host.contains(':') { format!("[{host}]") } else { host.into() };
     let mut asked = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n").into_bytes();
     if let Some(authorization) = &via.authorization {

@@ -5,8 +5,8 @@
 //! to its end is closed.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -180,9 +180,10 @@ impl Pool {
     async fn connect(self: &Arc<Pool>) -> Result<Connected, Fault> {
         let pool = Arc::clone(self);
         // On the runtime, whatever executor the caller has: that is where the socket's events come.
-        let mut making = Given(runtime::handle().spawn(async move {
-            connect::connect(&pool.place, &pool.http, &pool.tls, &pool.servers).await
-        }));
+        let mut making = Given(
+            runtime::handle()
+                .spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls, &pool.servers).await }),
+        );
         (&mut making.0).await.unwrap_or_else(|_| Err(self.given_up()))
     }
 

@@ -93,7 +93,9 @@ impl http_body::Body for Reader {
         if reader.at < tape.count {
             let piece = tape.kept.get(reader.at).cloned();
             reader.at += 1;
-            return Poll::Ready(Some(piece.map(Piece::frame).ok_or_else(|| "too much of it was read to be sent again".into())));
+            return Poll::Ready(Some(
+                piece.map(Piece::frame).ok_or_else(|| "too much of it was read to be sent again".into()),
+            ));
         }
         if tape.is_over {
             return Poll::Ready(None);

@@ -13,8 +13,8 @@ use super::body::Body;
 use super::engine::Engine;
 use super::exchange::{Arriving, exchange};
 use super::fault::Fault;
-use super::replay::Replay;
 use super::redirect;
+use super::replay::Replay;
 use super::request::{Asked, Draft, IDEMPOTENCY_KEY, Site, without_credentials};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options, Served};
@@ -74,15 +74,7 @@ impl<'a> Errand<'a> {
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
-        Ok(Errand {
-            proxy,
-            engine,
-            draft,
-            body,
-            mode: options.mode,
-            is_idempotent,
-            is_sent: AtomicBool::new(false),
-        })
+        Ok(Errand { proxy, engine, draft, body, mode: options.mode, is_idempotent, is_sent: AtomicBool::new(false) })
     }
 
     fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a> {
@@ -131,8 +123,7 @@ impl<'a> Errand<'a> {
         let (mut arriving, mut has_body) = (first, true);
         for _ in 0..http.follow_redirects {
             let head = &arriving.head;
-            let onward =
-                redirect::onward(head.status, &head.headers, &method, &site.scheme, &site.authority, &path);
+            let onward = redirect::onward(head.status, &head.headers, &method, &site.scheme, &site.authority, &path);
             // P4
             let Some(onward) = onward.filter(|onward| !(onward.has_body && has_body) || self.body.is_there()) else {
                 break;
