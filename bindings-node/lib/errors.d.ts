@@ -76,7 +76,7 @@ export class RateLimitedError extends AmbassadorError {
   readonly code: string;
 }
 
-/** the target has no endpoint to go to: discovery found none. What to do: look at where its endpoints are discovered. */
+/** the target has no endpoint to go to: none was found, or none is well. What to do: look at where its endpoints are discovered, and at their health. */
 export class NoEndpointError extends AmbassadorError {
   readonly code: string;
 }
@@ -103,6 +103,11 @@ export class ProtocolError extends TransportError {
 
 /** a body could not be read to its end, or is larger than allowed. What to do: ask for the body as a stream, or raise `http.max_body_bytes`. */
 export class BodyError extends TransportError {
+  readonly code: string;
+}
+
+/** no credentials could be had for the request, which was not sent. What to do: look at the `auth` settings, and at the token endpoint that the message names. */
+export class AuthError extends TransportError {
   readonly code: string;
 }
 

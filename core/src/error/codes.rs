@@ -22,7 +22,7 @@ pub enum Code {
     BulkheadFull,
     /// The rate limit has no turn for the call within `max_wait`.
     RateLimited,
-    /// The target has no endpoint to go to: discovery found none.
+    /// The target has no endpoint to go to: none was found, or none is well.
     NoEndpoint,
     /// The connection was lost before the response had come.
     Transport,
@@ -34,12 +34,14 @@ pub enum Code {
     Protocol,
     /// A body could not be read to its end, or is larger than allowed.
     Body,
+    /// No credentials could be had for the request, which was not sent.
+    Auth,
 }
 
 #[rustfmt::skip]
 impl Code {
     /// Every code, by number.
-    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited, Code::NoEndpoint, Code::Transport, Code::Connect, Code::Tls, Code::Protocol, Code::Body];
+    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited, Code::NoEndpoint, Code::Transport, Code::Connect, Code::Tls, Code::Protocol, Code::Body, Code::Auth];
 
     /// Its name: `TIMEOUT`.
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +61,7 @@ impl Code {
             Code::Tls => "TLS",
             Code::Protocol => "PROTOCOL",
             Code::Body => "BODY",
+            Code::Auth => "AUTH",
         }
     }
 
@@ -80,6 +83,7 @@ impl Code {
             Code::Tls => 22,
             Code::Protocol => 23,
             Code::Body => 24,
+            Code::Auth => 25,
         }
     }
 
@@ -95,12 +99,13 @@ impl Code {
             Code::CircuitOpen => "the circuit breaker refused the first attempt; the function was not run",
             Code::BulkheadFull => "`max_concurrent` calls are running, and no place came free within the queue's wait",
             Code::RateLimited => "the rate limit has no turn for the call within `max_wait`",
-            Code::NoEndpoint => "the target has no endpoint to go to: discovery found none",
+            Code::NoEndpoint => "the target has no endpoint to go to: none was found, or none is well",
             Code::Transport => "the connection was lost before the response had come",
             Code::Connect => "no connection could be made: the name was not found, or nothing answers at the address",
             Code::Tls => "no secure connection could be made: a certificate does not verify, or the two sides agree on nothing",
             Code::Protocol => "what came is not HTTP, or more of it than is allowed",
             Code::Body => "a body could not be read to its end, or is larger than allowed",
+            Code::Auth => "no credentials could be had for the request, which was not sent",
         }
     }
 
@@ -116,12 +121,13 @@ impl Code {
             Code::CircuitOpen => "call again when the target has recovered, or look at why it failed",
             Code::BulkheadFull => "call less at once, or raise `max_concurrent` or `max_queue`",
             Code::RateLimited => "call less often, or raise `rate`, `burst` or `max_wait`",
-            Code::NoEndpoint => "look at where its endpoints are discovered",
+            Code::NoEndpoint => "look at where its endpoints are discovered, and at their health",
             Code::Transport => "look at the endpoint that the message names",
             Code::Connect => "look whether the endpoint that the message names is up and can be reached",
             Code::Tls => "look at the certificate that the message names, and at the `tls` settings",
             Code::Protocol => "look whether the endpoint that the message names speaks HTTP, and at the `http` settings",
             Code::Body => "ask for the body as a stream, or raise `http.max_body_bytes`",
+            Code::Auth => "look at the `auth` settings, and at the token endpoint that the message names",
         }
     }
 }

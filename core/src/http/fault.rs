@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind;
 
+use super::auth::AuthFault;
 use super::tls::TlsFault;
 use crate::error::Code;
 
@@ -46,6 +47,12 @@ impl Fault {
         // P1: with a certificate that does not verify, nothing changes here.
         let reach = if fault.is_certificate() { Reach::UnsentHere } else { Reach::Unsent };
         Fault::new(Code::Tls, reach, fault.to_string(), endpoint)
+    }
+
+    /// The request cannot say who sends it.
+    pub fn auth(fault: &AuthFault, endpoint: &str) -> Fault {
+        let reach = if fault.may_pass() { Reach::Unsent } else { Reach::Hopeless };
+        Fault::new(Code::Auth, reach, fault.to_string(), endpoint)
     }
 
     /// The exchange over a connection failed before the head of a response had come.

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod auth;
 mod body;
 mod connect;
 mod decode;
@@ -28,10 +29,12 @@ mod rules;
 mod send;
 pub mod tls;
 mod watched;
+mod wrong;
 
 use std::sync::{Mutex, PoisonError};
 
 pub use body::{Body, BoxError};
+pub use wrong::Wrong;
 
 pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
+use super::auth::{Origin, Sent};
 use super::body::Body;
 use super::engine::Engine;
 use super::exchange::{Arriving, exchange};
@@ -35,6 +36,8 @@ struct Errand<'a> {
     is_idempotent: bool,
     /// P1: whether an attempt may have been acted on. Reset when it turned out that it was not.
     is_sent: AtomicBool,
+    /// Whether a server has refused who sends it, and was told otherwise.
+    has_asked_again: AtomicBool,
 }
 
 /// What an attempt's body is made from (P4).
@@ -74,7 +77,16 @@ impl<'a> Errand<'a> {
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
-        Ok(Errand { proxy, engine, draft, body, mode: options.mode, is_idempotent, is_sent: AtomicBool::new(false) })
+        Ok(Errand {
+            proxy,
+            engine,
+            draft,
+            body,
+            mode: options.mode,
+            is_idempotent,
+            is_sent: AtomicBool::new(false),
+            has_asked_again: AtomicBool::new(false),
+        })
     }
 
     fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a> {
@@ -85,16 +97,24 @@ impl<'a> Errand<'a> {
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
             let (site, draft) = (&self.proxy.common().site, &self.draft);
-            let mut arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
-                let asked = Asked {
-                    method: draft.method.clone(),
-                    path: draft.path.clone(),
-                    headers: draft.for_attempt(&call, http.attempt_headers, clock::now()),
-                    body: self.body.for_attempt(),
-                };
-                if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
-            })
-            .await?;
+            let mut arriving = loop {
+                let authorized = self.authorized(&pool.place.name).await?;
+                let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |place, is_two| {
+                    let mut headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
+                    if let Some((who, _)) = &authorized {
+                        headers.extend(who.clone());
+                    }
+                    let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
+                    let asked = Asked { method, path, headers, body };
+                    if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
+                })
+                .await?;
+                if arriving.head.status != StatusCode::UNAUTHORIZED || !self.asks_again(authorized) {
+                    break arriving;
+                }
+                // Whoever refuses to listen has done nothing.
+                self.is_sent.store(false, Relaxed);
+            };
             if http.follow_redirects > 0 && arriving.head.status.is_redirection() {
                 arriving = Box::pin(self.follow(&call, arriving)).await?;
             }
@@ -113,6 +133,26 @@ impl<'a> Errand<'a> {
         }
     }
 
+    /// Who sends it, as a header says it, unless the request's own does.
+    async fn authorized(&self, endpoint: &str) -> Result<Option<(HeaderMap, Sent)>, Fault> {
+        let Some(authorizer) = self.proxy.authorizer().filter(|by| !self.draft.headers.contains_key(by.header()))
+        else {
+            return Ok(None);
+        };
+        let mut headers = HeaderMap::new();
+        // P5: it is for the target, whatever endpoint it goes to.
+        let origin = Origin::of_target(self.proxy.parsed_target());
+        let sent = authorizer.authorize(&origin, &mut headers).await;
+        let sent = sent.map_err(|fault| Fault::auth(&fault, endpoint))?;
+        Ok(Some((headers, sent)))
+    }
+
+    /// After a 401: whether the request is sent once more, with other credentials. Once in a call.
+    fn asks_again(&self, authorized: Option<(HeaderMap, Sent)>) -> bool {
+        let (Some((_, sent)), Some(authorizer)) = (authorized, self.proxy.authorizer()) else { return false };
+        self.body.is_there() && !self.has_asked_again.swap(true, Relaxed) && authorizer.refused(&sent)
+    }
+
     /// P5: follows redirects, as many as are asked for; the response that is none, or leads nowhere.
     async fn follow(&self, call: &Call, first: Arriving) -> Result<Arriving, Fault> {
         let (common, http) = (self.proxy.common(), self.engine.http());
@@ -120,7 +160,7 @@ impl<'a> Errand<'a> {
         let (mut site, mut method, mut path) =
             (common.site.clone(), self.draft.method.clone(), self.draft.path.clone());
         let mut headers = self.draft.for_attempt(call, http.attempt_headers, clock::now());
-        let (mut arriving, mut has_body) = (first, true);
+        let (mut arriving, mut has_body, mut has_left) = (first, true, false);
         for _ in 0..http.follow_redirects {
             let head = &arriving.head;
             let onward = redirect::onward(head.status, &head.headers, &method, &site.scheme, &site.authority, &path);
@@ -139,9 +179,14 @@ impl<'a> Errand<'a> {
                 Arc::clone(&home)
             } else {
                 // And they do not come back.
+                has_left = true;
                 without_credentials(&mut headers, common);
                 self.engine.elsewhere(&site)
             };
+            let mut headers = headers.clone();
+            if !has_left && let Some((who, _)) = self.authorized(&pool.place.name).await? {
+                headers.extend(who);
+            }
             arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
                 let body = if has_body { self.body.for_attempt() } else { Body::empty() };
                 let asked = Asked { method: method.clone(), path: path.clone(), headers: headers.clone(), body };
@@ -156,7 +201,7 @@ impl<'a> Errand<'a> {
         let repeat = Repeat {
             is_idempotent: self.is_idempotent,
             has_body: self.body.is_there(),
-            has_elsewhere: brought.is_err() && self.proxy.has_several_endpoints(),
+            has_elsewhere: brought.is_err() && self.proxy.endpoint_count() > 1,
         };
         rules::class(brought, repeat)
     }
