@@ -3,6 +3,8 @@
 
 const { native } = require("./bridge.js");
 const events = require("./events.js");
+const { fetchBy } = require("./fetch.js");
+const { request } = require("./request.js");
 const { start } = require("./start.js");
 const { configError, open, policyOf, shown } = require("./settings.js");
 
@@ -40,6 +42,51 @@ class Caller {
       Object.defineProperty(wrapped, property, { value: fn[property], configurable: true });
     }
     return wrapped;
+  }
+
+  fetch(input, init) {
+    return fetchBy(this.#core, input, init, this.#signal);
+  }
+
+  request(options) {
+    return this.#request(options);
+  }
+
+  get(path, options) {
+    return this.#request({ ...options, path, method: "GET" });
+  }
+
+  head(path, options) {
+    return this.#request({ ...options, path, method: "HEAD" });
+  }
+
+  options(path, options) {
+    return this.#request({ ...options, path, method: "OPTIONS" });
+  }
+
+  post(path, options) {
+    return this.#request({ ...options, path, method: "POST" });
+  }
+
+  put(path, options) {
+    return this.#request({ ...options, path, method: "PUT" });
+  }
+
+  patch(path, options) {
+    return this.#request({ ...options, path, method: "PATCH" });
+  }
+
+  delete(path, options) {
+    return this.#request({ ...options, path, method: "DELETE" });
+  }
+
+  #request(options) {
+    try {
+      const signal = options?.signal;
+      return request(this.#core, options, signal === undefined ? this.#signal : this.#signalOf(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   with(options) {
