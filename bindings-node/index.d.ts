@@ -359,7 +359,7 @@ export interface CallOptions {
 export interface Attempt {
   /** Its number: 1, 2, 3 … */
   readonly attempt: number;
-  /** Where it goes: the target. */
+  /** Where it goes: the address of an endpoint; where there are none, the target. */
   readonly endpoint: string;
   /** What is left until its bound, in milliseconds and at least 0; `null` without a bound. */
   readonly remainingMs: number | null;
@@ -424,6 +424,7 @@ export interface Health {
     readonly rate_limited: number;
     readonly bulkhead_full: number;
     readonly circuit_open: number;
+    readonly no_endpoint: number;
   };
   /** The breaker; `null` when it is off. */
   readonly circuit: {
@@ -441,6 +442,28 @@ export interface Health {
   readonly budget: { readonly tokens: number } | null;
   /** The bulkhead; `null` when it is off. */
   readonly bulkhead: { readonly limit: number; readonly occupied: number; readonly queued: number } | null;
+  /** The endpoints; `null` where the target itself is the one. */
+  readonly endpoints: readonly EndpointHealth[] | null;
+}
+
+/** One endpoint of a target. */
+export interface EndpointHealth {
+  readonly address: string;
+  readonly zone: string | null;
+  readonly weight: number;
+  /** `ejected` because attempts failed, `unhealthy` by its checks. */
+  readonly state: "healthy" | "ejected" | "unhealthy";
+  /** Attempts that run there. */
+  readonly in_flight: number;
+  /** How long attempts there take; `null` before the first one has ended. */
+  readonly ewma_ns: number | null;
+  /** Attempts that failed, one after the other. */
+  readonly consecutive_failures: number;
+  /** How long it is still left out; `null` when it is not ejected. */
+  readonly ejected_for_ns: number | null;
+  readonly times_ejected: number;
+  /** Whether nobody knows if it is still there. */
+  readonly stale: boolean;
 }
 
 /** The state of the circuit breaker. */
@@ -458,6 +481,8 @@ export interface AttemptEvent extends Told {
   readonly attempt: number;
   readonly outcome: "ok" | "failure" | "timeout" | "cancelled";
   readonly elapsedMs: number;
+  /** Where it went; not there where the target itself is the one endpoint. */
+  readonly endpoint?: string;
 }
 
 /** Another attempt began beside those of its call that run. */
@@ -497,6 +522,25 @@ export interface CircuitEvent extends Told {
   readonly openForMs?: number;
 }
 
+/** An endpoint is left out, or back. */
+export interface EndpointEvent extends Told {
+  readonly type: "endpoint";
+  readonly address: string;
+  /** `ejected` because attempts failed, and `back`; `unhealthy` by its checks, and `healthy`. */
+  readonly to: "ejected" | "back" | "unhealthy" | "healthy";
+  /** How long it is left out, when it is ejected. */
+  readonly ejectedForMs?: number;
+}
+
+/** Other endpoints were found, or none could be looked for, and the last ones stay. */
+export interface EndpointsEvent extends Told {
+  readonly type: "endpoints";
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Why nobody knows whether they are still there; `null` when they are. */
+  readonly stale: string | null;
+}
+
 /** A proxy asked for other settings of the shared state than those that held; the newest hold. */
 export interface SettingsEvent extends Told {
   readonly type: "settings";
@@ -511,7 +555,7 @@ export interface InternalEvent extends Told {
 }
 
 /** Something that happened to a target. New kinds may come. */
-export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | SettingsEvent | InternalEvent;
+export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | InternalEvent;
 
 /**
  * The ambassador for one target.

@@ -35,6 +35,21 @@
 #define AMB_NONE INFINITY
 
 /**
+ * For `idempotent` of an #amb_http_request: as its method and headers, and the proxy's settings, say.
+ */
+#define AMB_IDEMPOTENT_BY_METHOD 0
+
+/**
+ * For `idempotent` of an #amb_http_request: it may safely be made twice.
+ */
+#define AMB_IDEMPOTENT_YES 1
+
+/**
+ * For `idempotent` of an #amb_http_request: it may not.
+ */
+#define AMB_IDEMPOTENT_NO -1
+
+/**
  * For `max_concurrent` of an #amb_bulkhead: as many calls at once as the target takes without growing slower.
  */
 #define AMB_ADAPTIVE -1
@@ -178,6 +193,11 @@ typedef struct amb_call amb_call;
 typedef struct amb_proxy amb_proxy;
 
 /**
+ * A response. A handle: free it once with amb_response_free().
+ */
+typedef struct amb_response amb_response;
+
+/**
  * The program's function: makes one attempt. Returns 0 for a success; a status above 0 of its own for a failure, which is
  * tried again; #AMB_CANCELLED to end the call at once.
  */
@@ -225,6 +245,97 @@ typedef struct amb_result {
      */
     uint32_t attempt;
 } amb_result;
+
+/**
+ * A name, and what it says: a header, or something that is known of an endpoint.
+ */
+typedef struct amb_pair {
+    /**
+     * The name.
+     */
+    const char *name;
+    /**
+     * What it says.
+     */
+    const char *value;
+} amb_pair;
+
+/**
+ * Gives the next piece of a body: writes at most `size` bytes, and returns how many; 0 at the end; a number below 0 when it failed,
+ * which ends the request with #AMB_ERR_BODY. It is called on threads of the ambassador's, by one at a time, and may wait.
+ */
+typedef int64_t (*amb_read)(void *buffer, size_t size, void *read_data);
+
+/**
+ * Releases `user_data`; called once, when nothing uses it any more.
+ */
+typedef void (*amb_destroy)(void *user_data);
+
+/**
+ * A request. Always start from amb_http_request_init().
+ */
+typedef struct amb_http_request {
+    /**
+     * The size of this struct, for the library to know which version of it the program was compiled with.
+     */
+    size_t size;
+    /**
+     * The method; null (the default) for GET.
+     */
+    const char *method;
+    /**
+     * The path, which follows the target's, with a query if there is one, encoded as it is to be sent; null (the default) for `/`.
+     */
+    const char *path;
+    /**
+     * The headers. Those that the connection needs are the ambassador's own to set.
+     */
+    const struct amb_pair *headers;
+    /**
+     * How many of these there are.
+     */
+    size_t headers_count;
+    /**
+     * The body, copied; null for none.
+     */
+    const void *body;
+    /**
+     * How many bytes it has.
+     */
+    size_t body_length;
+    /**
+     * Gives the body piece by piece, in place of `body`; null when there is none.
+     */
+    amb_read read;
+    /**
+     * Passed to `read`, on other threads.
+     */
+    void *read_data;
+    /**
+     * Releases `read_data`, when nothing reads any more; may be null.
+     */
+    amb_destroy read_destroy;
+    /**
+     * Whether the request may safely be made twice: #AMB_IDEMPOTENT_BY_METHOD (the default), #AMB_IDEMPOTENT_YES or
+     * #AMB_IDEMPOTENT_NO.
+     */
+    int32_t idempotent;
+    /**
+     * Whether the response is handed back as soon as its head is there, its body to be read with amb_response_read(), for which no
+     * bound holds; default false: it is read whole.
+     */
+    bool stream;
+    /**
+     * For amb_http_send(): passed to a fallback of the proxy.
+     */
+    void *user_data;
+} amb_http_request;
+
+/**
+ * Is told how a spawned request ended; called once, on a thread of the ambassador's that drives other requests too: keep it short. The
+ * response, to be freed with amb_response_free(), is null unless there is one; `result` is valid until it returns.
+ */
+typedef void (*amb_on_response)(struct amb_response *response, const struct amb_result *result, void *user_data);
 
 /**
  * Receives a line, without its end, such as `[Ambassador] Retry 1 after 1.37s: Payment API unreachable`. Valid until it
@@ -405,20 +516,6 @@ typedef struct amb_hedge {
      */
     int64_t max;
 } amb_hedge;
-
-/**
- * A name, and what it says: a header, or something that is known of an endpoint.
- */
-typedef struct amb_pair {
-    /**
-     * The name.
-     */
-    const char *name;
-    /**
-     * What it says.
-     */
-    const char *value;
-} amb_pair;
 
 /**
  * Where attempts may go: one of a target's endpoints.
@@ -823,11 +920,6 @@ typedef struct amb_options {
 typedef void (*amb_listener)(const char *event, void *listener_data);
 
 /**
- * Releases `user_data`; called once, when nothing uses it any more.
- */
-typedef void (*amb_destroy)(void *user_data);
-
-/**
  * Is told how a spawned call ended; called once, on a thread of the ambassador's. `result` is valid until it returns.
  */
 typedef void (*amb_on_done)(const struct amb_result *result, void *user_data);
@@ -878,7 +970,8 @@ void amb_string_free(char *text);
 uint32_t amb_attempt_number(const struct amb_attempt *attempt);
 
 /**
- * Where the attempt goes: the target. Valid while the callback runs; empty when `attempt` is null.
+ * Where the attempt goes: the address of an endpoint; where there are no endpoints, the target. Valid while the callback
+ * runs; empty when `attempt` is null.
  */
 const char *amb_attempt_endpoint(const struct amb_attempt *attempt);
 
@@ -952,11 +1045,110 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
 /**
  * Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
  * true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
- * bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
+ * bound, or a fallback runs already, the call ends with #AMB_CANCELLED. A request of amb_http_spawn() is given up at once.
  *
  * #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
  */
 enum amb_status amb_call_cancel(const struct amb_call *call);
+
+/**
+ * Fills in the defaults, and the size: GET of `/`, without headers or a body. #AMB_ERR_ARGUMENT when `request` is null.
+ */
+enum amb_status amb_http_request_init(struct amb_http_request *request);
+
+/**
+ * Sends a request to the proxy's target and waits for the response: whatever its status is, the last one is handed back. Failures
+ * that may be tried again are, at another endpoint where there is one, as far as the request may safely be made twice.
+ *
+ * @param proxy    the proxy
+ * @param request  what is sent, from amb_http_request_init(); not needed any more when this returns, but for what `read` gives
+ * @param response receives the response, to be freed with amb_response_free(); null unless there is one
+ * @param result   receives how it ended; may be null
+ * @return what is in `result->status`: #AMB_OK when there is a response, or a fallback of the proxy has answered in place of one;
+ * else an `AMB_ERR_…`, of which amb_last_error() tells too, or what the fallback failed with. After #AMB_ERR_ARGUMENT nothing was
+ * sent, and `read_destroy` is not called.
+ */
+int32_t amb_http_send(const struct amb_proxy *proxy,
+                      const struct amb_http_request *request,
+                      struct amb_response **response,
+                      struct amb_result *result);
+
+/**
+ * Sends a request as amb_http_send() does, and returns at once. When this returns #AMB_OK, `on_done` and `destroy` are each called
+ * exactly once: `on_done` when the request has ended, `destroy` after it. When it returns an error, neither is called, nor is the
+ * request's `read_destroy`, and the data remains the caller's.
+ *
+ * `on_done` may send the next request; it may also wait for one, or read a body, though others wait meanwhile. A fallback of the
+ * proxy runs before it, on the same thread, and is given `user_data`.
+ *
+ * @param proxy     the proxy
+ * @param request   what is sent, from amb_http_request_init(); not needed any more when this returns, but for what `read` gives
+ * @param on_done   is told how it ended; may be null
+ * @param user_data passed to it, to a fallback, and to `destroy`, on other threads
+ * @param destroy   releases `user_data`; may be null
+ * @param call      receives a handle for amb_call_cancel(); may be null
+ */
+enum amb_status amb_http_spawn(const struct amb_proxy *proxy,
+                               const struct amb_http_request *request,
+                               amb_on_response on_done,
+                               void *user_data,
+                               amb_destroy destroy,
+                               struct amb_call **call);
+
+/**
+ * The status of HTTP, such as 200; 0 when the handle is none, of which amb_last_error() tells.
+ */
+int32_t amb_response_status(const struct amb_response *response);
+
+/**
+ * What a header says, its name in any case; of several of the name, the first. Valid until the response is freed; null when there is no
+ * such header.
+ */
+const char *amb_response_header(const struct amb_response *response,
+                                const char *name);
+
+/**
+ * The headers one after the other, each as often as it came: `true` and the header number `index`, counted from 0, its name in lower
+ * case, or `false` when there are no more. The texts are valid until the response is freed.
+ */
+bool amb_response_header_at(const struct amb_response *response,
+                            size_t index,
+                            const char **name,
+                            const char **value);
+
+/**
+ * The body, and how many bytes it has; no zero follows it. Valid until the response is freed. Null when the body is a stream, or the
+ * handle none; amb_last_error() says which.
+ */
+const void *amb_response_body(const struct amb_response *response,
+                              size_t *length);
+
+/**
+ * Reads on in the body, and waits for what has not come yet: as many bytes as were written to `buffer`, 0 at its end, or an
+ * `AMB_ERR_…`, of which amb_last_error() tells: #AMB_ERR_ARGUMENT, #AMB_ERR_TRANSPORT or another when the body broke off,
+ * #AMB_CANCELLED when another thread frees the response meanwhile, #AMB_ERR_FORKED in a child of the process that it came to. Nothing
+ * bounds the wait but the proxy's connection.
+ */
+int64_t amb_response_read(const struct amb_response *response,
+                          void *buffer,
+                          size_t size);
+
+/**
+ * How many attempts the request took; 0 when the handle is none.
+ */
+uint32_t amb_response_attempts(const struct amb_response *response);
+
+/**
+ * The address of the endpoint that it came from; where there are no endpoints, the target. Valid until the response is freed; empty
+ * when the handle is none.
+ */
+const char *amb_response_endpoint(const struct amb_response *response);
+
+/**
+ * Frees a response, and what its texts and its body are in; a connection whose body was not read to its end is closed.
+ * #AMB_ERR_ARGUMENT when it was freed before. Null is fine.
+ */
+enum amb_status amb_response_free(struct amb_response *response);
 
 /**
  * Sends lines to this function from now on; null for silence. The default is amb_log_stderr(). A line that is being said
@@ -1006,6 +1198,20 @@ enum amb_status amb_proxy_isolate(const struct amb_proxy *proxy);
  * Closes the circuit of the proxy's target by hand, whatever it has seen.
  */
 enum amb_status amb_proxy_reset(const struct amb_proxy *proxy);
+
+/**
+ * These are the endpoints of the proxy's target from now on, for all proxies of its name: for a program that finds them in ways of its
+ * own. None is obeyed as well: calls are refused then, until there are others.
+ *
+ * #AMB_ERR_CONFIG when one of them is wrong; the endpoints then stay as they were.
+ *
+ * @param proxy     the proxy
+ * @param endpoints the endpoints, copied
+ * @param count     how many there are
+ */
+enum amb_status amb_proxy_set_endpoints(const struct amb_proxy *proxy,
+                                        const struct amb_endpoint *endpoints,
+                                        size_t count);
 
 /**
  * Tells `listener` of every event of the proxy's target from now on, through whatever proxy of the same name: attempts,

@@ -15,6 +15,7 @@
 
 #include "ambassador.h"
 #include "ambassador_errors.hpp"
+#include "ambassador_http.hpp"
 #include "ambassador_options.hpp"
 
 #include <chrono>
@@ -337,6 +338,46 @@ struct Frame final : Answering {
     }
 };
 
+/** A request on its caller's thread. */
+template <class A>
+struct Asked final : Answering {
+    const A &fallback;
+    const std::string &target;
+    Place<Response> place{};
+    std::exception_ptr failed{};
+
+    Asked(const A &fallback, const std::string &target) : fallback(fallback), target(target) {}
+
+    std::int32_t answer(const amb_result &ended) noexcept override
+    {
+        try {
+            raise(ended, target, {});
+        } catch (...) {
+            return fall_back(ended, fallback, place, failed);
+        }
+    }
+};
+
+/** A spawned request. */
+struct Sent {
+    std::promise<Response> promise{};
+    std::string target{};
+
+    static void done(amb_response *response, const amb_result *result, void *data) noexcept
+    {
+        auto &sent = *static_cast<Sent *>(data);
+        try {
+            if (result->status != AMB_OK)
+                raise(*result, sent.target, {});
+            sent.promise.set_value(Response(response));
+        } catch (...) {
+            sent.promise.set_exception(std::current_exception());
+        }
+    }
+
+    static void destroy(void *data) noexcept { delete static_cast<Sent *>(data); }
+};
+
 /** A spawned call: its function, and what its attempts brought, by their numbers, for several may run at once. */
 template <class F, class A, class R>
 struct Task final : Answering {
@@ -569,6 +610,66 @@ public:
     template <class A>
     void fallback(A &&answer) const && = delete;
 
+    /**
+     * Sends a request to the target and waits for the response, which is handed back whatever its status is. Failures that may be tried
+     * again are, at another endpoint where there is one, as far as the request may safely be made twice.
+     *
+     * @code
+     * const auto response = payments.request("POST", "/charges", {R"({"amount": 9})", {{"content-type", "application/json"}}});
+     * @endcode
+     *
+     * @param method  the method
+     * @param path    the path, which follows the target's, with a query if there is one
+     * @param content headers, a body, and how the response is to be read
+     * @throws TransportError, CallTimeoutError, or another AmbassadorError, when there is no response
+     */
+    Response request(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        return send(proxy_.get(), detail::NoFallback{}, method, path, content);
+    }
+    /** request() with GET. */
+    Response get(const std::string &path, const Content &content = {}) const { return request("GET", path, content); }
+    /** request() with HEAD. */
+    Response head(const std::string &path, const Content &content = {}) const { return request("HEAD", path, content); }
+    /** request() with OPTIONS. */
+    Response options(const std::string &path, const Content &content = {}) const { return request("OPTIONS", path, content); }
+    /** request() with POST. */
+    Response post(const std::string &path, const Content &content = {}) const { return request("POST", path, content); }
+    /** request() with PUT. */
+    Response put(const std::string &path, const Content &content = {}) const { return request("PUT", path, content); }
+    /** request() with PATCH. */
+    Response patch(const std::string &path, const Content &content = {}) const { return request("PATCH", path, content); }
+    /** request() with DELETE, which is a word of C++'s own. */
+    Response del(const std::string &path, const Content &content = {}) const { return request("DELETE", path, content); }
+
+    /** request(), but returns at once. */
+    PendingCall<Response> request_async(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        detail::PlainRequest request(method, path, content);
+        auto sent = std::make_unique<detail::Sent>();
+        sent->target = target_;
+        auto future = sent->promise.get_future();
+        amb_call *call = nullptr;
+        check(amb_http_spawn(get(), &request.raw, detail::Sent::done, sent.get(), detail::Sent::destroy, &call));
+        request.taken();
+        (void)sent.release(); // `destroy` has it now.
+        return {std::move(future), CallHandle(call)};
+    }
+
+    /**
+     * These are the endpoints of the target from now on, for all proxies of its name. None is obeyed as well: calls are refused then,
+     * until there are others.
+     * @throws ConfigError when one of them is wrong
+     */
+    void set_endpoints(const std::vector<Endpoint> &endpoints) const
+    {
+        const detail::PlainEndpoints plain(endpoints);
+        const amb_status status = amb_proxy_set_endpoints(get(), plain.list.data(), plain.list.size());
+        if (status == AMB_ERR_CONFIG)
+            refused();
+        check(status);
+    }
+
     /** The health of the target as JSON. */
     std::string health() const
     {
@@ -637,12 +738,35 @@ private:
         const amb_status status = amb_proxy_new(target_.c_str(), &options, &proxy);
         if (status == AMB_OK)
             return Handle(proxy);
-        ErrorFacts facts{amb_last_error(), status, target_};
-        const auto text = [](const char *last) { return std::string(last == nullptr ? "" : last); };
         if (status == AMB_ERR_CONFIG)
-            throw ConfigError(std::move(facts), text(amb_last_error_field()), text(amb_last_error_value()),
-                              text(amb_last_error_allowed()));
-        detail::raise(facts);
+            refused();
+        detail::raise({amb_last_error(), status, target_});
+    }
+
+    [[noreturn]] void refused() const
+    {
+        using detail::text;
+        throw ConfigError({amb_last_error(), AMB_ERR_CONFIG, target_}, text(amb_last_error_field()),
+                          text(amb_last_error_value()), text(amb_last_error_allowed()));
+    }
+
+    template <class A>
+    Response send(amb_proxy *proxy, const A &fallback, const std::string &method, const std::string &path,
+                  const Content &content) const
+    {
+        detail::PlainRequest request(method, path, content);
+        detail::Asked<A> asked(fallback, target_);
+        request.raw.user_data = static_cast<detail::Answering *>(&asked);
+        amb_response *response = nullptr;
+        amb_result result;
+        const std::int32_t status = amb_http_send(proxy, &request.raw, &response, &result);
+        if (status != AMB_ERR_ARGUMENT)
+            request.taken();
+        if (asked.failed)
+            std::rethrow_exception(std::move(asked.failed));
+        if (status != AMB_OK)
+            detail::raise(result, target_, {});
+        return response == nullptr ? asked.place.take() : Response(response);
     }
 
     template <class A, class F, class... Args>
@@ -727,6 +851,12 @@ public:
     PendingCall<std::invoke_result_t<F &, const Attempt &>> spawn(F function) const
     {
         return proxy_->template begin<A>(proxy_->answered_.get(), answer_, std::move(function));
+    }
+
+    /** AmbassadorProxy::request(), with the fallback, which gives a Response. */
+    Response request(const std::string &method, const std::string &path, const Content &content = {}) const
+    {
+        return proxy_->send(proxy_->answered_.get(), answer_, method, path, content);
     }
 
 private:

@@ -381,11 +381,38 @@ inline std::string text(const char *text)
     return text == nullptr ? std::string() : std::string(text);
 }
 
+/** Pairs, as C has them. */
+template <class Pairs>
+std::vector<amb_pair> pairs(const Pairs &list)
+{
+    std::vector<amb_pair> pairs;
+    pairs.reserve(list.size());
+    for (const auto &[name, value] : list)
+        pairs.push_back({name.c_str(), value.c_str()});
+    return pairs;
+}
+
+/** Endpoints as C has them. The texts are those of the endpoints that they are made of. */
+struct PlainEndpoints {
+    std::vector<amb_endpoint> list{};
+
+    explicit PlainEndpoints(const std::vector<Endpoint> &endpoints)
+    {
+        for (const Endpoint &endpoint : endpoints) {
+            const auto &metadata = metadata_.emplace_back(pairs(endpoint.metadata));
+            list.push_back({endpoint.url.c_str(), endpoint.weight, text(endpoint.zone), metadata.data(), metadata.size()});
+        }
+    }
+
+private:
+    std::vector<std::vector<amb_pair>> metadata_{}; // Of which each stays where it is, also when they move.
+};
+
 /** Settings as C has them. The texts are those of the options that they are made of. */
 struct Plain {
     amb_options raw{};
 
-    explicit Plain(const Options &options)
+    explicit Plain(const Options &options) : endpoints_(options.endpoints)
     {
         raw = calls(options);
         network(options);
@@ -394,8 +421,7 @@ struct Plain {
     Plain &operator=(const Plain &) = delete;
 
 private:
-    std::vector<amb_endpoint> endpoints_{};
-    std::vector<std::vector<amb_pair>> metadata_{};
+    PlainEndpoints endpoints_;
     std::vector<const char *> servers_{};
     std::vector<const char *> pins_{};
     std::vector<amb_pair> headers_{};
@@ -420,26 +446,10 @@ inline std::vector<std::string> texts(const char *const *list, std::size_t count
     return {list, list + count};
 }
 
-/** Pairs, as C has them. */
-template <class Pairs>
-std::vector<amb_pair> pairs(const Pairs &list)
-{
-    std::vector<amb_pair> pairs;
-    pairs.reserve(list.size());
-    for (const auto &[name, value] : list)
-        pairs.push_back({name.c_str(), value.c_str()});
-    return pairs;
-}
-
 inline void Plain::network(const Options &options)
 {
-    endpoints_.reserve(options.endpoints.size());
-    for (const Endpoint &endpoint : options.endpoints) {
-        const auto &metadata = metadata_.emplace_back(pairs(endpoint.metadata));
-        endpoints_.push_back({endpoint.url.c_str(), endpoint.weight, text(endpoint.zone), metadata.data(), metadata.size()});
-    }
-    raw.endpoints = endpoints_.data();
-    raw.endpoints_count = endpoints_.size();
+    raw.endpoints = endpoints_.list.data();
+    raw.endpoints_count = endpoints_.list.size();
     if (const auto &discovery = options.discovery) {
         servers_ = texts(discovery->servers);
         raw.discovery = {true, text(discovery->dns), text(discovery->srv), text(discovery->file), servers_.data(),

@@ -18,6 +18,7 @@ pub struct amb_attempt {
     attempt: Attempt,
     flight: Arc<Flight>,
     abandoned: Option<Arc<AtomicBool>>,
+    endpoint: OnceCell<CString>,
     headers: OnceCell<Vec<(CString, CString)>>,
     error: RefCell<Option<String>>,
 }
@@ -25,12 +26,23 @@ pub struct amb_attempt {
 impl amb_attempt {
     /// `abandoned` turns true when nobody waits for this attempt any more.
     pub(crate) fn new(attempt: Attempt, flight: Arc<Flight>, abandoned: Option<Arc<AtomicBool>>) -> amb_attempt {
-        amb_attempt { attempt, flight, abandoned, headers: OnceCell::new(), error: RefCell::default() }
+        amb_attempt {
+            attempt,
+            flight,
+            abandoned,
+            endpoint: OnceCell::new(),
+            headers: OnceCell::new(),
+            error: RefCell::default(),
+        }
     }
 
     /// The callback has returned that.
     pub(crate) fn returned(self, status: i32) -> Returned {
         Returned { attempt: self.attempt, status, text: self.error.take(), judged: Cell::new(None) }
+    }
+
+    fn endpoint(&self) -> &CStr {
+        self.endpoint.get_or_init(|| c_text(self.attempt.endpoint()))
     }
 
     fn headers(&self) -> &[(CString, CString)] {
@@ -57,14 +69,15 @@ pub unsafe extern "C" fn amb_attempt_number(attempt: *const amb_attempt) -> u32 
     raise::shield(0, || unsafe { of(attempt) }.map_or(0, |a| a.attempt.attempt()))
 }
 
-/// Where the attempt goes: the target. Valid while the callback runs; empty when `attempt` is null.
+/// Where the attempt goes: the address of an endpoint; where there are no endpoints, the target. Valid while the callback
+/// runs; empty when `attempt` is null.
 ///
 /// # Safety
 /// `attempt` is null, or the present callback's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn amb_attempt_endpoint(attempt: *const amb_attempt) -> *const c_char {
     // SAFETY: by the contract.
-    raise::shield(c"".as_ptr(), || unsafe { of(attempt) }.map_or(c"".as_ptr(), |a| a.flight.entry.target.as_ptr()))
+    raise::shield(c"".as_ptr(), || unsafe { of(attempt) }.map_or(c"".as_ptr(), |a| a.endpoint().as_ptr()))
 }
 
 /// How many milliseconds are left until the attempt's bound, at least 0; #AMB_NONE when it has none; 0 when `attempt` is

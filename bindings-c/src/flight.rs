@@ -43,10 +43,35 @@ pub(crate) struct Flight {
     succeeded: AtomicBool,
     /// How it ended, if a fallback ran: that its front door does not tell.
     fell_back: OnceLock<Box<amb_result>>,
-    key: OnceLock<Option<usize>>,
+    handle: Handle,
 }
 
-static CALLS: Lazy<Slab<Arc<Flight>>> = Lazy::new(Slab::new);
+/// What a handle of a call stops.
+pub(crate) trait Stoppable: Send + Sync {
+    fn is_the_parents(&self) -> bool;
+    fn stop(&self);
+}
+
+static CALLS: Lazy<Slab<Arc<dyn Stoppable>>> = Lazy::new(Slab::new);
+
+/// A handle that is there while its call is; made when it is first asked for.
+#[derive(Default)]
+pub(crate) struct Handle(OnceLock<Option<usize>>);
+
+impl Handle {
+    /// Null when there is no room for one.
+    pub fn of<S: Stoppable + 'static>(&self, call: &Arc<S>) -> *mut amb_call {
+        let key = self.0.get_or_init(|| CALLS.insert(Arc::clone(call) as Arc<dyn Stoppable>));
+        key.map_or(0, |key| key + 1) as *mut amb_call
+    }
+
+    /// The call has ended.
+    pub fn retire(&self) {
+        if let Some(Some(key)) = self.0.get() {
+            CALLS.remove(*key);
+        }
+    }
+}
 
 impl Flight {
     pub fn new(entry: Arc<Entry>) -> Arc<Flight> {
@@ -60,7 +85,7 @@ impl Flight {
             wake: Notify::new(),
             succeeded: AtomicBool::new(false),
             fell_back: OnceLock::new(),
-            key: OnceLock::new(),
+            handle: Handle::default(),
         })
     }
 
@@ -242,8 +267,18 @@ impl Flight {
 
     /// The call's handle; null when there is no room for one.
     pub fn handle(self: &Arc<Flight>) -> *mut amb_call {
-        let key = self.key.get_or_init(|| CALLS.insert(Arc::clone(self)));
-        key.map_or(0, |key| key + 1) as *mut amb_call
+        self.handle.of(self)
+    }
+}
+
+impl Stoppable for Flight {
+    fn is_the_parents(&self) -> bool {
+        Flight::is_the_parents(self)
+    }
+
+    fn stop(&self) {
+        self.cancelled.store(true, SeqCst);
+        self.wake.notify_one();
     }
 }
 
@@ -265,21 +300,20 @@ struct Retire<'a>(&'a Flight);
 
 impl Drop for Retire<'_> {
     fn drop(&mut self) {
-        if let Some(Some(key)) = self.0.key.get() {
-            CALLS.remove(*key);
-        }
+        self.0.handle.retire();
     }
 }
 
 /// Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
 /// true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
-/// bound, or a fallback runs already, the call ends with #AMB_CANCELLED.
+/// bound, or a fallback runs already, the call ends with #AMB_CANCELLED. A request of amb_http_spawn() is given up at once.
 ///
 /// #AMB_ERR_ARGUMENT when the call has ended; #AMB_ERR_FORKED in a child of the process that began it.
 #[unsafe(no_mangle)]
 pub extern "C" fn amb_call_cancel(call: *const amb_call) -> amb_status {
     raise::guard(|| {
-        let flight = (call as usize).checked_sub(1).and_then(|key| CALLS.get(key));
+        // Not held while it is stopped, which may end it.
+        let flight = (call as usize).checked_sub(1).and_then(|key| CALLS.get(key)).map(|flight| Arc::clone(&flight));
         let Some(flight) = flight else {
             return Err(raise::argument("amb_call_cancel: the call has ended, or is no call"));
         };
@@ -287,8 +321,7 @@ pub extern "C" fn amb_call_cancel(call: *const amb_call) -> amb_status {
             let message = "amb_call_cancel: the call belongs to the parent of this process";
             return Err(raise::other(amb_status::AMB_ERR_FORKED, message));
         }
-        flight.cancelled.store(true, SeqCst);
-        flight.wake.notify_one();
+        flight.stop();
         Ok(())
     })
 }

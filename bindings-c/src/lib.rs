@@ -10,6 +10,7 @@ mod call;
 mod fallback;
 mod flight;
 mod fork;
+mod http;
 mod log;
 mod options;
 mod proxy;

@@ -14,10 +14,12 @@ use std::ptr;
 use ambassador_core::ConfigError;
 use ambassador_core::settings::{Settings, Spelling, Value};
 
+pub(crate) use network::endpoints;
 use network::{amb_auth, amb_discovery, amb_health_check, amb_http, amb_outlier, amb_tls};
 pub use network::{amb_endpoint, amb_pair};
 use policies::{amb_backoff, amb_breaker, amb_budget, amb_bulkhead, amb_hedge, amb_rate_limit};
 pub(crate) use told::Told;
+pub(crate) use values::list;
 use values::{bound, text};
 
 use crate::fallback::amb_fallback;

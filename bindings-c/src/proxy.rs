@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ambassador_core::call::Outcome;
 use ambassador_core::event::Event;
-use ambassador_core::settings::Settings;
+use ambassador_core::settings::{Settings, Spelling};
 use ambassador_core::{AmbassadorProxy, ConfigError};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 
 use crate::fallback::Fallback;
-use crate::options::{self, Told, amb_classify, amb_options, amb_outcome};
+use crate::options::{self, Told, amb_classify, amb_endpoint, amb_options, amb_outcome};
 use crate::status::amb_status;
 use crate::{c_text, fork, raise};
 
@@ -24,7 +24,6 @@ pub struct amb_proxy {
 /// What a handle stands for.
 pub(crate) struct Entry {
     pub proxy: AmbassadorProxy,
-    pub target: CString,
     name: CString,
     classify: amb_classify,
     classify_data: *mut c_void,
@@ -121,7 +120,6 @@ pub unsafe extern "C" fn amb_proxy_new(
         let (settings, options) = unsafe { check(&target, options) }.map_err(refused)?;
         let made = AmbassadorProxy::from_settings(settings).map_err(refused)?;
         let entry = Entry {
-            target: c_text(made.target()),
             name: c_text(made.name()),
             classify: options.classify,
             classify_data: options.classify_data,
@@ -179,6 +177,32 @@ pub extern "C" fn amb_proxy_isolate(proxy: *const amb_proxy) -> amb_status {
 pub extern "C" fn amb_proxy_reset(proxy: *const amb_proxy) -> amb_status {
     raise::guard(|| {
         find(proxy, "amb_proxy_reset")?.proxy.reset();
+        Ok(())
+    })
+}
+
+/// These are the endpoints of the proxy's target from now on, for all proxies of its name: for a program that finds them in ways of its
+/// own. None is obeyed as well: calls are refused then, until there are others.
+///
+/// #AMB_ERR_CONFIG when one of them is wrong; the endpoints then stay as they were.
+///
+/// @param proxy     the proxy
+/// @param endpoints the endpoints, copied
+/// @param count     how many there are
+///
+/// # Safety
+/// `endpoints` is null, or to so many, whose texts are null or end with a zero.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn amb_proxy_set_endpoints(
+    proxy: *const amb_proxy,
+    endpoints: *const amb_endpoint,
+    count: usize,
+) -> amb_status {
+    raise::guard(|| {
+        let entry = find(proxy, "amb_proxy_set_endpoints")?;
+        // SAFETY: by the contract.
+        let given = unsafe { options::endpoints(endpoints, count) };
+        entry.proxy.set_endpoints(Settings::endpoints(Spelling::C, &given).map_err(refused)?);
         Ok(())
     })
 }

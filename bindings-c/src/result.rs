@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use ambassador_core::call::Outcome;
-use ambassador_core::{Attempt, CallError, Code};
+use ambassador_core::{Attempt, CallError, Code, Error};
 
 use crate::status::{self, amb_status};
 
@@ -97,16 +97,23 @@ impl amb_result {
                 amb_result { attempt: last.attempt.attempt(), ..result }
             }
             CallError::Ambassador(error, cause) => {
-                let (status, cause) = (status::of(error.code()), cause.as_ref().map_or(0, |last| last.status));
-                let result = amb_result::new(status as i32, cause, error.attempts(), elapsed, &error.to_string());
-                let retry_after_ms = error.retry_after().map_or(f64::INFINITY, ms);
-                let attempt = match error.code() {
-                    Code::Timeout | Code::Deadline => error.attempt(),
-                    _ => 0,
-                };
-                amb_result { retry_after_ms, attempt, ..result }
+                let result = amb_result::of_error(error, cause.as_ref().map_or(0, |last| last.status));
+                amb_result { elapsed_ms: ms(elapsed), ..result }
             }
         }
+    }
+
+    /// An error of the ambassador's, after that status of the function's.
+    pub fn of_error(error: &Error, cause: i32) -> amb_result {
+        let status = status::of(error.code());
+        let result = amb_result::new(status as i32, cause, error.attempts(), error.elapsed(), &error.to_string());
+        let retry_after_ms = error.retry_after().map_or(f64::INFINITY, ms);
+        let attempt = match error.code() {
+            Code::Timeout | Code::Deadline => error.attempt(),
+            Code::Transport | Code::Connect | Code::Tls | Code::Protocol | Code::Body => error.attempt(),
+            _ => 0,
+        };
+        amb_result { retry_after_ms, attempt, ..result }
     }
 
     /// With what a fallback came to in place of it.

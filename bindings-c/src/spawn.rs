@@ -28,7 +28,7 @@ use crate::worker::{self, UserData, amb_destroy};
 /// Is told how a spawned call ended; called once, on a thread of the ambassador's. `result` is valid until it returns.
 pub type amb_on_done = Option<unsafe extern "C" fn(result: *const amb_result, user_data: *mut c_void)>;
 
-/// Calls that were spawned and whose `on_done` has not returned.
+/// Calls and requests that were spawned and whose `on_done` has not returned.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
 /// Of these, those with a fallback that have yet to begin on their thread: a shutdown lets them in.
@@ -63,18 +63,34 @@ enum Told {
     Caller(SyncSender<amb_result>),
 }
 
+/// One of those, until it is dropped.
+pub(crate) struct Pending(());
+
+impl Pending {
+    pub fn new() -> Pending {
+        PENDING.fetch_add(1, SeqCst);
+        Pending(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        PENDING.fetch_sub(1, SeqCst);
+    }
+}
+
 /// Tells them, once, however the call ends: also when the runtime is shut down under it.
 struct Done {
     told: Told,
     flight: Arc<Flight>,
     /// `None`: the runtime was ended under it (F4).
     result: Option<amb_result>,
+    _pending: Pending,
 }
 
 impl Done {
     fn new(told: Told, flight: &Arc<Flight>) -> Done {
-        PENDING.fetch_add(1, SeqCst);
-        Done { told, flight: Arc::clone(flight), result: None }
+        Done { told, flight: Arc::clone(flight), result: None, _pending: Pending::new() }
     }
 }
 
@@ -89,7 +105,6 @@ impl Drop for Done {
             // It waits, and there is room for the one result.
             Told::Caller(caller) => drop(caller.send(result)),
         }
-        PENDING.fetch_sub(1, SeqCst);
     }
 }
 

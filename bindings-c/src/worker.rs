@@ -99,8 +99,13 @@ impl Work {
 /// POSIX says of a process and its last thread.
 pub(crate) fn leave_if_forked(flight: &Flight) {
     if flight.is_the_parents() {
-        process::exit(0);
+        leave();
     }
+}
+
+/// As [`leave_if_forked`], for who knows that it is a child.
+pub(crate) fn leave() -> ! {
+    process::exit(0)
 }
 
 /// The function's part in an attempt. It ends when the function does, or unrun, with the runtime.

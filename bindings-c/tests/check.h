@@ -15,7 +15,7 @@ struct test {
 #ifdef __cplusplus
 #define CHECK_LINKAGE extern "C"
 #else
-#define CHECK_LINKAGE
+#define CHECK_LINKAGE extern
 #endif
 
 CHECK_LINKAGE struct test *check_tests;

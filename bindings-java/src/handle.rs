@@ -93,12 +93,12 @@ impl Lent {
     /// that: one with a place among the probes, one that waited, and any in virtual time.
     #[inline]
     pub fn permit(&self, call: &Call) -> Option<jlong> {
-        let [entered, started, until, previous_wait, state, leave, number] = call.to_words();
+        let [entered, started, until, previous_wait, state, leave, number, place, tried, key] = call.to_words();
         let instant = if until == NEVER { entered } else { until };
         // A probe's place stands above the generation.
         let is_plain = state & !(TAKEN_MASK << TAKEN_SHIFT) == ENTERED
             && entered == started
-            && previous_wait | number | leave >> 32 | instant >> (63 - INSTANT_SHIFT) == 0;
+            && previous_wait | number | place | tried | key | leave >> 32 | instant >> (63 - INSTANT_SHIFT) == 0;
         if !is_plain || testing::instant().is_some() {
             return None;
         }
@@ -130,7 +130,7 @@ impl Lent {
         };
         let state = ENTERED | (permit & TAKEN_MASK) << TAKEN_SHIFT;
         // A test below holds this to what `Call::to_words` tells.
-        Call::from_words([entered, entered, until, 0, state, leave, 0])
+        Call::from_words([entered, entered, until, 0, state, leave, 0, 0, 0, 0])
     }
 }
 

@@ -85,6 +85,20 @@ pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
     })
 }
 
+/// The address of the endpoint that was chosen for the present attempt; empty where the target itself is the one.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_endpoint<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    words: JLongArray<'local>,
+) -> JString<'local> {
+    say(env, proxy, |env, proxy| {
+        let (call, _) = handle::read(env, &words)?;
+        Ok(proxy.chosen_endpoint(&call).map_or_else(String::new, |endpoint| endpoint.as_str().into()))
+    })
+}
+
 /// The health of a proxy's target, as JSON.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_health<'local>(

@@ -104,8 +104,9 @@ pub extern "system" fn Java_io_ambassador_Native_events<'local>(
 fn lines(event: &Event) -> String {
     let none = String::new;
     let fields = match event {
-        Event::Attempt { attempt, outcome, elapsed } => {
-            [attempt.to_string(), (*outcome).into(), elapsed.to_string(), none()]
+        Event::Attempt { attempt, outcome, elapsed, endpoint } => {
+            let endpoint = endpoint.as_ref().map_or_else(none, |endpoint| endpoint.as_str().into());
+            [attempt.to_string(), (*outcome).into(), elapsed.to_string(), endpoint]
         }
         Event::Hedge { attempt, after } => [attempt.to_string(), after.to_string(), none(), none()],
         Event::Retry { attempt, wait } => [attempt.to_string(), wait.to_string(), none(), none()],
@@ -114,6 +115,14 @@ fn lines(event: &Event) -> String {
         }
         Event::Circuit { from, to, open_for } => {
             [(*from).into(), (*to).into(), open_for.map_or_else(none, |length| length.to_string()), none()]
+        }
+        Event::Endpoint { address, to, ejected_for } => {
+            let ejected_for = ejected_for.map_or_else(none, |length| length.to_string());
+            [address.to_string(), (*to).into(), ejected_for, none()]
+        }
+        // There are no spaces in addresses.
+        Event::Endpoints { added, removed, stale } => {
+            [added.join(" "), removed.join(" "), stale.clone().unwrap_or_default(), none()]
         }
         Event::Settings { before, now } => [before.clone(), now.clone(), none(), none()],
         Event::Internal { at } => [(*at).into(), none(), none(), none()],

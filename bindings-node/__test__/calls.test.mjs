@@ -274,10 +274,11 @@ test("health counts what happened, and adds up", async () => {
     abandoned: 0,
     internal_errors: 0,
     events_dropped: 0,
-    rejections: { shutdown: 0, rate_limited: 0, bulkhead_full: 0, circuit_open: 0 },
+    rejections: { shutdown: 0, rate_limited: 0, bulkhead_full: 0, circuit_open: 0, no_endpoint: 0 },
     circuit: { state: "closed", open_for_ns: null, outcomes: 5, failures: 3, transitions: { closed: 0, open: 0, half_open: 0, isolated: 0 } },
     budget: null,
     bulkhead: null,
+    endpoints: null,
   });
 });
 

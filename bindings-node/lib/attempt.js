@@ -9,6 +9,7 @@ class Attempt {
   #number;
   /** As it stood when this attempt began: one that was given up goes on seeing its own. */
   #bound;
+  #endpoint;
   #hint = NaN;
   #controller;
   #isGivenUp = false;
@@ -25,7 +26,8 @@ class Attempt {
   }
 
   get endpoint() {
-    return this.#flight.core.target;
+    const { core, call } = this.#flight;
+    return (this.#endpoint ??= native.endpoint(core.handle, call, this.#number) ?? core.target);
   }
 
   get remainingMs() {

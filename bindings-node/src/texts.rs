@@ -35,6 +35,14 @@ pub fn tell(handle: &External<Handle>, call: i32, code: u32) -> String {
     core.error_message(code, call.as_ref(), now)
 }
 
+/// The address of the endpoint that was chosen for that attempt of the call, while it runs; none where the target itself is the
+/// one.
+#[napi(catch_unwind)]
+pub fn endpoint(handle: &External<Handle>, call: i32, attempt: u32) -> Option<String> {
+    let call = find(handle, call)?;
+    handle.proxy.core.chosen_endpoint_of(&call, attempt).map(|endpoint| endpoint.as_str().into())
+}
+
 /// R7: the line of the retry that the call waits for, `wait` nanoseconds long.
 #[napi(catch_unwind)]
 pub fn retry_line(handle: &External<Handle>, call: i32, wait: f64, error: String) -> Option<String> {
@@ -53,7 +61,7 @@ pub fn headers(handle: &External<Handle>, id: String, attempt: u32, bound: f64) 
     let id = CallId::from_bits(u128::from_str_radix(&id, 16).unwrap_or_default());
     let now = clock::now();
     // The cast saturates: `Infinity` is `NEVER`.
-    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0]);
+    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0, 0, 0, 0]);
     handle.proxy.core.headers(&call, id, now).into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
 }
 

@@ -5,10 +5,10 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::Call as CoreCall;
 use ambassador_core::clock::{Nanos, now};
 use ambassador_core::proxy::CallId;
+use ambassador_core::{AmbassadorProxy, Endpoint};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,6 +25,8 @@ pub struct Attempt {
     /// As it stood when this attempt started: an abandoned attempt goes on seeing its own number.
     call: CoreCall,
     bound: Nanos,
+    /// Where it goes, if not to the target itself.
+    endpoint: Option<Endpoint>,
     given_up: AtomicBool,
     hint: AtomicU64,
     /// The call, from when there is one as a Python object: it knows the id that all its attempts share.
@@ -39,6 +41,7 @@ impl Attempt {
             proxy: proxy.clone(),
             call,
             bound,
+            endpoint: proxy.chosen_endpoint(&call),
             given_up: AtomicBool::new(false),
             hint: AtomicU64::new(NO_HINT),
             of: OnceLock::new(),
@@ -87,10 +90,10 @@ impl Attempt {
         self.call.attempt()
     }
 
-    /// The endpoint that this attempt goes to; the target itself.
+    /// The address of the endpoint that this attempt goes to; where there are no endpoints, the target.
     #[getter]
     fn endpoint(&self) -> &str {
-        self.proxy.target()
+        self.endpoint.as_ref().map_or(self.proxy.target(), Endpoint::as_str)
     }
 
     /// Seconds until this attempt's bound, down to 0; `None` when it is not bounded. Fit to be the timeout of a socket.

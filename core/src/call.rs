@@ -3,7 +3,8 @@
 //! loops, C callbacks and simulations in virtual time.
 //!
 //! A [`Call`] is plain numbers, so a host may keep it wherever it likes; [`AmbassadorProxy`](crate::AmbassadorProxy) is
-//! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells where B, L and H2 say so.
+//! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells and the endpoints where B, L, E and H2
+//! say so.
 
 mod flat;
 mod hedging;
@@ -14,12 +15,13 @@ use tracing::Level;
 
 pub(crate) use flat::Flat;
 
+use crate::balance::{Choice, Place, hash};
 use crate::clock::{NEVER, Nanos, SECOND};
 use crate::error::Code;
 use crate::event::{self, Event};
 use crate::policy::breaker::Permit;
 use crate::policy::bulkhead::{Entry, Limit};
-use crate::policy::hedge::{After, Ended, Racer};
+use crate::policy::hedge::{After, Ended, Race, Racer};
 use crate::policy::{Policy, Shared};
 use crate::target::State;
 use crate::testing;
@@ -54,6 +56,12 @@ pub struct Call {
     race: u64,
     /// Of the wait: when the budget's token was taken, which turn of the rate limit it is, which number in the queue.
     number: u64,
+    /// Where the running attempt goes, of several the newest; none where the target itself is the one endpoint.
+    place: Place,
+    /// Which endpoints this call has tried, by their slots modulo 64 (E2).
+    tried: u64,
+    /// What endpoints are found by that are chosen by a key (E1); 0 without one.
+    key: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +76,8 @@ enum Phase {
     Queued = 4,
     /// Its error is being answered by something of the host's (H2).
     Answering = 5,
+    /// For the first endpoints to be found (E4).
+    Seeking = 6,
 }
 
 impl Phase {
@@ -78,6 +88,7 @@ impl Phase {
             3 => Phase::InTurn,
             4 => Phase::Queued,
             5 => Phase::Answering,
+            6 => Phase::Seeking,
             _ => Phase::Ended,
         }
     }
@@ -205,11 +216,13 @@ pub enum Stop {
     BulkheadFull = 10,
     /// The rate limit had no turn for it (L2).
     RateLimited = 11,
+    /// There is no endpoint to go to (E3, E4).
+    NoEndpoint = 12,
 }
 
 impl Stop {
     /// Every reason.
-    pub const ALL: [Stop; 12] = [
+    pub const ALL: [Stop; 13] = [
         Stop::Ok,
         Stop::NotRetryable,
         Stop::Exhausted,
@@ -222,6 +235,7 @@ impl Stop {
         Stop::BudgetEmpty,
         Stop::BulkheadFull,
         Stop::RateLimited,
+        Stop::NoEndpoint,
     ];
 
     /// In words, for notes and events.
@@ -239,6 +253,7 @@ impl Stop {
             Stop::BudgetEmpty => "the retry budget is empty",
             Stop::BulkheadFull => "the bulkhead is full",
             Stop::RateLimited => "rate limited",
+            Stop::NoEndpoint => "there is no endpoint",
         }
     }
 }
@@ -294,7 +309,7 @@ impl Decision {
 
 impl Call {
     /// How many words [`to_words`](Call::to_words) gives.
-    pub const WORDS: usize = 7;
+    pub const WORDS: usize = 10;
 
     /// The answer to whatever is said of a call that is over.
     pub(crate) const OVER: Decision = Decision::Finish(Give::LastError, Stop::Cancelled);
@@ -317,6 +332,9 @@ impl Call {
             permit: None,
             race: 0,
             number: 0,
+            place: Place::NONE,
+            tried: 0,
+            key: 0,
         }
     }
 
@@ -378,13 +396,14 @@ impl Call {
             | (self.last as u64) << 40
             | (self.stop as u64) << 48
             | flags << 56;
-        [self.entered, self.started, self.until, self.previous_wait, state, permit, self.number]
+        let Call { entered, started, until, previous_wait, number, tried, key, .. } = *self;
+        [entered, started, until, previous_wait, state, permit, number, self.place.to_word(), tried, key]
     }
 
     /// The call of numbers that [`to_words`](Call::to_words) gave.
     #[inline]
     pub const fn from_words(
-        [entered, started, until, previous_wait, state, permit, number]: [u64; Call::WORDS],
+        [entered, started, until, previous_wait, state, permit, number, place, tried, key]: [u64; Call::WORDS],
     ) -> Call {
         let flags = state >> 56;
         let is_racing = flags & 8 != 0 && permit != 0;
@@ -409,6 +428,9 @@ impl Call {
             },
             race: if is_racing { permit } else { 0 },
             number,
+            place: Place::from_word(place),
+            tried,
+            key,
         }
     }
 
@@ -416,6 +438,17 @@ impl Call {
     #[inline]
     pub(crate) const fn coming(now: Nanos) -> Call {
         Call::new(Phase::Running, 0, now)
+    }
+
+    /// The same, with what its endpoint is found by where that is chosen by a key (E1).
+    pub(crate) fn keyed(self, key: &[u8]) -> Call {
+        Call { key: hash(key).max(1), ..self }
+    }
+
+    /// Where the running attempt goes, of several the newest.
+    #[inline]
+    pub(crate) const fn place(&self) -> Place {
+        self.place
     }
 
     /// O1: a call enters now. Its deadline's clock starts; then it is the rate limit's turn, the bulkhead's, the breaker's.
@@ -468,14 +501,43 @@ impl Call {
             self.last = Outcome::Timeout;
             return self.finish(rules, now, Give::Error(Code::Deadline), Stop::Deadline);
         }
+        let has_endpoints = rules.state.endpoints.is_on();
+        if has_endpoints && self.phase != Phase::Seeking && rules.state.endpoints.is_awaited() {
+            return self.seek(rules, now);
+        }
         match ask_the_breaker(rules, now) {
             Ok(permit) => self.permit = permit,
             Err(after) => return self.refuse(rules, now, Code::CircuitOpen, after),
+        }
+        if has_endpoints && !self.find_endpoint(rules, now) {
+            return self.refuse(rules, now, Code::NoEndpoint, 0);
         }
         if let Some(budget) = &rules.shared.budget {
             rules.state.budget.deposit(budget, now);
         }
         self.run(rules.policy, now)
+    }
+
+    /// E4: the first endpoints are being looked for, and are waited for as long as an attempt may take.
+    #[cold]
+    fn seek(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        let until = bound(rules.policy, self.entered, now);
+        self.wait(Phase::Seeking, rules.state.endpoints.await_set(), until)
+    }
+
+    /// O2: where the attempt goes that begins now. `false` when it can go nowhere; then the breaker's leave is given back.
+    fn find_endpoint(&mut self, rules: Rules<'_>, now: Nanos) -> bool {
+        match rules.state.choose(rules.shared, self.tried, self.key, now) {
+            Choice::There(place) => {
+                self.place = place;
+                self.tried |= place.bit();
+                true
+            }
+            Choice::Nowhere => {
+                self.permit.take().into_iter().for_each(|permit| rules.state.breaker.let_go(permit));
+                false
+            }
+        }
     }
 
     #[inline]
@@ -504,6 +566,7 @@ impl Call {
             Code::RateLimited => (&rejections.rate_limited, Stop::RateLimited),
             Code::BulkheadFull => (&rejections.bulkhead_full, Stop::BulkheadFull),
             Code::CircuitOpen => (&rejections.circuit_open, Stop::CircuitOpen),
+            Code::NoEndpoint => (&rejections.no_endpoint, Stop::NoEndpoint),
             _ => (&rejections.shutdown, Stop::Shutdown),
         };
         cell.fetch_add(1, Relaxed);
@@ -557,7 +620,8 @@ impl Call {
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
         let permit = self.permit.take();
-        record(rules, self.attempt, self.last, permit, self.started, now);
+        let place = std::mem::replace(&mut self.place, Place::NONE);
+        record(rules, self.attempt, self.last, permit, place, self.started, now);
     }
 
     /// What a call ends with whose attempt outran its bound, and may not be tried again.
@@ -614,8 +678,13 @@ impl Call {
     pub(crate) fn resume(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
         match self.phase {
             Phase::Queued => self.resume_queued(rules, now),
+            Phase::Seeking if !rules.state.endpoints.is_awaited() => self.first_attempt(rules, now),
             _ if now < self.until => Decision::WaitUntil(self.until),
             Phase::InTurn => self.ask_for_a_place(rules, now),
+            Phase::Seeking => {
+                rules.state.endpoints.leave(self.number);
+                self.first_attempt(rules, now)
+            }
             _ => self.resume_after_wait(rules, now),
         }
     }
@@ -640,10 +709,12 @@ impl Call {
         rules.state.bulkhead.leave_queue(Limit::of(rules.shared.bulkhead.as_ref()), self.number);
     }
 
-    /// The call waits no longer for its turn or its place.
+    /// The call waits no longer for its turn, its place, or the first endpoints.
     fn leave_wait(&self, rules: Rules<'_>) {
         if self.phase == Phase::Queued {
             self.leave_queue(rules);
+        } else if self.phase == Phase::Seeking {
+            rules.state.endpoints.leave(self.number);
         } else if let Some(limit) = &rules.shared.rate_limit {
             rules.state.rate_limit.give_back(limit, self.number);
         }
@@ -662,6 +733,10 @@ impl Call {
                 self.give_token_back(rules);
                 return self.finish(rules, now, self.last_error(), Stop::CircuitOpen);
             }
+        }
+        if rules.state.endpoints.is_on() && !self.find_endpoint(rules, now) {
+            self.give_token_back(rules);
+            return self.finish(rules, now, self.last_error(), Stop::NoEndpoint);
         }
         rules.state.retries.fetch_add(1, Relaxed);
         self.run(rules.policy, now)
@@ -683,7 +758,7 @@ impl Call {
                 self.attempt_ended(rules, now);
             }
             Phase::Waiting => self.give_token_back(rules),
-            Phase::InTurn | Phase::Queued => self.leave_wait(rules),
+            Phase::InTurn | Phase::Queued | Phase::Seeking => self.leave_wait(rules),
             Phase::Answering => {}
         }
         self.last = Outcome::Cancelled;
@@ -696,12 +771,15 @@ impl Call {
     #[cold]
     pub(crate) fn give_up(&mut self, rules: Rules<'_>, now: Nanos, number: u32, outcome: Outcome) -> Decision {
         let racers = rules.state.races.end(std::mem::take(&mut self.race)).racers;
-        let permits = racers.into_iter().map(|racer| racer.permit).chain([self.permit.take()]);
-        permits.flatten().for_each(|permit| rules.state.breaker.let_go(permit));
+        let own = (self.permit.take(), std::mem::replace(&mut self.place, Place::NONE));
+        for (permit, place) in racers.into_iter().map(|racer| (racer.permit, racer.place)).chain([own]) {
+            permit.into_iter().for_each(|permit| rules.state.breaker.let_go(permit));
+            rules.state.endpoints.let_go(place);
+        }
         match self.phase {
             Phase::Waiting => self.give_token_back(rules),
             // The function has not run yet: it runs now, as if nothing had to be asked.
-            Phase::InTurn | Phase::Queued => {
+            Phase::InTurn | Phase::Queued | Phase::Seeking => {
                 self.leave_wait(rules);
                 return self.run(rules.policy, now);
             }
@@ -740,7 +818,7 @@ impl Call {
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting | Phase::InTurn | Phase::Queued)
+        matches!(self.phase, Phase::Waiting | Phase::InTurn | Phase::Queued | Phase::Seeking)
     }
 
     /// Whether its error may still be answered by something else (H2).
@@ -752,6 +830,11 @@ impl Call {
     /// Which number in the bulkhead's queue it waits under.
     pub(crate) fn queue_number(&self) -> Option<u64> {
         (self.phase == Phase::Queued).then_some(self.number)
+    }
+
+    /// Which number it waits under for the first endpoints.
+    pub(crate) fn seeking_number(&self) -> Option<u64> {
+        (self.phase == Phase::Seeking).then_some(self.number)
     }
 
     #[inline]
@@ -825,11 +908,22 @@ fn ask_the_breaker(rules: Rules<'_>, now: Nanos) -> Result<Option<Permit>, Nanos
 
 /// O2: an attempt has ended.
 #[inline]
-fn record(rules: Rules<'_>, number: u32, outcome: Outcome, permit: Option<Permit>, started: Nanos, now: Nanos) {
+fn record(
+    rules: Rules<'_>,
+    number: u32,
+    outcome: Outcome,
+    permit: Option<Permit>,
+    place: Place,
+    started: Nanos,
+    now: Nanos,
+) {
     let Rules { policy, shared, state } = rules;
     state.count_attempt(outcome);
     let took = now.saturating_sub(started);
-    event::attempt_ended(state, number, outcome.as_str(), took);
+    event::attempt_ended(state, number, outcome.as_str(), took, place);
+    if !place.is_none() {
+        state.went(shared, place, outcome, started, now);
+    }
     if let Some(bulkhead) = &shared.bulkhead
         && bulkhead.limit == Limit::Adaptive
         && outcome == Outcome::Ok

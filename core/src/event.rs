@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tracing::Level;
 
+use crate::balance::Place;
 use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
-use crate::target::State;
+use crate::target::{State, Target};
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;
@@ -32,6 +33,8 @@ pub enum Event {
         outcome: &'static str,
         /// How long it took.
         elapsed: Nanos,
+        /// Where it went; `None` where the target itself is the one endpoint.
+        endpoint: Option<Target>,
     },
     /// R7: an attempt failed, and another follows after a wait.
     Retry {
@@ -67,6 +70,24 @@ pub enum Event {
         /// How long it stays open, when it opened.
         open_for: Option<Nanos>,
     },
+    /// E3: an endpoint is left out, or back.
+    Endpoint {
+        /// Which one.
+        address: Box<str>,
+        /// `ejected` because attempts failed, and `back`; `unhealthy` by its checks, and `healthy`.
+        to: &'static str,
+        /// How long it is left out, when it is ejected.
+        ejected_for: Option<Nanos>,
+    },
+    /// E4: other endpoints were found, or none could be looked for.
+    Endpoints {
+        /// Those that came.
+        added: Vec<String>,
+        /// Those that went.
+        removed: Vec<String>,
+        /// Why nobody knows whether they are still there; `None` when they are.
+        stale: Option<String>,
+    },
     /// C4: a proxy asked for other settings of the shared state than those that held; the newest hold.
     Settings {
         /// What held, of what is different now: `breaker.min_calls 100, breaker.window 30s`.
@@ -87,8 +108,10 @@ impl Event {
     pub fn to_json(&self, name: &str) -> String {
         let mut json = format!(r#"{{"type":"{}","name":{}"#, self.kind(), quoted(name));
         let _ = match self {
-            Event::Attempt { attempt, outcome, elapsed } => {
-                write!(json, r#","attempt":{attempt},"outcome":"{outcome}","elapsed_ns":{elapsed}"#)
+            Event::Attempt { attempt, outcome, elapsed, endpoint } => {
+                let endpoint = endpoint.as_ref().map(|at| format!(r#","endpoint":{}"#, quoted(at.as_str())));
+                let endpoint = endpoint.unwrap_or_default();
+                write!(json, r#","attempt":{attempt},"outcome":"{outcome}","elapsed_ns":{elapsed}{endpoint}"#)
             }
             Event::Retry { attempt, wait } => write!(json, r#","attempt":{attempt},"wait_ns":{wait}"#),
             Event::Hedge { attempt, after } => write!(json, r#","attempt":{attempt},"after_ns":{after}"#),
@@ -99,6 +122,15 @@ impl Event {
                 let open_for = open_for.map(|length| format!(r#","open_for_ns":{length}"#)).unwrap_or_default();
                 write!(json, r#","from":"{from}","to":"{to}"{open_for}"#)
             }
+            Event::Endpoint { address, to, ejected_for } => {
+                let ejected_for =
+                    ejected_for.map(|length| format!(r#","ejected_for_ns":{length}"#)).unwrap_or_default();
+                write!(json, r#","address":{},"to":"{to}"{ejected_for}"#, quoted(address))
+            }
+            Event::Endpoints { added, removed, stale } => {
+                let stale = stale.as_deref().map_or("null".into(), quoted);
+                write!(json, r#","added":{},"removed":{},"stale":{stale}"#, list(added), list(removed))
+            }
             Event::Settings { before, now } => {
                 write!(json, r#","before":{},"now":{}"#, quoted(before), quoted(now))
             }
@@ -107,7 +139,7 @@ impl Event {
         json + "}"
     }
 
-    /// `attempt`, `retry`, `hedge`, `call`, `circuit`, `settings`, `internal`.
+    /// `attempt`, `retry`, `hedge`, `call`, `circuit`, `endpoint`, `endpoints`, `settings`, `internal`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Event::Attempt { .. } => "attempt",
@@ -115,6 +147,8 @@ impl Event {
             Event::Hedge { .. } => "hedge",
             Event::Call { .. } => "call",
             Event::Circuit { .. } => "circuit",
+            Event::Endpoint { .. } => "endpoint",
+            Event::Endpoints { .. } => "endpoints",
             Event::Settings { .. } => "settings",
             Event::Internal { .. } => "internal",
         }
@@ -123,8 +157,9 @@ impl Event {
     /// Through `tracing`: what opens a circuit is an error, what surprises is a warning, what is as usual is for debugging.
     fn trace(&self, name: &str) {
         match self {
-            Event::Attempt { attempt, outcome, elapsed } => {
-                tracing::debug!(target: "ambassador", name, attempt, outcome, elapsed_ns = elapsed, "attempt ended");
+            Event::Attempt { attempt, outcome, elapsed, endpoint } => {
+                let endpoint = endpoint.as_ref().map(Target::as_str);
+                tracing::debug!(target: "ambassador", name, attempt, outcome, elapsed_ns = elapsed, endpoint, "attempt ended");
             }
             // The line itself is told, at the level of a warning, where the error's text is known.
             Event::Retry { .. } => {}
@@ -140,6 +175,21 @@ impl Event {
             Event::Circuit { from, to, .. } => {
                 tracing::info!(target: "ambassador", name, from, to, "the circuit is {to}");
             }
+            Event::Endpoint { address, to: to @ "ejected", ejected_for } => {
+                tracing::warn!(target: "ambassador", name, endpoint = &**address, ejected_for_ns = ejected_for, "the endpoint is {to}");
+            }
+            Event::Endpoint { address, to: to @ "unhealthy", .. } => {
+                tracing::warn!(target: "ambassador", name, endpoint = &**address, "the endpoint is {to}");
+            }
+            Event::Endpoint { address, to, .. } => {
+                tracing::info!(target: "ambassador", name, endpoint = &**address, "the endpoint is {to}");
+            }
+            Event::Endpoints { stale: Some(why), .. } => {
+                tracing::warn!(target: "ambassador", name, why, "endpoints cannot be looked for; the last ones stay");
+            }
+            Event::Endpoints { added, removed, .. } => {
+                tracing::info!(target: "ambassador", name, added = list(added), removed = list(removed), "endpoints came or went");
+            }
             Event::Settings { before, now } => {
                 tracing::warn!(target: "ambassador", name, before, now, "two proxies want different settings of one target's state; the newest hold");
             }
@@ -148,6 +198,12 @@ impl Event {
             }
         }
     }
+}
+
+/// A JSON array of texts.
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(","))
 }
 
 /// JSON text.
@@ -281,8 +337,11 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
 
 /// S1: an attempt ended.
 #[inline]
-pub(crate) fn attempt_ended(state: &State, attempt: u32, outcome: &'static str, elapsed: Nanos) {
-    state.tell(Level::DEBUG, || Event::Attempt { attempt, outcome, elapsed });
+pub(crate) fn attempt_ended(state: &State, attempt: u32, outcome: &'static str, elapsed: Nanos, place: Place) {
+    state.tell(Level::DEBUG, || {
+        let endpoint = state.endpoints.with(place, |member| member.endpoint.address().clone());
+        Event::Attempt { attempt, outcome, elapsed, endpoint }
+    });
 }
 
 /// S1: a call ended.

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::call::{Call, Decision, Give, Outcome, Stop};
 use crate::clock::{self, NEVER, Nanos, now};
+use crate::endpoint::Endpoint;
 use crate::error::{Code, Error};
 use crate::policy::hedge::Hedge;
 use crate::proxy::{AmbassadorProxy, CallId};
@@ -75,6 +76,8 @@ pub struct Attempt {
     proxy: AmbassadorProxy,
     call: Call,
     shared: Arc<PerCall>,
+    /// Where it goes, if not to the target itself.
+    endpoint: Option<Endpoint>,
 }
 
 /// What the attempts of one call share.
@@ -113,9 +116,9 @@ impl Attempt {
         self.call.attempt()
     }
 
-    /// Where the attempt goes: the target.
+    /// Where the attempt goes: an endpoint's address, without endpoints the target.
     pub fn endpoint(&self) -> &str {
-        self.proxy.target()
+        self.endpoint.as_ref().map_or(self.proxy.target(), Endpoint::as_str)
     }
 
     /// What is left until the attempt's bound; `None` when it has none.
@@ -370,6 +373,11 @@ pub(crate) trait Reads<T, E> {
         None
     }
 
+    /// E1: the call with its key, where there is one to find an endpoint by.
+    fn keyed(&self, call: Call) -> Call {
+        call
+    }
+
     /// R7: what the line says of a value that may be tried again.
     fn text(&self, _value: &T) -> String {
         "its result may be tried again".into()
@@ -422,8 +430,11 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
         E: fmt::Display,
     {
         let (proxy, shared) = (self.proxy, Arc::new(PerCall::default()));
-        self.run(|call| function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared) }), &*shared)
-            .await
+        let attempt = |call: &Call| {
+            let endpoint = proxy.chosen_endpoint(call);
+            function(Attempt { proxy: proxy.clone(), call: *call, shared: Arc::clone(&shared), endpoint })
+        };
+        self.run(attempt, &*shared).await
     }
 
     pub(crate) async fn run<F, Fut, T, E>(self, mut attempt: F, reader: &impl Reads<T, E>) -> Result<T, CallError<E>>
@@ -436,7 +447,7 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
     {
         let (proxy, answer) = (self.proxy, &self.fallback);
         let entered = now();
-        let mut flight = InFlight { proxy, call: Call::coming(entered) };
+        let mut flight = InFlight { proxy, call: reader.keyed(Call::coming(entered)) };
         let begun = match proxy.enter(&mut flight.call, entered) {
             Some(Decision::WaitUntil(_)) => match flight.wait().await {
                 Ok(decision) => decision,

@@ -53,6 +53,8 @@ struct Inner {
     state: Arc<State>,
     /// The state's number of the policy's settings.
     number: u64,
+    /// The target as an endpoint.
+    itself: Endpoint,
     /// What all its requests have in common, once there was one.
     #[cfg(feature = "http")]
     common: OnceLock<crate::http::Common>,
@@ -64,8 +66,8 @@ struct Inner {
 pub enum Begin {
     /// Run the first attempt.
     Run(Call),
-    /// Wait until that instant, never less, then [`resume`](AmbassadorProxy::resume): for a turn (L2) or a place (L1). A place
-    /// may come free earlier; [`wake_at_turn`](AmbassadorProxy::wake_at_turn) tells.
+    /// Wait until that instant, never less, then [`resume`](AmbassadorProxy::resume): for a turn (L2), a place (L1) or the first
+    /// endpoints (E4). The latter two may come earlier; [`wake_at_turn`](AmbassadorProxy::wake_at_turn) tells.
     Wait(Call, Nanos),
     /// Run nothing; the caller gets this error. The call has ended, unless something else may answer (H2).
     Refuse(Call, Code),
@@ -116,11 +118,13 @@ impl AmbassadorProxy {
 
     fn of(target: Target, policy: Policy, state: Arc<State>) -> AmbassadorProxy {
         let number = state.number_of(&policy.shared);
+        let itself = Endpoint::at(target.clone());
         AmbassadorProxy(Arc::new(Inner {
             target,
             policy,
             state,
             number,
+            itself,
             #[cfg(feature = "http")]
             common: OnceLock::new(),
         }))
@@ -147,9 +151,39 @@ impl AmbassadorProxy {
         self.0.target.as_str()
     }
 
-    /// Where the present attempt of the call goes: without endpoints, to the target itself.
-    pub fn endpoint_of(&self, _call: &Call) -> Endpoint {
-        Endpoint::at(self.0.target.clone())
+    /// Where the present attempt of the call goes, of several the newest: without endpoints, to the target itself.
+    pub fn endpoint_of(&self, call: &Call) -> Endpoint {
+        self.chosen_endpoint(call).unwrap_or_else(|| self.0.itself.clone())
+    }
+
+    /// The endpoint that was chosen for the present attempt of the call, of several the newest; `None` where the target itself is
+    /// the one endpoint.
+    pub fn chosen_endpoint(&self, call: &Call) -> Option<Endpoint> {
+        self.state().endpoints.at(call.place())
+    }
+
+    /// The same, of the attempt of that number, while it runs.
+    pub fn chosen_endpoint_of(&self, call: &Call, number: u32) -> Option<Endpoint> {
+        self.state().endpoints.at(call.place_of(self.state(), number))
+    }
+
+    /// Whether attempts go to endpoints that are chosen, and not all to the target itself.
+    pub fn has_endpoints(&self) -> bool {
+        self.state().endpoints.is_on()
+    }
+
+    /// These are the endpoints of the target from now on, for all its proxies: for code that finds them in ways of its own. None
+    /// is obeyed as well: calls are refused then, until there are others.
+    ///
+    /// ```
+    /// use ambassador_core::{AmbassadorProxy, Endpoint};
+    ///
+    /// let proxy = AmbassadorProxy::builder("payment-api.example.com").name("fed by hand").build()?;
+    /// proxy.set_endpoints(["10.0.0.7:8443", "10.0.0.8:8443"].iter().filter_map(|address| Endpoint::new(address)).collect());
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn set_endpoints(&self, endpoints: Vec<Endpoint>) {
+        self.state().set_endpoints(&self.settings(), endpoints);
     }
 
     /// The name that state is shared by: the target, unless one was set.
@@ -170,7 +204,16 @@ impl AmbassadorProxy {
     /// A call begins (O1), and with it its deadline's clock.
     #[inline]
     pub fn begin(&self, now: Nanos) -> Begin {
-        let mut call = Call::coming(now);
+        self.begin_call(Call::coming(now), now)
+    }
+
+    /// [`begin`](AmbassadorProxy::begin), with a key: where endpoints are chosen by one, that of the same key is chosen again (E1).
+    pub fn begin_keyed(&self, now: Nanos, key: &[u8]) -> Begin {
+        self.begin_call(Call::coming(now).keyed(key), now)
+    }
+
+    #[inline]
+    fn begin_call(&self, mut call: Call, now: Nanos) -> Begin {
         match self.enter(&mut call, now) {
             Some(Decision::Run | Decision::Await) => Begin::Run(call),
             Some(Decision::WaitUntil(at)) => Begin::Wait(call, at),
@@ -189,6 +232,7 @@ impl AmbassadorProxy {
             self.state().begin();
             let shared = self.settings();
             let rules = self.rules(&shared);
+            self.0.state.look_after_endpoints(&self.0.target);
             Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
         let decision = decision.map(Flat::decision);
@@ -294,18 +338,21 @@ impl AmbassadorProxy {
         decision
     }
 
-    /// Wakes `waker` when the call, which waits for a place in the bulkhead, may be [resumed](AmbassadorProxy::resume); at once
-    /// when it may already, or when it waits for no place. The end of its wait is the host's to watch.
+    /// Wakes `waker` when the call, which waits for a place in the bulkhead or for the first endpoints, may be
+    /// [resumed](AmbassadorProxy::resume); at once when it may already, or when it waits for neither. The end of its wait is the
+    /// host's to watch.
     pub fn wake_at_turn(&self, call: &Call, waker: Waker) {
-        match call.queue_number() {
-            Some(number) => self.state().bulkhead.wake_at_turn(number, waker),
-            None => waker.wake(),
+        match (call.queue_number(), call.seeking_number()) {
+            (Some(number), _) => self.state().bulkhead.wake_at_turn(number, waker),
+            (_, Some(number)) => self.state().endpoints.wake_when_known(number, waker),
+            _ => waker.wake(),
         }
     }
 
-    /// Whether the call waits for a place in the bulkhead, which may come free before its wait is over.
+    /// Whether the call waits for a place in the bulkhead (L1), or for the first endpoints (E4): for what may come before its wait
+    /// is over.
     pub fn is_queued(&self, call: &Call) -> bool {
-        call.queue_number().is_some()
+        call.queue_number().or(call.seeking_number()).is_some()
     }
 
     /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
@@ -559,7 +606,7 @@ impl AmbassadorProxy {
                 r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":{}}},"#,
                 r#""attempts":{{"ok":{},"failure":{},"timeout":{},"cancelled":{}}},"#,
                 r#""retries":{},"hedges":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
-                r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{}}}"#
+                r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{},"no_endpoint":{}}}"#
             ),
             quoted(self.target()),
             quoted(self.name()),
@@ -584,6 +631,7 @@ impl AmbassadorProxy {
             count(&rejections.rate_limited),
             count(&rejections.bulkhead_full),
             count(&rejections.circuit_open),
+            count(&rejections.no_endpoint),
         );
         let _ = match &shared.breaker {
             None => write!(json, r#","circuit":null"#),
@@ -620,12 +668,18 @@ impl AmbassadorProxy {
                 write!(json, r#","bulkhead":{{"limit":{limit},"occupied":{occupied},"queued":{queued}}}"#)
             }
         };
-        json + "}"
+        let _ = write!(json, r#","endpoints":{}}}"#, state.endpoints.to_json(now));
+        json
     }
 
     /// For tests: from now on this target's jitter is that of the seed. The same seed gives the same waits in every language.
     pub fn seed_jitter(&self, seed: u64) {
         self.state().seed(seed);
+    }
+
+    #[cfg(all(test, not(feature = "loom")))]
+    pub(crate) fn endpoints(&self) -> &crate::balance::Endpoints {
+        &self.state().endpoints
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! What a proxy stands for: the parsed [`Target`], and the [`State`] that every proxy for it in this process shares (C4):
-//! counters, and the cells of the breaker, the budget and the limits, with the settings that they obey. State is plain
-//! atomics; no lock is taken on the way of a call that succeeds at once.
+//! counters, the cells of the breaker, the budget and the limits, and the endpoints, with the settings that they obey. State is
+//! plain atomics; no lock is taken on the way of a call that succeeds at once.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
+use crate::balance::{Changed, Endpoints};
 use crate::call::Outcome;
 use crate::clock::Nanos;
 use crate::event::{Event, Listeners};
@@ -164,6 +165,7 @@ pub(crate) struct Rejections {
     pub rate_limited: AtomicU64,
     pub bulkhead_full: AtomicU64,
     pub circuit_open: AtomicU64,
+    pub no_endpoint: AtomicU64,
 }
 
 /// Settings of a state, and their number: each that comes into force has the next one.
@@ -207,6 +209,7 @@ pub struct State {
     pub(crate) bulkhead: bulkhead::Cells,
     pub(crate) rate_limit: rate_limit::Cells,
     pub(crate) races: hedge::Cells,
+    pub(crate) endpoints: Endpoints,
     /// How long attempts take; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
@@ -262,6 +265,7 @@ impl State {
             bulkhead: bulkhead::Cells::default(),
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
+            endpoints: Endpoints::new(settings),
             latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
@@ -319,6 +323,10 @@ impl State {
                 let (before, now) = told::differences(before, settings);
                 Event::Settings { before, now }
             });
+        }
+        let changed = self.endpoints.obey(before, settings);
+        if changed != Changed::default() {
+            self.tell_of_endpoints(changed, None);
         }
     }
 
@@ -445,6 +453,7 @@ impl State {
         self.counts.mine().begun.store(ended, SeqCst);
         self.bulkhead.begin_anew();
         self.races.begin_anew();
+        self.endpoints.begin_anew();
         self.listeners.begin_anew();
         self.jitter.store(random_seed(), Relaxed);
     }

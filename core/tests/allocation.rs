@@ -9,9 +9,11 @@ use std::future::{Future, ready};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use ambassador_core::Bulkhead;
+use ambassador_core::balance::Balance;
 use ambassador_core::call::{Call, Decision, Outcome};
 use ambassador_core::clock::now;
+use ambassador_core::proxy::Begin;
+use ambassador_core::{Bulkhead, Endpoint};
 use common::*;
 
 struct Counting;
@@ -77,6 +79,22 @@ fn a_first_attempt_that_succeeds_allocates_nothing() {
         }
     });
     assert_eq!((allocated, ends(&proxy)[0]), (0, 1000));
+}
+
+#[test]
+fn nor_does_one_that_goes_to_an_endpoint_however_that_is_chosen() {
+    for balance in Balance::ALL {
+        let endpoints = (0..20).map(|n| Endpoint::new(&format!("10.0.0.{n}:80")).unwrap());
+        let proxy = by(with_defaults(), balance).endpoints(endpoints).build().unwrap();
+        let allocated = allocations(|| {
+            for n in 0..1000u64 {
+                let Begin::Run(mut call) = proxy.begin_keyed(now(), &n.to_le_bytes()) else { panic!() };
+                assert!(proxy.chosen_endpoint(&call).is_some() && proxy.has_endpoints());
+                let _ = proxy.settle(&mut call, now(), Outcome::Ok, None);
+            }
+        });
+        assert_eq!((allocated, ends(&proxy)[0]), (0, 1000), "{balance:?}");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn health_has_every_number_and_nothing_else() {
             "abandoned": 0,
             "internal_errors": 0,
             "events_dropped": 0,
-            "rejections": { "shutdown": 0, "rate_limited": 0, "bulkhead_full": 0, "circuit_open": 0 },
+            "rejections": { "shutdown": 0, "rate_limited": 0, "bulkhead_full": 0, "circuit_open": 0, "no_endpoint": 0 },
             "circuit": {
                 "state": "closed",
                 "open_for_ns": null,
@@ -37,6 +37,7 @@ fn health_has_every_number_and_nothing_else() {
             },
             "budget": { "tokens": 100 },
             "bulkhead": null,
+            "endpoints": null,
         })
     );
 }

@@ -71,7 +71,7 @@ fn told(proxy: &AmbassadorProxy, hosted_call: Hosted, now: Nanos, outcome: Outco
 fn adds_up(proxy: &AmbassadorProxy, begun: u64) {
     let [ok, failure, timeout, rejected, cancelled] = ends(proxy);
     assert_eq!(ok + failure + timeout + rejected + cancelled, begun);
-    let reasons = ["shutdown", "rate_limited", "bulkhead_full", "circuit_open"];
+    let reasons = ["shutdown", "rate_limited", "bulkhead_full", "circuit_open", "no_endpoint"];
     let refusals: u64 = reasons.iter().map(|reason| number(proxy, &format!("rejections.{reason}"))).sum();
     assert_eq!(refusals, rejected);
     let ran: u64 = attempts(proxy).iter().sum();

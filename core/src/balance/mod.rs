@@ -1,5 +1,28 @@
 //! Which endpoint an attempt goes to (E1, E2), and which are left out for a while because attempts at them, or checks of them,
 //! fail (E3).
+//!
+//! Here is what is wanted, as data; beside it, a file each: a target's endpoints while calls run ([`live`]), as an immutable
+//! [`set`] of [`member`]s; how one of them is chosen ([`pick`], with [`ring`] and [`maglev`] for keys); when one is left out
+//! ([`outlier`]); and what asks endpoints and those who know of them ([`tasks`], [`check`]).
+
+mod check;
+mod ewma;
+mod hash;
+mod live;
+mod maglev;
+mod member;
+mod outlier;
+mod pick;
+mod ring;
+mod set;
+mod tasks;
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
+
+pub(crate) use hash::hash;
+pub(crate) use live::{Choice, Endpoints};
+pub(crate) use member::Place;
+pub(crate) use set::Changed;
 
 use crate::clock::{Nanos, SECOND};
 

@@ -13,6 +13,15 @@ impl Call {
         self.ended as u32
     }
 
+    /// Where the attempt of that number goes, while it runs.
+    pub(crate) fn place_of(&self, state: &State, number: u32) -> Place {
+        if number == self.attempt {
+            return self.place;
+        }
+        let place = |race: &mut Race| race.racers.iter().find(|racer| racer.number == number).map(|racer| racer.place);
+        state.races.with(self.race, place).flatten().unwrap_or_default()
+    }
+
     /// H1: whether another attempt begins now, beside those that run.
     pub(crate) fn hedge(&mut self, rules: Rules<'_>, now: Nanos) -> Hedge {
         match self.hedge_at(rules, now) {
@@ -48,16 +57,27 @@ impl Call {
             self.hedges = NO_MORE;
             return false;
         };
+        let no_more = |call: &mut Call| {
+            permit.into_iter().for_each(|permit| state.breaker.let_go(permit));
+            call.hedges = NO_MORE;
+            false
+        };
+        let choice = match state.endpoints.is_on() {
+            true => state.choose(shared, self.tried, self.key, now),
+            false => Choice::There(Place::NONE),
+        };
+        let Choice::There(place) = choice else { return no_more(self) };
         // R5
         if shared.budget.as_ref().is_some_and(|budget| !state.budget.take(budget, now)) {
-            permit.into_iter().for_each(|permit| state.breaker.let_go(permit));
-            self.hedges = NO_MORE;
-            return false;
+            state.endpoints.let_go(place);
+            return no_more(self);
         }
         if self.race == 0 {
-            let first = Racer { number: self.attempt, permit: self.permit.take(), ..self.newest() };
+            let first = Racer { permit: self.permit.take(), ..self.newest() };
             self.race = state.races.begin(first);
         }
+        self.place = place;
+        self.tried |= if place.is_none() { 0 } else { place.bit() };
         let after = now.saturating_sub(self.started);
         self.attempt += 1;
         self.hedges += 1;
@@ -71,7 +91,8 @@ impl Call {
 
     /// The newest attempt, without the breaker's leave.
     fn newest(&self) -> Racer {
-        Racer { number: self.attempt, started: self.started, until: self.until, permit: None, ended: None }
+        let Call { attempt: number, started, until, place, .. } = *self;
+        Racer { number, started, until, permit: None, place, ended: None }
     }
 
     /// An attempt of a call that may be hedged has ended.
@@ -114,7 +135,7 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = number as u8;
-        record(rules, number, self.last, racer.permit, racer.started, now);
+        record(rules, number, self.last, racer.permit, racer.place, racer.started, now);
         match self.last {
             Outcome::Ok => self.win(rules, now, Give::Value, Stop::Ok),
             Outcome::Fail => self.win(rules, now, Give::LastError, Stop::NotRetryable),
@@ -133,6 +154,7 @@ impl Call {
                     return Decision::Await;
                 }
                 let race = state.races.end(std::mem::take(&mut self.race));
+                self.place = Place::NONE;
                 self.after_failure(rules, now, Some(race.hint))
             }
         }
@@ -143,7 +165,11 @@ impl Call {
         let lost = self.lose_others(rules, now);
         // They would have taken longer still. What its caller stops says nothing of the target.
         if last != Outcome::Cancelled {
-            lost.iter().for_each(|racer| rules.state.took(now.saturating_sub(racer.started), now));
+            for racer in &lost {
+                let ran = now.saturating_sub(racer.started);
+                rules.state.took(ran, now);
+                rules.state.endpoints.raise(racer.place, ran, now);
+            }
         }
         self.last = last;
         self.finish(rules, now, give, stop)
@@ -153,8 +179,9 @@ impl Call {
     pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) -> Vec<Racer> {
         let lost = rules.state.races.end(std::mem::take(&mut self.race)).racers;
         for racer in &lost {
-            record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.started, now);
+            record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.place, racer.started, now);
         }
+        self.place = Place::NONE;
         self.last = Outcome::Cancelled;
         lost
     }

@@ -85,7 +85,8 @@ fn by_turns(ips: Vec<IpAddr>) -> Arc<[IpAddr]> {
 }
 
 type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
-type Asked = (Box<str>, Box<[SocketAddr]>);
+type Servers = Box<[SocketAddr]>;
+type Asked = (Box<str>, Servers);
 
 /// What is known of a name.
 #[derive(Default)]
@@ -99,7 +100,8 @@ struct Known {
 /// (F3).
 struct Process {
     pid: u32,
-    resolvers: Mutex<HashMap<Box<[SocketAddr]>, (Arc<Resolver>, Stamp)>>,
+    /// By the servers that they ask.
+    resolvers: Mutex<HashMap<Servers, (Arc<Resolver>, Stamp)>>,
     known: Mutex<HashMap<Asked, Known>>,
 }
 

@@ -97,6 +97,8 @@ impl Resolver {
         // Whoever asks remembers, for as long as suits it.
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
+        // The system's setting counts all attempts, this one those after the first.
+        options.attempts = options.attempts.saturating_sub(1);
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
         let (search, ndots) = (domains(&config), options.ndots);
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());

@@ -33,6 +33,7 @@ pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;
 
 use crate::clock;
+use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::proxy::AmbassadorProxy;
 use crate::runtime;
@@ -55,6 +56,16 @@ pub struct Options {
     pub mode: Mode,
     /// Whether the request may safely be made twice, whatever its method says (P2).
     pub idempotent: Option<bool>,
+}
+
+/// Whence a response came: one of its extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// The endpoint that it came from.
+    pub endpoint: Endpoint,
+    /// The number of the attempt that it is the end of.
+    pub attempt: u32,
 }
 
 /// Who is told of a request that was [spawned](AmbassadorProxy::spawn_send). Called on a thread of the runtime: keep it short.
@@ -100,12 +111,14 @@ impl Drop for Answering {
 
 /// A request that was spawned. Dropping it changes nothing.
 #[derive(Debug)]
-pub struct Sending(tokio::task::AbortHandle);
+pub struct Sending(Option<tokio::task::AbortHandle>);
 
 impl Sending {
     /// The caller went away: the request ends cancelled, and nobody is told (O3). Does nothing to one that has ended.
     pub fn cancel(&self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
@@ -142,15 +155,20 @@ impl AmbassadorProxy {
         self.send_telling(request, options, |_| ()).await.map_err(|failed| failed.error)
     }
 
-    /// For hosts that wait in ways of their own: sends it on the shared runtime, and tells how it ends.
+    /// For hosts that wait in ways of their own: sends it on the shared runtime, and tells how it ends. After a shutdown, which took
+    /// the runtime's threads, it is refused here and now.
     pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
         let proxy = self.clone();
-        let task = runtime::handle().spawn(async move {
+        let sent = async move {
             let told = Mutex::new(told);
             let on_retry = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).retry(line.into());
             let ended = proxy.send_telling(request, options, on_retry).await;
             told.into_inner().unwrap_or_else(PoisonError::into_inner).ended(ended);
-        });
-        Sending(task.abort_handle())
+        };
+        if runtime::is_shut_down() {
+            runtime::block_on(sent);
+            return Sending(None);
+        }
+        Sending(Some(runtime::handle().spawn(sent).abort_handle()))
     }
 }

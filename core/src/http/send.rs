@@ -14,7 +14,8 @@ use super::exchange::exchange;
 use super::fault::Fault;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
-use super::{Answering, Failed, Mode, Options};
+use super::{Answering, Failed, Mode, Options, Served};
+use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
 use crate::error::{Code, Error};
@@ -103,14 +104,16 @@ impl<'a> Errand<'a> {
                 }
             })
             .await?;
-            match self.mode {
-                Mode::Whole => arriving.whole(http.max_body_bytes).await,
+            let mut response = match self.mode {
+                Mode::Whole => arriving.whole(http.max_body_bytes).await?,
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
                     let error = move |fault| BoxError::from(error_of(&proxy, &fault, &call));
-                    Ok(arriving.stream(error).await)
+                    arriving.stream(error).await
                 }
-            }
+            };
+            response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
+            Ok(response)
         }
     }
 
@@ -130,6 +133,18 @@ impl<'a> Errand<'a> {
 impl Reads<Response<Body>, Fault> for Errand<'_> {
     fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
         brought?.as_ref().ok().and_then(rules::hint)
+    }
+
+    /// E1
+    fn keyed(&self, call: Call) -> Call {
+        match &self.proxy.policy().shared.hash_on {
+            None => call,
+            Some(HashOn::Path) => call.keyed(self.draft.path.as_str().as_bytes()),
+            Some(HashOn::Header(name)) => match self.draft.headers.get(name) {
+                Some(value) => call.keyed(value.as_bytes()),
+                None => call,
+            },
+        }
     }
 
     fn text(&self, response: &Response<Body>) -> String {

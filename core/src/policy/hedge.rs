@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::balance::Place;
 use crate::call::Outcome;
 use crate::clock::{Nanos, nanos, spell};
 use crate::policy::breaker::Permit;
@@ -91,6 +92,8 @@ pub(crate) struct Racer {
     pub until: Nanos,
     /// The breaker's leave.
     pub permit: Option<Permit>,
+    /// Where it goes.
+    pub place: Place,
     /// In virtual time, how it has ended: that is told when those before it have been.
     pub ended: Option<Ended>,
 }
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn a_race_ends_once() {
         let cells = Cells::default();
-        let first = Racer { number: 1, started: 7, until: 9, permit: None, ended: None };
+        let first = Racer { number: 1, started: 7, until: 9, permit: None, place: Place::NONE, ended: None };
         let number = cells.begin(first);
         cells.with(number, |race| race.racers.push(Racer { number: 2, ..first }));
         assert_eq!(cells.end(number).racers.len(), 2);
@@ -174,9 +177,13 @@ mod tests {
     #[test]
     fn a_forked_child_has_no_races() {
         let cells = Cells::default();
-        let number = cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, ended: None });
+        let number =
+            cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, place: Place::NONE, ended: None });
         cells.begin_anew();
         assert!(cells.with(number, |_| ()).is_none());
-        assert_ne!(cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, ended: None }), number);
+        assert_ne!(
+            cells.begin(Racer { number: 1, started: 7, until: 9, permit: None, place: Place::NONE, ended: None }),
+            number
+        );
     }
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use ambassador_core::balance::{Balance, HashOn};
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::{Nanos, SECOND};
 use ambassador_core::proxy::{Begin, Builder};
@@ -110,4 +111,12 @@ pub fn alone_with(name: &str, environment: &[(&str, Option<&Path>)], body: impl 
     let ended = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success() && out.contains("1 passed"), "{name} ended with {}:\n{out}{err}", ended.status);
+}
+
+/// Endpoints chosen so, by the path where it is by a key.
+pub fn by(builder: Builder, balance: Balance) -> Builder {
+    match balance {
+        Balance::RingHash | Balance::Maglev => builder.balance(balance).hash_on(HashOn::Path),
+        _ => builder.balance(balance),
+    }
 }

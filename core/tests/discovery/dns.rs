@@ -90,6 +90,23 @@ fn two_hundred_addresses_are_as_many_endpoints() {
 }
 
 #[test]
+fn answers_too_long_for_udp_come_again_from_a_server_that_was_down() {
+    let mut dns = Dns::start();
+    let ips: Vec<String> = (1..=200).map(|n| format!("127.0.1.{n}")).collect();
+    let ips: Vec<&str> = ips.iter().map(String::as_str).collect();
+    dns.addresses("many.test", 1, &ips);
+    let watching = watching(&dns, "many.test");
+    let before = watching.found();
+    // The connection over which they came is gone with it.
+    dns.goes_down();
+    dns.addresses("many.test", 1, &ips[1..]);
+    dns.comes_back();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let after: Vec<&str> = before.iter().copied().filter(|endpoint| *endpoint != "127.0.1.1:8080").collect();
+    watching.turns(&before, &after);
+}
+
+#[test]
 fn a_server_that_is_down_leaves_the_set_as_it_was_and_is_asked_again() {
     let mut dns = Dns::start();
     dns.addresses("stays.test", 1, &["127.0.0.1"]);

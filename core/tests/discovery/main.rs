@@ -2,6 +2,7 @@
 #![cfg(feature = "http")]
 
 mod addresses;
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod dns;

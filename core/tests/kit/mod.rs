@@ -1,4 +1,5 @@
-//! What tests over real sockets share: servers on loopback, and whatever they are made of.
+//! What tests over real sockets share: servers on loopback that do what they are told, a ledger of what arrived, and whatever
+//! they are made of.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod dns;

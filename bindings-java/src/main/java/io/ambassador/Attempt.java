@@ -19,6 +19,7 @@ public final class Attempt {
     private final long permit;
 
     private long[] words;
+    private String endpoint;
     private volatile boolean givenUp;
     private volatile long hint = Native.NO_HINT;
 
@@ -66,10 +67,21 @@ public final class Attempt {
     /**
      * Where the attempt goes.
      *
-     * @return the target
+     * @return the address of an endpoint; where there are no endpoints, the target
      */
     public String endpoint() {
-        return proxy.target();
+        // A call that has an endpoint is more than a permit can tell.
+        if (permit != 0) {
+            return proxy.target();
+        }
+        synchronized (id) {
+            if (endpoint == null) {
+                String chosen = Native.endpoint(proxy.handle, words);
+                endpoint = chosen.isEmpty() ? proxy.target() : chosen;
+            }
+        }
+        Reference.reachabilityFence(proxy);
+        return endpoint;
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.ambassador;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -29,8 +30,10 @@ public sealed interface Event {
      * @param attempt its number
      * @param outcome {@code ok}, {@code failure}, {@code timeout} or {@code cancelled}
      * @param elapsed how long it took
+     * @param endpoint where it went; empty where the target itself is the one endpoint
      */
-    record Attempt(String name, int attempt, String outcome, Duration elapsed) implements Event {}
+    record Attempt(String name, int attempt, String outcome, Duration elapsed, Optional<String> endpoint)
+            implements Event {}
 
     /**
      * Another attempt began beside those that run.
@@ -70,6 +73,27 @@ public sealed interface Event {
      * @param openFor how long it stays open, when it opened
      */
     record Circuit(String name, String from, String to, Optional<Duration> openFor) implements Event {}
+
+    /**
+     * An endpoint is left out, or back: {@code ejected}, {@code back}; {@code unhealthy}, {@code healthy} by its checks.
+     *
+     * @param name see {@link Event#name}
+     * @param address which one
+     * @param to what became of it
+     * @param ejectedFor how long it is left out, when it is ejected
+     */
+    record Endpoint(String name, String address, String to, Optional<Duration> ejectedFor) implements Event {}
+
+    /**
+     * Other endpoints were found, or none could be looked for, and the last ones stay.
+     *
+     * @param name see {@link Event#name}
+     * @param added the addresses of those that came
+     * @param removed the addresses of those that went
+     * @param stale why nobody knows whether they are still there; empty when they are
+     */
+    record Endpoints(String name, List<String> added, List<String> removed, Optional<String> stale)
+            implements Event {}
 
     /**
      * A proxy asked for other settings of what all proxies of the name share than those that held; the newest hold.

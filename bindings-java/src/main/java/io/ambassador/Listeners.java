@@ -70,15 +70,26 @@ final class Listeners {
         String second = lines[at + 2];
         String third = lines[at + 3];
         return switch (lines[at]) {
-            case "attempt" -> new Event.Attempt(name, Integer.parseInt(first), second, length(third));
+            case "attempt" -> new Event.Attempt(
+                    name, Integer.parseInt(first), second, length(third), textOrNone(lines[at + 4]));
             case "hedge" -> new Event.Hedge(name, Integer.parseInt(first), length(second));
             case "retry" -> new Event.Retry(name, Integer.parseInt(first), length(second));
             case "call" -> new Event.Call(name, Integer.parseInt(first), second, third, length(lines[at + 4]));
             case "circuit" -> new Event.Circuit(
                     name, first, second, third.isEmpty() ? Optional.empty() : Optional.of(length(third)));
+            case "endpoint" -> new Event.Endpoint(name, first, second, textOrNone(third).map(Listeners::length));
+            case "endpoints" -> new Event.Endpoints(name, words(first), words(second), textOrNone(third));
             case "settings" -> new Event.Settings(name, first, second);
             default -> new Event.Internal(name, first);
         };
+    }
+
+    private static Optional<String> textOrNone(String text) {
+        return text.isEmpty() ? Optional.empty() : Optional.of(text);
+    }
+
+    private static List<String> words(String line) {
+        return line.isEmpty() ? List.of() : List.of(line.split(" "));
     }
 
     private static Duration length(String nanos) {

@@ -39,16 +39,16 @@ final class Native {
     static final long NEVER = Long.MAX_VALUE;
 
     /** How many numbers are kept of a call, and the places of those that Java reads. */
-    static final int WORDS = 14;
+    static final int WORDS = 17;
 
     static final int ENTERED = 0;
-    static final int DECIDED = 7;
-    static final int ATTEMPT = 8;
-    static final int UNTIL = 9;
-    static final int LAST = 10;
-    static final int RETRY_AFTER = 11;
-    static final int FLAGS = 12;
-    static final int ENDED = 13;
+    static final int DECIDED = 10;
+    static final int ATTEMPT = 11;
+    static final int UNTIL = 12;
+    static final int LAST = 13;
+    static final int RETRY_AFTER = 14;
+    static final int FLAGS = 15;
+    static final int ENDED = 16;
 
     /** A flag: something may still answer in place of the call's error (H2). */
     static final long ANSWERING = 1;
@@ -162,6 +162,8 @@ final class Native {
     private static native String codeName(int code);
 
     static native String headers(long proxy, long[] words, long[] id);
+
+    static native String endpoint(long proxy, long[] words);
 
     static native String health(long proxy);
 

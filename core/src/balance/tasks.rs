@@ -1,0 +1,109 @@
+//! What runs beside the calls of a target with endpoints, on the shared runtime: whoever looks for endpoints, and whoever asks them
+//! whether they are well. It begins with the first call, in each process anew (F3), and ends with the state.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use arc_swap::ArcSwap;
+use tokio::task::AbortHandle;
+
+use super::check;
+use crate::discovery::Sink;
+use crate::endpoint::Endpoint;
+use crate::runtime;
+use crate::target::{State, Target};
+
+/// What runs.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    has_begun: AtomicBool,
+    // Swapped whole in a forked child, in which nothing runs.
+    running: ArcSwap<Mutex<Vec<AbortHandle>>>,
+}
+
+fn lock(running: &Mutex<Vec<AbortHandle>>) -> MutexGuard<'_, Vec<AbortHandle>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tasks {
+    /// Whatever runs ends; the next call begins it anew, as the settings then say.
+    pub fn stop(&self) {
+        lock(&self.running.load()).drain(..).for_each(|task| task.abort());
+        self.has_begun.store(false, Release);
+    }
+
+    #[cfg(all(test, not(feature = "loom")))]
+    pub fn running(&self) -> Vec<AbortHandle> {
+        lock(&self.running.load()).clone()
+    }
+
+    pub fn begin_anew(&self) {
+        self.running.store(Arc::default());
+        self.has_begun.store(false, Release);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl State {
+    /// A call comes: what has to run beside it runs from now on.
+    #[inline]
+    pub(crate) fn look_after_endpoints(self: &Arc<State>, target: &Target) {
+        if self.endpoints.is_on() && !self.endpoints.tasks.has_begun.load(Acquire) {
+            self.begin_tasks(target);
+        }
+    }
+
+    #[cold]
+    fn begin_tasks(self: &Arc<State>, target: &Target) {
+        let tasks = &self.endpoints.tasks;
+        if tasks.has_begun.swap(true, Release) {
+            return;
+        }
+        let shared = self.settings();
+        let weak = Arc::downgrade(self);
+        let begin = || {
+            let mut begun = Vec::new();
+            #[cfg(feature = "http")]
+            if let Some(discovery) = &shared.discovery {
+                let sink = Arc::new(Found(Weak::clone(&weak)));
+                let watch = crate::discovery::watch(discovery.clone(), target.clone(), sink);
+                begun.push(runtime::handle().spawn(watch).abort_handle());
+            }
+            if let Some(settings) = &shared.health_check {
+                let checks = check::run(settings.clone(), target.clone(), weak);
+                begun.push(runtime::handle().spawn(checks).abort_handle());
+            }
+            begun
+        };
+        // Without threads for them, calls go on with what is known.
+        if let Ok(begun) = catch_unwind(AssertUnwindSafe(begin)) {
+            lock(&tasks.running.load()).extend(begun);
+        }
+    }
+}
+
+/// Tells a state which endpoints were found, for as long as somebody uses it.
+struct Found(Weak<State>);
+
+impl Sink for Found {
+    fn found(&self, endpoints: Vec<Endpoint>) {
+        if let Some(state) = self.0.upgrade() {
+            state.set_endpoints(&state.settings(), endpoints);
+        }
+    }
+
+    fn failed(&self, why: String) {
+        if let Some(state) = self.0.upgrade() {
+            state.keep_endpoints(why);
+        }
+    }
+}
