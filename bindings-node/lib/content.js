@@ -95,4 +95,4 @@ function bytesOf(piece) {
   throw new TypeError("a piece of the body is no buffer");
 }
 
-module.exports = { contentOf, Upload };
+module.exports = { REPLAYED, Upload, contentOf };

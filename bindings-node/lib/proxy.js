@@ -6,7 +6,7 @@ const events = require("./events.js");
 const { fetchBy } = require("./fetch.js");
 const { request } = require("./request.js");
 const { start } = require("./start.js");
-const { configError, open, policyOf, shown } = require("./settings.js");
+const { configError, open, policyOf, setEndpoints, shown } = require("./settings.js");
 
 class Caller {
   #core;
@@ -103,6 +103,8 @@ class Caller {
 
 /** For tests: what the natives know a proxy by. */
 let handleOf;
+/** For the dispatcher: the proxy as calls know it. */
+let coreOf;
 
 class AmbassadorProxy extends Caller {
   #core;
@@ -133,6 +135,12 @@ class AmbassadorProxy extends Caller {
     return JSON.parse(native.health(this.#handle));
   }
 
+  setEndpoints(endpoints) {
+    events.attend(this.#core);
+    setEndpoints(this.#handle, endpoints);
+    events.hear(this.#core);
+  }
+
   isolate() {
     events.attend(this.#core);
     native.isolate(this.#handle);
@@ -152,6 +160,7 @@ class AmbassadorProxy extends Caller {
 
   static {
     handleOf = (proxy) => proxy.#handle;
+    coreOf = (proxy) => proxy.#core;
   }
 }
 
@@ -159,4 +168,4 @@ function notAFunction(method, given) {
   return new TypeError(`${method}: expected a function, got ${shown(given)}`);
 }
 
-module.exports = { AmbassadorProxy, handleOf };
+module.exports = { AmbassadorProxy, coreOf, handleOf };
