@@ -54,9 +54,8 @@ class Upload {
   /** The core wants the next piece. */
   want() {
     this.#next().catch((error) => {
-      this.#isOver = true;
       this.failure = { error };
-      native.finish(native.instance, this.#id, "the stream failed");
+      this.#finish("the stream failed");
     });
   }
 
@@ -64,13 +63,16 @@ class Upload {
     for (;;) {
       const { done, value } = await this.#pieces.next();
       if (this.#isOver) return;
-      if (done) {
-        this.#isOver = true;
-        return native.finish(native.instance, this.#id, undefined);
-      }
+      if (done) return this.#finish(undefined);
       const piece = bytesOf(value);
       if (piece.length > 0) return native.push(native.instance, this.#id, piece);
     }
+  }
+
+  #finish(why) {
+    this.#isOver = true;
+    wire.uploaded(this.#id);
+    native.finish(native.instance, this.#id, why);
   }
 
   /** The core has done with it, or the caller. */

@@ -83,7 +83,16 @@ function flush() {
   count = 0;
   lines = "";
   if (given.length > 0) bodies = [];
-  native.send(native.instance, own, numbers, sent, given);
+  try {
+    native.send(native.instance, own, numbers, sent, given);
+  } catch (error) {
+    // A fault of the natives' own: nobody else will tell those who wait.
+    for (const id of Array.from({ length: sent }, (_, at) => numbers[at * NUMBERS])) {
+      const waits = awaited.get(id);
+      forget(id);
+      waits?.failed(error, false);
+    }
+  }
 }
 
 /** Nobody waits for anything of that request any more. */
@@ -107,6 +116,11 @@ function pull(id, waits) {
 /** Who brings that request's body: `want()`, and `enough()` at its end. */
 function uploads(id, upload) {
   uploading.set(id, upload);
+}
+
+/** All of it was brought. */
+function uploaded(id) {
+  uploading.delete(id);
 }
 
 function deliver(records, pieces) {
@@ -188,4 +202,4 @@ function tellRetry(core, line, attempt) {
   tell({ line, target: core.target, attempt, waitMs: Number(length) * (unit === "ms" ? 1 : 1000), error });
 }
 
-module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, send, giveUp, pull, uploads };
+module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, send, giveUp, pull, uploads, uploaded };

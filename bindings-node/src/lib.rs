@@ -1,5 +1,6 @@
 //! The native half of `ambassador-proxy` for Node: numbers and texts to the core and back, and nothing else. Every decision
-//! is the core's; running the user's function, its bound and its waits is JavaScript's, in `lib/`. No thread is started.
+//! is the core's; running the user's function, its bound and its waits is JavaScript's, in `lib/`. No
+//! thread is started here; requests run on the core's runtime.
 //!
 //! | file | natives |
 //! | --- | --- |
