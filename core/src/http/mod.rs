@@ -13,21 +13,26 @@
 //! # Ok(()) }
 //! ```
 
+pub mod auth;
 mod body;
 mod connect;
+mod decode;
 mod engine;
 mod exchange;
 mod fault;
 mod pool;
+mod replay;
 mod request;
 mod rules;
 mod send;
 pub mod tls;
 mod watched;
+mod wrong;
 
 use std::sync::{Mutex, PoisonError};
 
 pub use body::{Body, BoxError};
+pub use wrong::Wrong;
 
 pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;
