@@ -1,5 +1,5 @@
-"""A program that was written for `fetch`, put behind the ambassador by a module that is imported before it: against an API that fails
-often, it loses orders without it and none with it, and nothing is charged twice.
+"""A program that was written for `fetch`, put behind the ambassador by a module that is imported before it: against an API that
+fails often, it loses orders without it and none with it, and nothing is charged twice.
 """
 
 from __future__ import annotations
