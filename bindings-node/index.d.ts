@@ -1,7 +1,5 @@
 // Types of ambassador-proxy. Durations are milliseconds; `null` stands for none.
 
-import type { IncomingHttpHeaders } from "node:http";
-
 export {
   AmbassadorError,
   BodyError,
@@ -464,25 +462,43 @@ export interface RequestOptions {
   idempotent?: boolean;
 }
 
+/** A `Buffer`, where there are types of Node's. */
+type Bytes = typeof globalThis extends { Buffer: { alloc(size: number): infer B } } ? B : Uint8Array;
+
+/** The headers of a response: names in lower case. What came twice is joined by a comma, but for `set-cookie`. */
+export interface HttpHeaders {
+  readonly "set-cookie"?: string[];
+  readonly "cache-control"?: string;
+  readonly "content-disposition"?: string;
+  readonly "content-length"?: string;
+  readonly "content-type"?: string;
+  readonly date?: string;
+  readonly etag?: string;
+  readonly "last-modified"?: string;
+  readonly location?: string;
+  readonly "retry-after"?: string;
+  readonly "www-authenticate"?: string;
+  readonly [name: string]: string | string[] | undefined;
+}
+
 /** A response with all of its body. */
 export interface HttpResponse {
   readonly status: number;
   /** Whether the status is 200 to 299. */
   readonly ok: boolean;
-  /** By name in lower case; `set-cookie` is a list, what else came twice is joined. */
-  readonly headers: Readonly<IncomingHttpHeaders>;
-  readonly body: Buffer;
+  readonly headers: HttpHeaders;
+  readonly body: Bytes;
   text(): string;
   json<T = any>(): T;
 }
 
 /** A response whose body is read as it comes: once, piece by piece or as a whole. */
-export interface HttpStream extends AsyncIterable<Buffer> {
+export interface HttpStream extends AsyncIterable<Bytes> {
   readonly status: number;
   readonly ok: boolean;
-  readonly headers: Readonly<IncomingHttpHeaders>;
-  readonly body: AsyncIterable<Buffer>;
-  bytes(): Promise<Buffer>;
+  readonly headers: HttpHeaders;
+  readonly body: AsyncIterable<Bytes>;
+  bytes(): Promise<Bytes>;
   text(): Promise<string>;
   json<T = any>(): Promise<T>;
 }
