@@ -184,7 +184,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)
-	@$(python) -m mypy --strict bindings-python/python bindings-python/tests/types_check.py examples/python/payments.py
+	@$(python) -m mypy --strict bindings-python/python bindings-python/tests/types_check.py $(filter-out examples/python/seed.py,$(wildcard examples/python/*.py))
 	@$(python) -m mypy --check-untyped-defs examples/python/seed.py
 	$(call say,lint: TypeScript)
 	@npm run --silent --prefix bindings-node lint
