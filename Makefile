@@ -169,7 +169,7 @@ build/made/ci: tools/system-packages
 # ---------------------------------------------------------------- what developers need
 
 strict := -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only
-python_code := $(wildcard bindings-python examples/python benches/python tests tools)
+python_code := $(wildcard bindings-python examples/python benches/python benches/c tests tools)
 
 lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint ## formatting, compilers' warnings as errors, types, and the house's own rules
 	$(call say,lint: Rust)
@@ -180,7 +180,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	@echo '#include "ambassador.h"' | cc -std=c11 $(strict) -x c -
 	@echo '#include "ambassador.h"' | c++ -std=c++17 $(strict) -x c++ -
 	@echo '#include "ambassador.hpp"' | c++ -std=c++17 $(strict) -x c++ -
-	@echo '#include "ambassador_testing.hpp"' | c++ -std=c++17 $(strict) -x c++ -
+	@for header in include/ambassador_*.hpp; do echo "#include \"$$(basename $$header)\"" | c++ -std=c++17 $(strict) -x c++ -; done
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)

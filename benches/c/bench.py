@@ -52,7 +52,8 @@ def server() -> Iterator[str]:
 
 def main() -> None:
     if subprocess.run([ROOT / "tools/system-packages", *NEEDED], stdout=sys.stderr).returncode != 0:
-        raise SystemExit("C is not measured: nginx or libcurl is missing")
+        print("C is left out: nginx, or libcurl to compile with, is missing", file=sys.stderr)
+        raise SystemExit(77)
     program = ROOT / "build/benches/c"
     program.parent.mkdir(parents=True, exist_ok=True)
     prefix = ROOT / "build/prefix"
