@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-examples test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-examples test-install test-docs lint bench docs generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java streams examples install docs
+suites := rust c python node java streams network examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -148,6 +148,10 @@ test-c: build/made/prefix $(foreach example,payments-c payments-cpp seed-c seed-
 test-streams: build build/made/venv-test ## one script of calls, played in every language: the events and waits are the same
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/streams --junitxml=build/reports/streams.xml
+
+test-network: build/made/prefix build/made/venv-test ## endpoints as processes, killed and paused while an app calls them
+	@mkdir -p build/reports
+	@$(python) -m pytest tests/network --junitxml=build/reports/network.xml
 
 test-examples: build build/made/venv-test ## the seed's programs and the payment services, in all six languages
 	@mkdir -p build/reports

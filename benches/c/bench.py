@@ -1,5 +1,6 @@
-"""Runs ``bench.c``, built against ``build/prefix`` and libcurl, on a server that is nginx in a process of its own. Where nginx, or what
-libcurl's programs are built with, is not there and cannot be installed, it says so and measures nothing.
+"""Runs ``bench.c``, built against ``build/prefix`` and libcurl, on a server that is nginx in a process of its own.
+
+Where nginx, or what libcurl's programs are built with, is not there and cannot be installed, it says so and measures nothing.
 """
 
 from __future__ import annotations

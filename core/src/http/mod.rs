@@ -166,12 +166,14 @@ impl AmbassadorProxy {
         let sent = async move {
             let told = Mutex::new(told);
             let on_retry = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).retry(line.into());
-            let mut sending = pin!(proxy.send_telling(request, options, on_retry));
-            let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
-            drop(coming);
-            let ended = match first {
-                Poll::Ready(ended) => ended,
-                Poll::Pending => sending.await,
+            let ended = {
+                let mut sending = pin!(proxy.send_telling(request, options, on_retry));
+                let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
+                drop(coming);
+                match first {
+                    Poll::Ready(ended) => ended,
+                    Poll::Pending => sending.await,
+                }
             };
             told.into_inner().unwrap_or_else(PoisonError::into_inner).ended(ended);
         };
