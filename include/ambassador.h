@@ -134,7 +134,7 @@ typedef enum amb_status {
      */
     AMB_ERR_RATE_LIMITED = -18,
     /**
-     * NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered.
+     * NO_ENDPOINT: the target has no endpoint to go to: none was found, or none is well; look at where its endpoints are discovered, and at their health.
      */
     AMB_ERR_NO_ENDPOINT = -19,
     /**

@@ -122,7 +122,7 @@ public:
     using AmbassadorError::AmbassadorError;
 };
 
-/** NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered. */
+/** NO_ENDPOINT: the target has no endpoint to go to: none was found, or none is well; look at where its endpoints are discovered, and at their health. */
 class NoEndpointError : public AmbassadorError {
 public:
     /** The error of these facts. */

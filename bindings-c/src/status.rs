@@ -33,7 +33,7 @@ pub enum amb_status {
     AMB_ERR_BULKHEAD_FULL = -17,
     /// RATE_LIMITED: the rate limit has no turn for the call within `max_wait`; call less often, or raise `rate`, `burst` or `max_wait`.
     AMB_ERR_RATE_LIMITED = -18,
-    /// NO_ENDPOINT: the target has no endpoint to go to: discovery found none; look at where its endpoints are discovered.
+    /// NO_ENDPOINT: the target has no endpoint to go to: none was found, or none is well; look at where its endpoints are discovered, and at their health.
     AMB_ERR_NO_ENDPOINT = -19,
     /// TRANSPORT: the connection was lost before the response had come; look at the endpoint that the message names.
     AMB_ERR_TRANSPORT = -20,

@@ -45,7 +45,7 @@ std::string code(std::int32_t status)
     static const std::map<std::int32_t, const char *> codes{
         {AMB_ERR_TIMEOUT, "TIMEOUT"},           {AMB_ERR_DEADLINE, "DEADLINE"},           {AMB_ERR_SHUTDOWN, "SHUTDOWN"},
         {AMB_ERR_INTERNAL, "INTERNAL"},         {AMB_ERR_CIRCUIT_OPEN, "CIRCUIT_OPEN"},   {AMB_ERR_BULKHEAD_FULL, "BULKHEAD_FULL"},
-        {AMB_ERR_RATE_LIMITED, "RATE_LIMITED"},
+        {AMB_ERR_RATE_LIMITED, "RATE_LIMITED"}, {AMB_ERR_NO_ENDPOINT, "NO_ENDPOINT"},
     };
     const auto found = codes.find(status);
     return found == codes.end() ? "status " + std::to_string(status) : found->second;
@@ -71,6 +71,7 @@ void set(amb_options &options, const std::string &name, const Json &value)
         options.bulkhead.enabled |= group == "bulkhead";
         options.rate_limit.enabled |= group == "rate_limit";
         options.hedge.enabled |= group == "hedge";
+        options.outlier.enabled |= group == "outlier";
     }
     const std::map<std::string, std::function<void()>> settings{
         {"max_retries", [&] { count(options.max_retries); }},
@@ -125,6 +126,23 @@ void set(amb_options &options, const std::string &name, const Json &value)
          }},
         {"hedge.max", [&] { count(options.hedge.max); }},
         {"idempotent", [&] { on(options.idempotent); }},
+        {"balance", [&] { options.balance = value.text().c_str(); }},
+        {"endpoints", [&] {
+             // Until the next proxy's, as the vector's texts stay for longer.
+             static std::vector<amb_endpoint> endpoints;
+             endpoints.clear();
+             for (const Json &url : value.list()) {
+                 amb_endpoint endpoint{};
+                 endpoint.url = url.text().c_str();
+                 endpoints.push_back(endpoint);
+             }
+             options.endpoints = endpoints.data();
+             options.endpoints_count = endpoints.size();
+         }},
+        {"outlier.consecutive_failures", [&] { count(options.outlier.consecutive_failures); }},
+        {"outlier.base", [&] { length(options.outlier.base_ms); }},
+        {"outlier.max_ejected", [&] { to(options.outlier.max_ejected); }},
+        {"outlier.panic", [&] { to(options.outlier.panic); }},
     };
     const auto found = settings.find(name);
     if (found == settings.end())

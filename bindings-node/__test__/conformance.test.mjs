@@ -25,7 +25,7 @@ const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase
 function optionsOf({ settings, fallback, classify }, name) {
   const options = { name, notOn: Final };
   for (const [setting, given] of settings) {
-    const isLength = typeof given === "object" && given !== null;
+    const isLength = typeof given === "object" && given !== null && !Array.isArray(given);
     const [group, field] = camel(setting).split(".");
     const value = isLength ? given.ns / 1e6 : given;
     const spelled = (name) => (isLength || LENGTHS.has(setting) ? `${name}Ms` : name);

@@ -164,7 +164,9 @@ test("a shutdown waits in real time, whatever tests make of the clock", async ()
     import { virtualTime } from "../testing.mjs";
     import { proxyOf } from "./support.mjs";
     virtualTime();
-    proxyOf().call(() => new Promise(() => {}));
+    // Held, or it might be collected before, and its call end with it.
+    globalThis.proxy = proxyOf();
+    globalThis.proxy.call(() => new Promise(() => {}));
     console.log(await shutdown(50));
   `);
   assert.equal(stdout, "false\n");

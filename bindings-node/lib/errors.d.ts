@@ -76,7 +76,7 @@ export class RateLimitedError extends AmbassadorError {
   readonly code: string;
 }
 
-/** the target has no endpoint to go to: discovery found none. What to do: look at where its endpoints are discovered. */
+/** the target has no endpoint to go to: none was found, or none is well. What to do: look at where its endpoints are discovered, and at their health. */
 export class NoEndpointError extends AmbassadorError {
   readonly code: string;
 }

@@ -18,6 +18,7 @@ mod proxy;
 mod racer;
 mod raise;
 mod raw;
+mod requests;
 mod settings;
 mod step;
 mod turn;
@@ -41,6 +42,14 @@ mod _native {
     use proxy::Proxy;
     #[pymodule_export]
     use racer::Racer;
+    #[pymodule_export]
+    use requests::completions::Completions;
+    #[pymodule_export]
+    use requests::feed::Feed;
+    #[pymodule_export]
+    use requests::headers::Headers;
+    #[pymodule_export]
+    use requests::response::{Response, Unanswered};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -48,6 +57,7 @@ mod _native {
         pool::add(module)?;
         wrapped::add(module)?;
         step::add(module)?;
+        requests::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::policy::RunIn;
+use ambassador_core::settings::{Settings, Spelling};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -109,6 +110,14 @@ impl Proxy {
     /// The settings in force, as keyword arguments of `Policy`.
     fn _policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         policy::shown(py, self.set()?)
+    }
+
+    /// From now on these are the endpoints: a list as the setting takes it.
+    fn _set_endpoints(&self, endpoints: &Bound<'_, PyAny>) -> PyResult<()> {
+        let core = &self.set()?.core;
+        let read = Settings::endpoints(Spelling::Python, &settings::value(endpoints));
+        core.set_endpoints(read.map_err(|wrong| raise::config(endpoints.py(), &wrong))?);
+        Ok(())
     }
 
     /// The health of the target, as JSON.

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 
 use ambassador_core::call::Call;
 use ambassador_core::clock::Nanos;
-use ambassador_core::{AmbassadorProxy, Code, ConfigError};
+use ambassador_core::{AmbassadorProxy, Code, ConfigError, Error};
 use pyo3::exceptions::PyKeyError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -53,6 +53,36 @@ pub fn config(py: Python<'_>, wrong: &ConfigError) -> PyErr {
         class.call((wrong.to_string(),), Some(&kwargs))
     };
     build().map_or_else(|error| error, PyErr::from_value)
+}
+
+/// The exception for what a request failed with.
+pub fn failed(py: Python<'_>, error: &Error) -> PyResult<Py<PyAny>> {
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("target", error.target())?;
+    kwargs.set_item("attempts", error.attempts())?;
+    kwargs.set_item("elapsed", error.elapsed().as_secs_f64())?;
+    kwargs.set_item("retry_after", error.retry_after().map(|after| after.as_secs_f64()))?;
+    // SAFETY: the GIL is held; `install` kept a class.
+    let class = unsafe { Bound::from_borrowed_ptr_or_err(py, class(error.code()))? };
+    Ok(class.call((error.to_string(),), Some(&kwargs))?.unbind())
+}
+
+/// The exception of that code, for a request of which the core tells no more.
+pub fn ended(py: Python<'_>, proxy: &AmbassadorProxy, code: Code) -> PyResult<Py<PyAny>> {
+    saying(py, proxy, code, "")
+}
+
+/// The same, with a reason.
+pub fn saying(py: Python<'_>, proxy: &AmbassadorProxy, code: Code, why: &str) -> PyResult<Py<PyAny>> {
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("target", proxy.target())?;
+    let message = match why {
+        "" => proxy.error_message(code, None, 0),
+        why => format!("{}: {}: {why}; {}", proxy.target(), code.summary(), code.advice()),
+    };
+    // SAFETY: the GIL is held; `install` kept a class.
+    let class = unsafe { Bound::from_borrowed_ptr_or_err(py, class(code))? };
+    Ok(class.call((message,), Some(&kwargs))?.unbind())
 }
 
 /// The exception of that code, for a call of this proxy: owned; null, with an error set, when it cannot be made. Runs Python code,

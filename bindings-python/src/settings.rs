@@ -30,7 +30,8 @@ pub fn read(target: &Bound<'_, PyAny>, edits: &Bound<'_, PyDict>) -> PyResult<Re
     Ok(Ok(settings))
 }
 
-fn value(given: &Bound<'_, PyAny>) -> Value {
+/// A value of Python's as a setting's.
+pub fn value(given: &Bound<'_, PyAny>) -> Value {
     if given.is_none() {
         Value::Null
     } else if let Ok(truth) = given.cast::<PyBool>() {

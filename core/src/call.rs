@@ -6,6 +6,7 @@
 //! how a host drives it. Carries out O1–O3, R1–R6, T1, T3, H1, and asks the policies' cells and the endpoints where B, L, E and H2
 //! say so.
 
+mod endpoints;
 mod flat;
 mod hedging;
 
@@ -440,17 +441,6 @@ impl Call {
         Call::new(Phase::Running, 0, now)
     }
 
-    /// The same, with what its endpoint is found by where that is chosen by a key (E1).
-    pub(crate) fn keyed(self, key: &[u8]) -> Call {
-        Call { key: hash(key).max(1), ..self }
-    }
-
-    /// Where the running attempt goes, of several the newest.
-    #[inline]
-    pub(crate) const fn place(&self) -> Place {
-        self.place
-    }
-
     /// O1: a call enters now. Its deadline's clock starts; then it is the rate limit's turn, the bulkhead's, the breaker's.
     #[inline]
     pub(crate) fn enter(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
@@ -516,28 +506,6 @@ impl Call {
             rules.state.budget.deposit(budget, now);
         }
         self.run(rules.policy, now)
-    }
-
-    /// E4: the first endpoints are being looked for, and are waited for as long as an attempt may take.
-    #[cold]
-    fn seek(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
-        let until = bound(rules.policy, self.entered, now);
-        self.wait(Phase::Seeking, rules.state.endpoints.await_set(), until)
-    }
-
-    /// O2: where the attempt goes that begins now. `false` when it can go nowhere; then the breaker's leave is given back.
-    fn find_endpoint(&mut self, rules: Rules<'_>, now: Nanos) -> bool {
-        match rules.state.choose(rules.shared, self.tried, self.key, now) {
-            Choice::There(place) => {
-                self.place = place;
-                self.tried |= place.bit();
-                true
-            }
-            Choice::Nowhere => {
-                self.permit.take().into_iter().for_each(|permit| rules.state.breaker.let_go(permit));
-                false
-            }
-        }
     }
 
     #[inline]
@@ -830,11 +798,6 @@ impl Call {
     /// Which number in the bulkhead's queue it waits under.
     pub(crate) fn queue_number(&self) -> Option<u64> {
         (self.phase == Phase::Queued).then_some(self.number)
-    }
-
-    /// Which number it waits under for the first endpoints.
-    pub(crate) fn seeking_number(&self) -> Option<u64> {
-        (self.phase == Phase::Seeking).then_some(self.number)
     }
 
     #[inline]

@@ -172,6 +172,11 @@ impl AmbassadorProxy {
         self.state().endpoints.is_on()
     }
 
+    /// How many endpoints there are now; one where the target itself is that.
+    pub fn endpoint_count(&self) -> usize {
+        if self.has_endpoints() { self.state().endpoints.set().members.len() } else { 1 }
+    }
+
     /// These are the endpoints of the target from now on, for all its proxies: for code that finds them in ways of its own. None
     /// is obeyed as well: calls are refused then, until there are others.
     ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ambassador_core::call::{Call, Decision, Give, Outcome, Stop};
 use ambassador_core::clock::SECOND;
 use ambassador_core::proxy::Begin;
-use ambassador_core::{AmbassadorProxy, CallError, Code, fault, runtime};
+use ambassador_core::{AmbassadorProxy, CallError, Code, Endpoint, fault, runtime};
 use common::*;
 
 fn proxy() -> AmbassadorProxy {
@@ -41,6 +41,19 @@ fn a_fault_at_the_beginning_runs_the_function_once_and_hands_on_what_comes() {
         assert_eq!(call(&proxy, "begin", &[Err("no")]), (1, Err(CallError::Failed("no"))));
         assert_eq!(number(&proxy, "internal_errors"), 2);
         assert_eq!((ends(&proxy), number(&proxy, "in_flight")), ([0; 5], 0));
+    });
+}
+
+#[test]
+fn whatever_fails_an_endpoint_has_nothing_in_flight_afterwards() {
+    alone("whatever_fails_an_endpoint_has_nothing_in_flight_afterwards", || {
+        let endpoint = Endpoint::new("10.0.0.7:80").unwrap();
+        let proxy = builder().backoff(briefly()).endpoints([endpoint]).build().unwrap();
+        for at in ["begin", "settle", "resume"] {
+            let _ = call(&proxy, at, &[Err("no"), Ok(7)]);
+        }
+        let health: serde_json::Value = serde_json::from_str(&proxy.health()).unwrap();
+        assert_eq!((&health["endpoints"][0]["in_flight"], &health["internal_errors"]), (&0.into(), &3.into()));
     });
 }
 

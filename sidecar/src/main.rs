@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ambassador_sidecar::demo::clients::Clients;
 use ambassador_sidecar::demo::plan::{Mix, Plan};
-use ambassador_sidecar::demo::server::Server;
+use ambassador_sidecar::demo::server::{Endpoint, Server};
 use ambassador_sidecar::demo::table::Table;
 use ambassador_sidecar::simulate::args::Simulate;
 use clap::error::ErrorKind;
@@ -33,7 +33,7 @@ enum Command {
 /// A payment API on 127.0.0.1 that misbehaves on purpose, to charge through an ambassador.
 ///
 /// `POST /charges` with JSON {"order", "amount"} and an Idempotency-Key charges once for each key. `GET /ledger` tells every
-/// charge and how often it was asked for. The first line on stdout is the URL. Ctrl-C ends it.
+/// charge and how often it was asked for. The first line on stdout is the URL, or several. Ctrl-C ends it.
 #[derive(Args)]
 struct Demo {
     /// The port; 0 for any that is free.
@@ -48,6 +48,12 @@ struct Demo {
     /// Do not misbehave at all.
     #[arg(long)]
     calm: bool,
+    /// At how many ports the API answers, of one ledger; the first line on stdout has their URLs.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    endpoints: u8,
+    /// Kill the last endpoint after that many requests: its connections are reset, and its port refuses new ones.
+    #[arg(long, value_name = "REQUESTS")]
+    kill_after: Option<u64>,
     /// Run the clients of this TOML file against the API, print what came of it, and end: with 1 if an order was charged
     /// twice, a client failed, or a client and the ledger disagree.
     #[arg(long, value_name = "FILE")]
@@ -97,7 +103,7 @@ impl Demo {
             Err(error) => return complain("demo", &format!("cannot listen for signals: {error}")),
         };
         let mix = if self.calm { Mix::CALM } else { self.misbehave };
-        let server = match Server::start(self.port, Plan::new(self.seed, mix)) {
+        let server = match Server::start(self.port, self.endpoints.into(), Plan::new(self.seed, mix)) {
             Ok(server) => server,
             Err(error) => {
                 return complain(
@@ -108,19 +114,33 @@ impl Demo {
         };
         say(&format!(
             "{}\nA payment API that misbehaves on purpose: seed {}, {mix} percent.\n",
-            server.url(),
+            server.endpoints().iter().map(Endpoint::url).collect::<Vec<_>>().join(" "),
             self.seed
         ));
+        let killing = async {
+            match (self.kill_after, server.endpoints()) {
+                (Some(requests), [.., last]) => {
+                    server.payments().after(requests).await;
+                    last.kill();
+                    say(&format!("{} is killed, after {requests} requests.\n", last.url()));
+                }
+                _ => {}
+            }
+            std::future::pending().await
+        };
         match &self.clients {
             Some(clients) => tokio::select! {
                 // 128 + SIGINT, as shells have it: a demo cut short has shown nothing.
                 () = interrupted => ExitCode::from(130),
                 ended = charge(clients, &self.logs, &server) => ended,
+                never = killing => never,
             },
             None => {
                 say("POST /charges, GET /ledger, GET /healthz. Ctrl-C ends it.\n");
-                interrupted.await;
-                ExitCode::SUCCESS
+                tokio::select! {
+                    () = interrupted => ExitCode::SUCCESS,
+                    never = killing => never,
+                }
             }
         }
     }
@@ -161,6 +181,10 @@ async fn charge(file: &Path, logs: &Path, server: &Server) -> ExitCode {
     say(&format!("\n{table}\n"));
     for note in table.notes() {
         say(&format!("{note}\n"));
+    }
+    for endpoint in server.endpoints() {
+        let ended = if endpoint.is_killed() { ", until it was killed" } else { "" };
+        say(&format!("{}: {} requests{ended}.\n", endpoint.url(), endpoint.requests()));
     }
     let faults = table.faults();
     if !faults.is_empty() {

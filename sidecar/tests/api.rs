@@ -25,9 +25,17 @@ fn api(mix: &str) -> Api {
 }
 
 fn api_with(plan: Plan) -> Api {
+    api_at(1, plan)
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+fn api_at(endpoints: usize, plan: Plan) -> Api {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(async { Server::start(0, plan) }).unwrap();
-    let address = server.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let server = runtime.block_on(async { Server::start(0, endpoints, plan) }).unwrap();
+    let address = address(&server.url());
     Api { server, address, _runtime: runtime }
 }
 
@@ -324,4 +332,27 @@ fn a_client_that_goes_away_half_way_harms_nobody() {
     }
     assert_eq!(api.charge("k2", "c-2").status(), 201);
     assert_eq!(api.ledger()["charges"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn endpoints_share_one_ledger_and_one_that_is_killed_resets_and_refuses() {
+    let mut api = api_at(2, Plan::new(1, Mix::CALM));
+    let [first, second] = [0, 1].map(|at| address(&api.server.endpoints()[at].url()));
+    assert_eq!(api.send(&charge("k", "c-1")).status(), 201);
+    api.address = second;
+    assert_eq!(api.send(&charge("k", "c-1")).status(), 200, "the same key, at another endpoint");
+
+    // One connection is idle, and another waits for the end of its request.
+    let [idle, mut busy] = [api.connect(), api.connect()];
+    busy.write_all(b"POST /charges HTTP/1.1\r\n").unwrap();
+    assert_eq!(api.get("/healthz").status(), 200, "both have been accepted before this one");
+    api.server.endpoints()[1].kill();
+    for stream in [idle, busy] {
+        assert_eq!(read(stream).ended, Err(ErrorKind::ConnectionReset));
+    }
+    assert_eq!(TcpStream::connect(second).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    api.address = first;
+    assert_eq!(api.get("/ledger").json()["charges"][0]["asked"], 2);
+    let requests = api.server.endpoints().iter().map(|endpoint| endpoint.requests()).collect::<Vec<_>>();
+    assert_eq!((requests, api.server.endpoints()[1].is_killed()), (vec![2, 2], true));
 }

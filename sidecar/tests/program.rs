@@ -214,3 +214,18 @@ fn a_file_of_clients_that_cannot_be_used_says_why() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8(missing.stderr).unwrap().contains("no-such-file.toml"));
 }
+
+#[test]
+fn the_last_endpoint_is_killed_after_as_many_requests_as_were_asked_for() {
+    let mut demo = ambassador(&["--endpoints", "2", "--kill-after", "1", "--calm"]).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let urls = lines.next().unwrap().unwrap();
+    let [first, second] = urls.split(' ').collect::<Vec<_>>()[..] else { panic!("not two URLs: {urls}") };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/payments.sh");
+    let client = Command::new("bash").arg(script).args(["honest", "one", first]).output().unwrap();
+    assert!(client.status.success());
+    let killed = lines.map(Result::unwrap).find(|line| line.contains("is killed")).unwrap();
+    assert_eq!(killed, format!("{second} is killed, after 1 requests."));
+    signal(&demo, "TERM");
+    assert_eq!(demo.wait().unwrap().code(), Some(0));
+}

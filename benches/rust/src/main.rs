@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ambassador_core::{AmbassadorProxy, Breaker, Bulkhead};
+use ambassador_core::{AmbassadorProxy, Breaker, Bulkhead, Endpoint};
 use backon::{BlockingRetryable, ExponentialBuilder, Retryable};
 
 const ROUNDS: usize = 15;
@@ -145,6 +145,8 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
     let bounded = AmbassadorProxy::new("payment-api.example.com")?;
     let unbounded = AmbassadorProxy::builder("other-api.example.com").timeout(None).build()?;
     let everything = everything("limited-api.example.com")?;
+    let endpoints = (0..10).filter_map(|n| Endpoint::new(&format!("10.0.0.{n}:80")));
+    let balanced = AmbassadorProxy::builder("balanced-api.example.com").endpoints(endpoints).build()?;
     let breaker = Breaker::default().consecutive_failures(1).open_for(Duration::from_secs(3600));
     let open = AmbassadorProxy::builder("broken-api.example.com").breaker(breaker).max_retries(1).build()?;
     let _ = ready(open.call(|| async { Err::<u64, _>("Payment API unreachable") }));
@@ -197,6 +199,14 @@ fn main() -> Result<(), ambassador_core::ConfigError> {
             Box::new(|calls| {
                 for _ in 0..calls {
                     let _ = black_box(ready(everything.call(|| async { charge() })));
+                }
+            }),
+        ),
+        (
+            "**Ambassador**, defaults, to one of ten endpoints",
+            Box::new(|calls| {
+                for _ in 0..calls {
+                    let _ = black_box(ready(balanced.call(|| async { charge() })));
                 }
             }),
         ),

@@ -7,9 +7,10 @@
 """
 
 from ambassador_proxy import _native
-from ambassador_proxy._native import Attempt
+from ambassador_proxy._native import Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
+from ambassador_proxy._response import StatusError
 from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
@@ -51,6 +52,7 @@ __all__ = [
     "Discovery",
     "Endpoint",
     "ForkedError",
+    "Headers",
     "HealthCheck",
     "Hedge",
     "Http",
@@ -61,7 +63,9 @@ __all__ = [
     "ProtocolError",
     "RateLimit",
     "RateLimitedError",
+    "Response",
     "ShutdownError",
+    "StatusError",
     "Tls",
     "TlsError",
     "TransportError",

@@ -5,12 +5,11 @@ core decides what comes next; here attempts are run, waits waited, and what came
 from __future__ import annotations
 
 import contextvars
-import logging
 import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from ambassador_proxy import _native
+from ambassador_proxy import _native, _threads
 from ambassador_proxy._drive_async import drive_async
 from ambassador_proxy._events import hear
 from ambassador_proxy._outcome import judge, note, text_of
@@ -19,7 +18,6 @@ from ambassador_proxy._threads import Interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_log = logging.getLogger("ambassador")
 #: How often a wait looks whether the bound of a call around it has passed, in seconds.
 _LOOK = 0.02
 
@@ -183,13 +181,9 @@ def _hint(error: BaseException) -> object:
 
 
 def tell(call: _native.Call, value: Any, error: BaseException | None) -> None:
-    """R7. A logger that throws changes nothing for the call (F5)."""
+    """R7."""
     text = call.timeout_text() if value is _native.TIMED_OUT else text_of(error, value)
-    line = call.retry_line(text)
-    try:
-        _log.warning("%s", line)
-    except Exception:
-        return
+    _threads.tell(call.retry_line(text))
 
 
 def wait(call: _native.Call) -> int:
@@ -230,7 +224,7 @@ def conclude(
             call.answered(False)
             return value
         if call.is_answering:
-            return _answer(proxy, call, error)
+            return answer(proxy, call, error)
         raise error
     finally:
         del error, last
@@ -251,10 +245,11 @@ def final_error(
         del error, last
 
 
-def _answer(proxy: _native.Proxy, call: _native.Call, error: BaseException) -> Any:
+def answer(proxy: _native.Proxy, call: _native.Call | _native.Unanswered, error: BaseException) -> Any:
+    """What answers in place of that error."""
     fallback = proxy._fallback
     try:
-        answer = fallback(error) if callable(fallback) else fallback
+        answered = fallback(error) if callable(fallback) else fallback
     except Exception as broken:
         call.answered(False)
         if broken is not error and broken.__cause__ is None:
@@ -263,4 +258,4 @@ def _answer(proxy: _native.Proxy, call: _native.Call, error: BaseException) -> A
     finally:
         del error
     call.answered(True)
-    return answer
+    return answered

@@ -154,20 +154,27 @@ async def conclude(
             return value
         if not call.is_answering:
             raise error
-        fallback = proxy._fallback
-        try:
-            answer = fallback(error) if callable(fallback) else fallback
-            if callable(fallback) and inspect.isawaitable(answer):
-                answer = await answer
-        except Exception as broken:
-            call.answered(False)
-            if broken is not error and broken.__cause__ is None:
-                broken.__cause__ = error
-            raise
-        call.answered(True)
-        return answer
+        return await answer(proxy, call, error)
     finally:
         del error, last
+
+
+async def answer(proxy: _native.Proxy, call: _native.Call | _native.Unanswered, error: BaseException) -> Any:
+    """``_drive.answer``; a fallback may be a coroutine function."""
+    fallback = proxy._fallback
+    try:
+        answered = fallback(error) if callable(fallback) else fallback
+        if callable(fallback) and inspect.isawaitable(answered):
+            answered = await answered
+    except Exception as broken:
+        call.answered(False)
+        if broken is not error and broken.__cause__ is None:
+            broken.__cause__ = error
+        raise
+    finally:
+        del error
+    call.answered(True)
+    return answered
 
 
 class Suspended(Coroutine[Any, Any, Any]):

@@ -1,6 +1,7 @@
 """The native part, as the Python side sees it. Users get it through ``ambassador_proxy``."""
 
-from collections.abc import Callable, Coroutine
+from asyncio import Future
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, final, overload
 
@@ -123,6 +124,133 @@ class Racer:
     def answered(self, well: bool) -> None: ...
     def again(self) -> Racer: ...
 
+@final
+class Headers:
+    """The headers of a response: a mapping, to which the case of names is all the same. Of a name that came more than once the
+    values are joined by commas; ``get_list`` has them one by one.
+    """
+
+    def __getitem__(self, name: str, /) -> str: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    @overload
+    def get(self, name: str, default: None = None) -> str | None: ...
+    @overload
+    def get(self, name: str, default: T) -> str | T: ...
+    def get_list(self, name: str) -> list[str]:
+        """Every value of that name, one by one."""
+    def keys(self) -> list[str]:
+        """The names, in lower case."""
+    def values(self) -> list[str]: ...
+    def items(self) -> list[tuple[str, str]]: ...
+    def multi_items(self) -> list[tuple[str, str]]:
+        """As they came: each name as often as it did."""
+
+@final
+class Response:
+    """What came back for a request: the last response, whatever its status."""
+
+    @property
+    def status_code(self) -> int:
+        """The status: 200, 404 …"""
+    @property
+    def reason_phrase(self) -> str:
+        """What the status is called: ``OK``."""
+    @property
+    def is_success(self) -> bool:
+        """Whether the status says that it went well: 200 to 299."""
+    @property
+    def http_version(self) -> str:
+        """``HTTP/1.1``, ``HTTP/2``."""
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+    @property
+    def attempts(self) -> int:
+        """How many attempts it took."""
+    @property
+    def elapsed(self) -> float:
+        """How long it took, in seconds: to the end of the body, of a stream to the end of the headers."""
+    @property
+    def target(self) -> str:
+        """The target that was asked."""
+    @property
+    def content(self) -> bytes:
+        """The body. Of a response that is a stream, once it was read."""
+    @property
+    def text(self) -> str:
+        """The body as text, by the charset that the response names, else UTF-8."""
+    def json(self, **options: Any) -> Any:
+        """The body, read as JSON; ``options`` are those of ``json.loads``."""
+    def raise_for_status(self) -> Response:
+        """Raises ``StatusError`` when the status is 400 or above; else the response itself."""
+    def read(self) -> bytes:
+        """All of the body."""
+    async def aread(self) -> bytes:
+        """All of the body."""
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body, piece by piece as it arrives."""
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece as it arrives."""
+    def iter_lines(self) -> Iterator[str]:
+        """The body as lines of text, without their ends, as they arrive."""
+    def aiter_lines(self) -> AsyncIterator[str]:
+        """The body as lines of text, without their ends, as they arrive."""
+    def close(self) -> None:
+        """Gives up what has not been read."""
+    async def aclose(self) -> None:
+        """Gives up what has not been read."""
+    def __enter__(self) -> Response: ...
+    def __exit__(self, *_: object) -> None: ...
+    async def __aenter__(self) -> Response: ...
+    async def __aexit__(self, *_: object) -> None: ...
+    @property
+    def _line(self) -> str: ...
+    @property
+    def _content(self) -> bytes | None: ...
+    def _keep(self, content: bytes) -> None: ...
+    @property
+    def _is_stream(self) -> bool: ...
+    @property
+    def _charset(self) -> str | None: ...
+    def _next(self) -> bytes | None: ...
+    def _poll(self, completions: Completions, future: Future[None]) -> tuple[bool, Any]: ...
+
+@final
+class Unanswered:
+    @property
+    def error(self) -> AmbassadorError: ...
+    def answered(self, well: bool) -> None: ...
+
+@final
+class Completions:
+    def __new__(cls) -> Completions: ...
+    def fileno(self) -> int: ...
+    def send(
+        self,
+        future: Future[Any],
+        proxy: Proxy,
+        method: str,
+        path: str,
+        headers: Any,
+        body: Any,
+        stream: bool,
+        idempotent: bool | None,
+        /,
+    ) -> int: ...
+    def cancel(self, number: int) -> None: ...
+    def fetch(self) -> list[tuple[Any, Any]]: ...
+    def calm(self) -> None: ...
+
+@final
+class Feed:
+    def __new__(cls, length: int | None = None) -> Feed: ...
+    def push(self, piece: bytes | str) -> bool: ...
+    def offer(self, piece: bytes | str) -> int: ...
+    def tell_of_room(self, completions: Completions, future: Future[None]) -> int | None: ...
+    def end(self, why: str | None = None) -> None: ...
+
 class Proxy:
     @property
     def target(self) -> str:
@@ -153,6 +281,7 @@ class Proxy:
     def _set_up(self, target: object, edits: dict[str, object], rules: object, sees_values: bool) -> None: ...
     def _policy(self) -> dict[str, Any]: ...
     def _health(self) -> str: ...
+    def _set_endpoints(self, endpoints: object) -> None: ...
     @property
     def _rules(self) -> Any: ...
     @property
@@ -184,6 +313,17 @@ def install(
     enter: Callable[..., Any],
     hear: Callable[..., None],
 ) -> None: ...
+def install_tell(tell: Callable[[str], None], /) -> None: ...
+def send(
+    proxy: Proxy,
+    method: str,
+    path: str,
+    headers: Any,
+    body: Any,
+    stream: bool,
+    idempotent: bool | None,
+    /,
+) -> Response | Unanswered | AmbassadorError: ...
 def run_here(call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any: ...
 def first_step(attempt: Any, loop: object, caller: object, task: object, steps: Any, spares: list[Any], /) -> Any: ...
 def run_on_worker(

@@ -24,6 +24,7 @@ from ambassador_proxy._network import (
     Tls,
     plain_endpoints,
 )
+from ambassador_proxy._requests import Requests
 from ambassador_proxy._settings import (
     GROUPS,
     Backoff,
@@ -73,7 +74,7 @@ _native.install(
 )
 
 
-class AmbassadorProxy(_native.Proxy):
+class AmbassadorProxy(Requests):
     """The ambassador for one target: retries, timeouts and deadlines for what an app calls there.
 
     ``target_host`` is a host, with a port if needed, or the URL of one. ``max_retries`` counts attempts in all, 1 to
@@ -208,6 +209,12 @@ class AmbassadorProxy(_native.Proxy):
                 settings[group] = kind(**settings[group])
         settings["endpoints"] = tuple(Endpoint(**endpoint) for endpoint in settings["endpoints"])
         return Policy(**settings)
+
+    def set_endpoints(self, endpoints: Endpoints) -> None:
+        """From now on these are the target's endpoints, for every proxy of its name: for code of your own that finds them.
+        URLs, ``Endpoint`` objects or mappings, as for the setting.
+        """
+        self._set_endpoints(plain_endpoints(endpoints))
 
     def health(self) -> dict[str, Any]:
         """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,

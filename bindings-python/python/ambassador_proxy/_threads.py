@@ -5,16 +5,19 @@ daemons, so that none keeps the interpreter alive (F4); after a fork the child s
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from ambassador_proxy import _native
 
 #: Ignored by default, and used by no library for itself: a signal that comes late harms nobody.
 _SIGNAL = getattr(signal, "SIGURG", None)
 
+_log = logging.getLogger("ambassador")
 _numbers = itertools.count(1)
 #: Held by the watchdog for as long as it lives.
 _watchdog = threading.Lock()
@@ -39,6 +42,19 @@ def _start(target: Callable[[], object], name: str) -> bool:
 
 def start_worker() -> bool:
     return _start(_native.work, f"ambassador-worker-{next(_numbers)}")
+
+
+def start_reader(target: Callable[..., object], *args: object) -> bool:
+    """For what reads the body of a request while it is sent."""
+    return _start(partial(target, *args), f"ambassador-reader-{next(_numbers)}")
+
+
+def tell(line: str) -> None:
+    """R7. A logger that throws changes nothing for the call (F5)."""
+    try:
+        _log.warning("%s", line)
+    except Exception:
+        return
 
 
 def prepare() -> int:

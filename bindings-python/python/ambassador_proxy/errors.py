@@ -145,9 +145,9 @@ class RateLimitedError(AmbassadorError):
 
 
 class NoEndpointError(AmbassadorError):
-    """NO_ENDPOINT: the target has no endpoint to go to: discovery found none.
+    """NO_ENDPOINT: the target has no endpoint to go to: none was found, or none is well.
 
-    What to do: look at where its endpoints are discovered.
+    What to do: look at where its endpoints are discovered, and at their health.
     """
 
     code = "NO_ENDPOINT"

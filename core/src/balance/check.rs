@@ -52,7 +52,7 @@ pub(super) async fn run(settings: HealthCheck, target: Target, state: Weak<State
 /// An interval, a tenth of it more or less, so that clients do not check in step.
 fn until_the_next(interval: Nanos, random: u64) -> Duration {
     let tenth = interval / 10;
-    let jitter = (u128::from(random) * u128::from(2 * tenth) >> 64) as Nanos;
+    let jitter = ((u128::from(random) * u128::from(2 * tenth)) >> 64) as Nanos;
     Duration::from_nanos(interval - tenth + jitter)
 }
 

@@ -158,7 +158,8 @@ impl Endpoints {
 
     /// C4: other settings hold.
     pub fn obey(&self, before: &Shared, shared: &Shared) -> Changed {
-        if before.discovery != shared.discovery || before.health_check != shared.health_check {
+        let beside = |shared: &Shared| (shared.discovery.clone(), shared.health_check.clone(), shared.tls.clone());
+        if beside(before) != beside(shared) {
             self.tasks.stop();
         }
         if before.endpoints != shared.endpoints || before.discovery != shared.discovery {
@@ -334,6 +335,7 @@ impl State {
     }
 
     /// E4: a look for endpoints went wrong; the last good ones stay.
+    #[cfg(feature = "http")]
     pub(crate) fn keep_endpoints(&self, why: String) {
         let set = self.endpoints.set.load();
         if !set.is_stale.swap(true, Relaxed) {

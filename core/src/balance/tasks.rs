@@ -2,18 +2,18 @@
 //! whether they are well. It begins with the first call, in each process anew (F3), and ends with the state.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "http")]
+use std::sync::Weak;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Release},
+    Ordering::{AcqRel, Acquire, Release},
 };
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::task::AbortHandle;
 
 use super::check;
-use crate::discovery::Sink;
-use crate::endpoint::Endpoint;
 use crate::runtime;
 use crate::target::{State, Target};
 
@@ -32,7 +32,9 @@ fn lock(running: &Mutex<Vec<AbortHandle>>) -> MutexGuard<'_, Vec<AbortHandle>> {
 impl Tasks {
     /// Whatever runs ends; the next call begins it anew, as the settings then say.
     pub fn stop(&self) {
-        lock(&self.running.load()).drain(..).for_each(|task| task.abort());
+        let running = self.running.load();
+        let mut running = lock(&running);
+        running.drain(..).for_each(|task| task.abort());
         self.has_begun.store(false, Release);
     }
 
@@ -65,7 +67,10 @@ impl State {
     #[cold]
     fn begin_tasks(self: &Arc<State>, target: &Target) {
         let tasks = &self.endpoints.tasks;
-        if tasks.has_begun.swap(true, Release) {
+        let running = tasks.running.load();
+        // Until what begins is there to be stopped: who changes the settings has changed them before.
+        let mut running = lock(&running);
+        if tasks.has_begun.swap(true, AcqRel) {
             return;
         }
         let shared = self.settings();
@@ -74,7 +79,7 @@ impl State {
             let mut begun = Vec::new();
             #[cfg(feature = "http")]
             if let Some(discovery) = &shared.discovery {
-                let sink = Arc::new(Found(Weak::clone(&weak)));
+                let sink = Arc::new(Found(weak.clone()));
                 let watch = crate::discovery::watch(discovery.clone(), target.clone(), sink);
                 begun.push(runtime::handle().spawn(watch).abort_handle());
             }
@@ -86,16 +91,18 @@ impl State {
         };
         // Without threads for them, calls go on with what is known.
         if let Ok(begun) = catch_unwind(AssertUnwindSafe(begin)) {
-            lock(&tasks.running.load()).extend(begun);
+            running.extend(begun);
         }
     }
 }
 
 /// Tells a state which endpoints were found, for as long as somebody uses it.
+#[cfg(feature = "http")]
 struct Found(Weak<State>);
 
-impl Sink for Found {
-    fn found(&self, endpoints: Vec<Endpoint>) {
+#[cfg(feature = "http")]
+impl crate::discovery::Sink for Found {
+    fn found(&self, endpoints: Vec<crate::Endpoint>) {
         if let Some(state) = self.0.upgrade() {
             state.set_endpoints(&state.settings(), endpoints);
         }

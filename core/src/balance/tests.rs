@@ -488,3 +488,49 @@ fn what_runs_beside_calls_ends_with_the_last_proxy_and_begins_anew_in_a_child() 
         std::thread::yield_now();
     }
 }
+
+proptest::proptest! {
+    /// E1 to E3 as the rules say them, for any mixture of conditions: who is chosen has the best rank that anybody has.
+    #[test]
+    fn who_is_chosen_is_of_the_best_that_there_are(
+        conditions in proptest::collection::vec((0u8..3, proptest::bool::ANY, proptest::bool::ANY, 1u32..5), 1..12),
+        panic in 0.0..=1.0f64,
+        has_zone: bool,
+        seed: u64,
+    ) {
+        use std::sync::atomic::{AtomicBool, AtomicU64};
+        for balance in Balance::ALL {
+            let endpoints = conditions.iter().enumerate().map(|(n, (_, is_near, _, weight))| {
+                let endpoint = Endpoint::new(&format!("10.0.0.{n}:80")).unwrap().weight(*weight);
+                endpoint.zone(if *is_near { "here" } else { "there" })
+            });
+            let shared = crate::policy::Shared {
+                balance,
+                zone: has_zone.then(|| "here".into()),
+                ..crate::policy::Shared::default()
+            };
+            let (set, _) = set::Set::default().next(endpoints.collect(), &shared, &mut 0, 0, 0);
+            let mut tried = 0;
+            for (member, (condition, _, is_tried, _)) in set.members.iter().zip(&conditions) {
+                match condition {
+                    1 => member.block.health.ejected_until.store(u64::MAX, Relaxed),
+                    2 => AtomicBool::store(&member.block.health.is_unhealthy, true, Relaxed),
+                    _ => {}
+                }
+                tried |= if *is_tried { member.place.bit() } else { 0 };
+            }
+            let wish = pick::Wish { balance, slow_start: None, panic, is_calm: false, tried, key: seed | 1, now: T0 };
+            let numbers = AtomicU64::new(seed);
+            let random = || hash::mix(numbers.fetch_add(0x9E37_79B9_7F4A_7C15, Relaxed));
+            let chosen = pick::pick(&set, &wish, &AtomicU64::new(0), random);
+
+            let well = conditions.iter().filter(|(condition, ..)| *condition == 0).count();
+            let is_panic = (well as f64) < conditions.len() as f64 * panic;
+            let rank = |&(condition, is_near, is_tried, _): &(u8, bool, bool, u32)| {
+                (is_panic || condition == 0).then_some((is_tried, !(has_zone && is_near)))
+            };
+            let best = conditions.iter().filter_map(rank).min();
+            proptest::prop_assert_eq!(chosen.map(|at| rank(&conditions[at])), best.map(Some), "{:?}", balance);
+        }
+    }
+}

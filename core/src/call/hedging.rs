@@ -13,15 +13,6 @@ impl Call {
         self.ended as u32
     }
 
-    /// Where the attempt of that number goes, while it runs.
-    pub(crate) fn place_of(&self, state: &State, number: u32) -> Place {
-        if number == self.attempt {
-            return self.place;
-        }
-        let place = |race: &mut Race| race.racers.iter().find(|racer| racer.number == number).map(|racer| racer.place);
-        state.races.with(self.race, place).flatten().unwrap_or_default()
-    }
-
     /// H1: whether another attempt begins now, beside those that run.
     pub(crate) fn hedge(&mut self, rules: Rules<'_>, now: Nanos) -> Hedge {
         match self.hedge_at(rules, now) {

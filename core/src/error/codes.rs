@@ -22,7 +22,7 @@ pub enum Code {
     BulkheadFull,
     /// The rate limit has no turn for the call within `max_wait`.
     RateLimited,
-    /// The target has no endpoint to go to: discovery found none.
+    /// The target has no endpoint to go to: none was found, or none is well.
     NoEndpoint,
     /// The connection was lost before the response had come.
     Transport,
@@ -95,7 +95,7 @@ impl Code {
             Code::CircuitOpen => "the circuit breaker refused the first attempt; the function was not run",
             Code::BulkheadFull => "`max_concurrent` calls are running, and no place came free within the queue's wait",
             Code::RateLimited => "the rate limit has no turn for the call within `max_wait`",
-            Code::NoEndpoint => "the target has no endpoint to go to: discovery found none",
+            Code::NoEndpoint => "the target has no endpoint to go to: none was found, or none is well",
             Code::Transport => "the connection was lost before the response had come",
             Code::Connect => "no connection could be made: the name was not found, or nothing answers at the address",
             Code::Tls => "no secure connection could be made: a certificate does not verify, or the two sides agree on nothing",
@@ -116,7 +116,7 @@ impl Code {
             Code::CircuitOpen => "call again when the target has recovered, or look at why it failed",
             Code::BulkheadFull => "call less at once, or raise `max_concurrent` or `max_queue`",
             Code::RateLimited => "call less often, or raise `rate`, `burst` or `max_wait`",
-            Code::NoEndpoint => "look at where its endpoints are discovered",
+            Code::NoEndpoint => "look at where its endpoints are discovered, and at their health",
             Code::Transport => "look at the endpoint that the message names",
             Code::Connect => "look whether the endpoint that the message names is up and can be reached",
             Code::Tls => "look at the certificate that the message names, and at the `tls` settings",

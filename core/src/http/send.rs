@@ -121,7 +121,7 @@ impl<'a> Errand<'a> {
         Repeat {
             is_idempotent: self.is_idempotent,
             has_body: self.body.is_there(),
-            has_elsewhere: self.proxy.policy().shared.endpoints.len() > 1,
+            has_elsewhere: self.proxy.endpoint_count() > 1,
         }
     }
 

@@ -86,6 +86,7 @@ fn setting(value: &serde_json::Value) -> Value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(truth) => Value::Bool(*truth),
         serde_json::Value::String(text) => Value::Text(text.clone()),
+        serde_json::Value::Array(all) => Value::List(all.iter().map(setting).collect()),
         serde_json::Value::Object(length) => Value::Length(length["ns"].as_u64().expect("a length of time")),
         number => number.as_i64().map_or_else(|| Value::Float(number.as_f64().expect("a number")), Value::Int),
     }

@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::ledger::{Charged, Ledger};
@@ -32,7 +32,8 @@ const HANG: Duration = Duration::from_secs(60);
 pub struct Payments {
     ledger: Ledger,
     plan: Plan,
-    requests: AtomicU64,
+    /// How many requests could be charged, so far.
+    requests: watch::Sender<u64>,
 }
 
 /// An end of a connection that is no answer.
@@ -58,12 +59,18 @@ struct Fault(StatusCode, String);
 impl Payments {
     /// An API with an empty ledger that misbehaves by that plan.
     pub fn new(plan: Plan) -> Payments {
-        Payments { ledger: Ledger::default(), plan, requests: AtomicU64::new(0) }
+        Payments { ledger: Ledger::default(), plan, requests: watch::Sender::new(0) }
     }
 
     /// Who was charged.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Ends when that many requests have come that could be charged.
+    pub async fn after(&self, requests: u64) {
+        // Its sender is this very state's: it cannot be closed while that is looked at.
+        let _ = self.requests.subscribe().wait_for(|count| *count >= requests).await;
     }
 
     /// Answers a request, or ends its connection through `ending`.
@@ -109,7 +116,11 @@ impl Payments {
             return refused(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         // Only requests that could be charged are numbered: a client's own mistakes do not shift the plan.
-        let number = self.requests.fetch_add(1, Relaxed) + 1;
+        let mut number = 0;
+        self.requests.send_modify(|requests| {
+            *requests += 1;
+            number = *requests;
+        });
         let charge = || charged(self.ledger.charge(&key));
         match self.plan.act(number) {
             Act::Answer => charge(),

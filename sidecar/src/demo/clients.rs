@@ -1,5 +1,5 @@
-//! Running the clients of a file against the payment API, all at the same time. Each is a program that gets the API's URL
-//! as an argument, charges orders, and says by its last line on stdout how it went. What is made of that is in `table.rs`.
+//! Running the clients of a file against the payment API, all at the same time. Each is a program that gets the URLs of the
+//! API's endpoints as arguments, charges orders, and says by its last line on stdout how it went. What is made of that is in `table.rs`.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::server::Server;
+use super::server::{Endpoint, Server};
 
 /// A client that has not ended by then is ended, and counts as failed.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,7 +34,7 @@ pub struct Clients {
 pub struct Client {
     /// What the table calls it.
     pub language: String,
-    /// The program and its arguments; the API's URL is appended.
+    /// The program and its arguments; the URLs of the API's endpoints are appended.
     pub command: Vec<String>,
     /// What its orders' names begin with, before a dash; the language in lower case unless given.
     prefix: Option<String>,
@@ -119,9 +119,9 @@ impl Clients {
         for (at, client) in self.client.iter().cloned().enumerate() {
             let log = logs.join(format!("{}.log", client.prefix()));
             let stderr = File::create(&log)?;
-            let url = server.url();
+            let urls: Vec<String> = server.endpoints().iter().map(Endpoint::url).collect();
             running.spawn(async move {
-                let ended = client.run(&url, stderr).await;
+                let ended = client.run(&urls, stderr).await;
                 (at, Run { client, ended, log })
             });
         }
@@ -146,11 +146,11 @@ impl Clients {
 }
 
 impl Client {
-    async fn run(&self, url: &str, stderr: File) -> Result<Report, String> {
+    async fn run(&self, urls: &[String], stderr: File) -> Result<Report, String> {
         let (program, arguments) = self.command.split_first().ok_or("it has no command")?;
         let mut child = Command::new(program)
             .args(arguments)
-            .arg(url)
+            .args(urls)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)

@@ -1,8 +1,9 @@
-//! A payment service over real HTTP: reqwest inside `execute`. Each call sends one idempotency key with all its attempts, so
-//! that an answer lost on the way never charges twice. The ambassador decides whether, when and how often to try again.
+//! A payment service: the service posts its orders, and the ambassador does the networking. It chooses one of the API's endpoints,
+//! sends one idempotency key with all attempts of a call, so that an answer lost on the way never charges twice, and decides
+//! whether, when and where to try again.
 //!
-//! `payments [--calls N] URL`, where URL is a payment API as `ambassador demo` starts one. Retry lines go to stderr; the last
-//! line on stdout is a report in JSON.
+//! `payments [--calls N] URL…`, where the URLs are the endpoints of a payment API as `ambassador demo` starts one. Retry lines go
+//! to stderr; the last line on stdout is a report in JSON.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -10,19 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use ambassador_core::call::Outcome;
-use ambassador_core::front::Attempt;
-use ambassador_core::{AmbassadorProxy, Backoff, Breaker, CallError, Jitter};
-use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
+use ambassador_core::http::Body;
+use ambassador_core::policy::http::IdempotencyKey;
+use ambassador_core::{AmbassadorProxy, Backoff, Breaker, Endpoint};
+use http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: payments [--calls N] URL";
+const USAGE: &str = "usage: payments [--calls N] URL...";
 /// Calls in flight at once.
 const AT_ONCE: u32 = 4;
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Order {
     order: String,
     amount: f64,
@@ -33,71 +33,47 @@ struct Receipt {
     order: String,
 }
 
-/// Charges orders. It knows the API, not how to reach it in bad times.
+/// Charges orders. It knows the API, not how to reach it.
 struct PaymentService {
     ambassador: AmbassadorProxy,
-    http: reqwest::Client,
-    charges: String,
 }
 
 impl PaymentService {
-    fn new(url: &str) -> Result<PaymentService, Box<dyn Error>> {
-        let url = url.trim_end_matches('/');
-        let host = url.split_once("://").map_or(url, |(_, host)| host);
-        let ambassador = AmbassadorProxy::builder(host)
+    fn new(urls: &[String]) -> Result<PaymentService, Box<dyn Error>> {
+        let endpoints = urls.iter().map(|url| Endpoint::new(url).ok_or_else(|| format!("{url} is no endpoint")));
+        let ambassador = AmbassadorProxy::builder("http://payment-api.example.com")
+            .endpoints(endpoints.collect::<Result<Vec<_>, _>>()?)
+            .idempotency_key(IdempotencyKey::Auto)
             .max_retries(6)
             .timeout(Duration::from_millis(400))
-            .backoff(
-                Backoff::exponential(Duration::from_millis(50)).max(Duration::from_millis(500)).jitter(Jitter::Full),
-            )
+            .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_millis(500)))
             // This API fails often, and is not down for that: only when nearly all fails.
             .breaker(Breaker::default().failure_rate(0.9))
             .build()?;
-        Ok(PaymentService { ambassador, http: reqwest::Client::new(), charges: format!("{url}/charges") })
+        Ok(PaymentService { ambassador })
     }
 
-    async fn charge(&self, order: &Order) -> Result<Receipt, CallError<reqwest::Error>> {
-        self.ambassador.classify(may_be_tried_again).execute(|attempt| self.do_charge(attempt, order)).await
-    }
-
-    async fn do_charge(&self, attempt: Attempt, order: &Order) -> Result<Receipt, reqwest::Error> {
-        let mut request = self.http.post(&self.charges).json(order);
-        for (name, value) in attempt.headers() {
-            request = request.header(name, value);
+    async fn charge(&self, order: &Order) -> Result<Receipt, Box<dyn Error + Send + Sync>> {
+        let request = Request::post("/charges")
+            .header("content-type", "application/json")
+            .body(Body::from(serde_json::to_vec(order)?))?;
+        let response = self.ambassador.send(request).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(format!("the payment API answered {status}").into());
         }
-        let response = request.send().await?;
-        if let Some(wait) = response.headers().get(RETRY_AFTER)
-            && let Some(seconds) = wait.to_str().ok().and_then(|wait| wait.parse().ok())
-        {
-            attempt.set_retry_after(Duration::from_secs(seconds));
-        }
-        response.error_for_status()?.json().await
+        Ok(serde_json::from_slice(&response.into_body().bytes().await?)?)
     }
-}
-
-/// An order that the API calls wrong stays wrong.
-fn may_be_tried_again(result: &Result<Receipt, reqwest::Error>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Ok,
-        Err(error) if error.status().is_some_and(|status| status.is_client_error() && !too_many(status)) => {
-            Outcome::Fail
-        }
-        Err(_) => Outcome::Retry,
-    }
-}
-
-fn too_many(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let Some((url, calls)) = arguments(std::env::args().skip(1)) else {
+    let Some((urls, calls)) = arguments(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    match charge_all(&url, calls).await {
+    match charge_all(&urls, calls).await {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS
@@ -109,20 +85,20 @@ async fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut arguments: impl Iterator<Item = String>) -> Option<(String, u32)> {
-    let (mut url, mut calls) = (None, 40);
+fn arguments(mut arguments: impl Iterator<Item = String>) -> Option<(Vec<String>, u32)> {
+    let (mut urls, mut calls) = (Vec::new(), 40);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--calls" => calls = arguments.next()?.parse().ok()?,
-            _ if url.is_none() && !argument.starts_with('-') => url = Some(argument),
+            _ if !argument.starts_with('-') => urls.push(argument),
             _ => return None,
         }
     }
-    Some((url?, calls))
+    (!urls.is_empty()).then_some((urls, calls))
 }
 
-async fn charge_all(url: &str, calls: u32) -> Result<Value, Box<dyn Error>> {
-    let service = Arc::new(PaymentService::new(url)?);
+async fn charge_all(urls: &[String], calls: u32) -> Result<Value, Box<dyn Error>> {
+    let service = Arc::new(PaymentService::new(urls)?);
     let (next, charged) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let run = fastrand::u32(..);
     let begun = Instant::now();

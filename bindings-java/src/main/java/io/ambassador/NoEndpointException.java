@@ -1,7 +1,7 @@
 // Generated from core/errors.toml by make generate. Do not edit.
 package io.ambassador;
 
-/** NO_ENDPOINT: the target has no endpoint to go to: discovery found none. What to do: look at where its endpoints are discovered. */
+/** NO_ENDPOINT: the target has no endpoint to go to: none was found, or none is well. What to do: look at where its endpoints are discovered, and at their health. */
 public final class NoEndpointException extends AmbassadorException {
     private static final long serialVersionUID = 1L;
 

@@ -200,6 +200,9 @@ class ConformanceTest {
             if (value.isJsonNull()) {
                 return null;
             }
+            if (value.isJsonArray()) {
+                return value.getAsJsonArray().asList().stream().map(Runner::value).toList();
+            }
             if (value.isJsonObject()) {
                 return Duration.ofNanos(value.getAsJsonObject().get("ns").getAsLong());
             }
@@ -373,12 +376,14 @@ class ConformanceTest {
         /** By the names that every language has in its JSON. */
         private static Map<String, Object> fields(Event event) {
             if (event instanceof Event.Attempt attempt) {
-                return Map.of(
+                Map<String, Object> fields = new HashMap<>(Map.of(
                         "type", "attempt",
                         "name", event.name(),
                         "attempt", attempt.attempt(),
                         "outcome", attempt.outcome(),
-                        "elapsed_ns", attempt.elapsed().toNanos());
+                        "elapsed_ns", attempt.elapsed().toNanos()));
+                attempt.endpoint().ifPresent(endpoint -> fields.put("endpoint", endpoint));
+                return fields;
             }
             if (event instanceof Event.Hedge hedge) {
                 return Map.of("type", "hedge", "name", event.name(), "attempt", hedge.attempt(), "after_ns", hedge.after().toNanos());
@@ -399,6 +404,12 @@ class ConformanceTest {
                 Map<String, Object> fields = new HashMap<>(
                         Map.of("type", "circuit", "name", event.name(), "from", circuit.from(), "to", circuit.to()));
                 circuit.openFor().ifPresent(length -> fields.put("open_for_ns", length.toNanos()));
+                return fields;
+            }
+            if (event instanceof Event.Endpoint endpoint) {
+                Map<String, Object> fields = new HashMap<>(Map.of(
+                        "type", "endpoint", "name", event.name(), "address", endpoint.address(), "to", endpoint.to()));
+                endpoint.ejectedFor().ifPresent(length -> fields.put("ejected_for_ns", length.toNanos()));
                 return fields;
             }
             if (event instanceof Event.Settings settings) {
