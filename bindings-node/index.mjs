@@ -6,6 +6,7 @@ export const {
   shutdown,
   version,
   AmbassadorError,
+  AuthError,
   BodyError,
   BulkheadFullError,
   CallTimeoutError,

@@ -171,6 +171,13 @@ public:
     using TransportError::TransportError;
 };
 
+/** AUTH: no credentials could be had for the request, which was not sent; look at the `auth` settings, and at the token endpoint that the message names. */
+class AuthError : public TransportError {
+public:
+    /** The error of these facts. */
+    using TransportError::TransportError;
+};
+
 namespace detail {
 
 /** Throws the exception of that status. */
@@ -205,6 +212,8 @@ namespace detail {
         throw ProtocolError(facts);
     case AMB_ERR_BODY:
         throw BodyError(facts);
+    case AMB_ERR_AUTH:
+        throw AuthError(facts);
     default:
         throw AmbassadorError(facts);
     }

@@ -45,6 +45,8 @@ pub enum amb_status {
     AMB_ERR_PROTOCOL = -23,
     /// BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
     AMB_ERR_BODY = -24,
+    /// AUTH: no credentials could be had for the request, which was not sent; look at the `auth` settings, and at the token endpoint that the message names.
+    AMB_ERR_AUTH = -25,
 }
 
 /// The status of an error code.
@@ -65,6 +67,7 @@ pub(crate) fn of(code: Code) -> amb_status {
         Code::Tls => amb_status::AMB_ERR_TLS,
         Code::Protocol => amb_status::AMB_ERR_PROTOCOL,
         Code::Body => amb_status::AMB_ERR_BODY,
+        Code::Auth => amb_status::AMB_ERR_AUTH,
         _ => amb_status::AMB_ERR_INTERNAL,
     }
 }

@@ -106,4 +106,9 @@ export class BodyError extends TransportError {
   readonly code: string;
 }
 
+/** no credentials could be had for the request, which was not sent. What to do: look at the `auth` settings, and at the token endpoint that the message names. */
+export class AuthError extends TransportError {
+  readonly code: string;
+}
+
 export const BY_CODE: Readonly<Record<string, typeof AmbassadorError>>;

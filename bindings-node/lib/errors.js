@@ -27,6 +27,7 @@ class ConnectError extends TransportError {}
 class TlsError extends TransportError {}
 class ProtocolError extends TransportError {}
 class BodyError extends TransportError {}
+class AuthError extends TransportError {}
 
 function name(type, code, fields) {
   Object.defineProperty(type.prototype, "name", { value: type.name, configurable: true, writable: true });
@@ -50,6 +51,7 @@ name(ConnectError, "ERR_AMBASSADOR_CONNECT", []);
 name(TlsError, "ERR_AMBASSADOR_TLS", []);
 name(ProtocolError, "ERR_AMBASSADOR_PROTOCOL", []);
 name(BodyError, "ERR_AMBASSADOR_BODY", []);
+name(AuthError, "ERR_AMBASSADOR_AUTH", []);
 
 const BY_CODE = {
   TIMEOUT: CallTimeoutError,
@@ -67,6 +69,7 @@ const BY_CODE = {
   TLS: TlsError,
   PROTOCOL: ProtocolError,
   BODY: BodyError,
+  AUTH: AuthError,
 };
 
 exports.AmbassadorError = AmbassadorError;
@@ -85,4 +88,5 @@ exports.ConnectError = ConnectError;
 exports.TlsError = TlsError;
 exports.ProtocolError = ProtocolError;
 exports.BodyError = BodyError;
+exports.AuthError = AuthError;
 exports.BY_CODE = BY_CODE;

@@ -678,7 +678,7 @@ async fn sleep_until(at: Nanos) -> Result<(), ShutDown> {
         return std::future::pending().await;
     };
     let timer = {
-        let handle = runtime::handle();
+        let handle = runtime::handle_for_timer();
         let _entered = handle.enter();
         tokio::time::sleep_until(instant.into())
     };

@@ -58,7 +58,14 @@ struct Inner {
     /// What all its requests have in common, once there was one.
     #[cfg(feature = "http")]
     common: OnceLock<crate::http::Common>,
+    authorization: Authorization,
 }
+
+/// What says of its requests who sends them; clones share it, and the tokens that it has.
+#[cfg(feature = "http")]
+type Authorization = Option<Arc<crate::http::auth::Authorizer>>;
+#[cfg(not(feature = "http"))]
+type Authorization = Option<std::convert::Infallible>;
 
 /// How a call begins.
 #[derive(Clone, Copy, Debug)]
@@ -107,16 +114,16 @@ impl AmbassadorProxy {
     /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
     pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
         let settings = settings.finish()?;
-        let name = settings.name.as_deref().unwrap_or(settings.target.as_str());
-        let state = State::shared(name, &settings.policy.shared);
+        let authorization = settings.authorization()?;
+        let state = State::shared(settings.state_name(), &settings.policy.shared);
         state.measure_for(&settings.policy);
-        let proxy = AmbassadorProxy::of(settings.target, settings.policy, state);
+        let proxy = AmbassadorProxy::of(settings.target, settings.policy, state, authorization);
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
     }
 
-    fn of(target: Target, policy: Policy, state: Arc<State>) -> AmbassadorProxy {
+    fn of(target: Target, policy: Policy, state: Arc<State>, authorization: Authorization) -> AmbassadorProxy {
         let number = state.number_of(&policy.shared);
         let itself = Endpoint::at(target.clone());
         AmbassadorProxy(Arc::new(Inner {
@@ -127,23 +134,24 @@ impl AmbassadorProxy {
             itself,
             #[cfg(feature = "http")]
             common: OnceLock::new(),
+            authorization,
         }))
     }
 
     /// The same proxy, whose errors something of the host's answers (H2).
     pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state, .. } = &*self.0;
+        let Inner { target, policy, state, authorization, .. } = &*self.0;
         let policy = Policy { fallback: true, ..policy.clone() };
-        AmbassadorProxy::of(target.clone(), policy, Arc::clone(state))
+        AmbassadorProxy::of(target.clone(), policy, Arc::clone(state), authorization.clone())
     }
 
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
     /// stands for many.
     pub fn alone(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state, .. } = &*self.0;
+        let Inner { target, policy, state, authorization, .. } = &*self.0;
         let state = Arc::new(State::new(state.name(), &policy.shared));
         state.measure_for(policy);
-        AmbassadorProxy::of(target.clone(), policy.clone(), state)
+        AmbassadorProxy::of(target.clone(), policy.clone(), state, authorization.clone())
     }
 
     /// The target, as it was given.
@@ -538,7 +546,13 @@ impl AmbassadorProxy {
     /// Its requests' connections.
     #[cfg(feature = "http")]
     pub(crate) fn engine(&self) -> Arc<crate::http::Engine> {
-        self.state().engine.engine(&self.settings())
+        self.state().engine.engine(&self.settings(), self.name())
+    }
+
+    /// What says of its requests who sends them.
+    #[cfg(feature = "http")]
+    pub(crate) fn authorizer(&self) -> Option<&crate::http::auth::Authorizer> {
+        self.0.authorization.as_deref()
     }
 
     #[cfg(feature = "http")]

@@ -3,8 +3,11 @@
 //! alive (F4). [`shutdown`] drains it.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -49,6 +52,7 @@ struct Shared {
     pid: u32,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
+    pace: AtomicU8,
 }
 
 // Swapped without a lock: a lock held by another thread at the moment of a fork would stay held in the child for ever.
@@ -59,20 +63,55 @@ static SHARED: Lazy<ArcSwapOption<Shared>> = Lazy::new(ArcSwapOption::empty);
 /// # Panics
 /// When the operating system gives no threads.
 pub fn handle() -> Handle {
+    shared().handle.clone()
+}
+
+/// [`handle`], for who is about to set a timer. As long as there are such, one is always due soon: whenever a timer is set that is due
+/// before all others, Tokio wakes the thread that waits for I/O to tell it so, and a lone call's bound would be one at every call.
+pub(crate) fn handle_for_timer() -> Handle {
+    let shared = shared();
+    if shared.pace.load(Relaxed) != KEPT && shared.pace.swap(KEPT, Relaxed) == LOST {
+        shared.handle.spawn(keep_pace(Arc::downgrade(&shared)));
+    }
+    shared.handle.clone()
+}
+
+/// No timer is always due soon.
+const LOST: u8 = 0;
+/// One is, and nobody has set another since it was.
+const FADING: u8 = 1;
+/// One is, and others are set.
+const KEPT: u8 = 2;
+
+const PACE: Duration = Duration::from_millis(100);
+
+async fn keep_pace(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(PACE).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let is_needed = shared.pace.compare_exchange(KEPT, FADING, Relaxed, Relaxed).is_ok();
+        if !is_needed && shared.pace.compare_exchange(FADING, LOST, Relaxed, Relaxed).is_ok() {
+            return;
+        }
+    }
+}
+
+fn shared() -> Arc<Shared> {
     let pid = std::process::id();
     loop {
         let present = SHARED.load_full();
         match &present {
-            Some(shared) if shared.pid == pid => return shared.handle.clone(),
+            Some(shared) if shared.pid == pid => return Arc::clone(shared),
             _ => {}
         }
         let runtime = start();
-        let fresh = Arc::new(Shared { pid, handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) });
+        let (handle, pace) = (runtime.handle().clone(), AtomicU8::new(LOST));
+        let fresh = Arc::new(Shared { pid, handle, runtime: Mutex::new(Some(runtime)), pace });
         let before = SHARED.compare_and_swap(&present, Some(Arc::clone(&fresh)));
         if same(&before, &present) {
             // An inherited runtime is leaked: to drop it would be to join threads that do not exist here.
             std::mem::forget(present);
-            return fresh.handle.clone();
+            return fresh;
         }
         // Another thread was quicker.
         if let Some(runtime) = fresh.take() {

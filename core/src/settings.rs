@@ -142,6 +142,11 @@ impl Settings {
         Ok(self)
     }
 
+    /// The name that state is shared by (C4).
+    pub(crate) fn state_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.target.as_str())
+    }
+
     /// H1: what a hedge needs besides.
     fn check_hedge(&mut self) -> Result<(), ConfigError> {
         let (spelling, policy) = (self.spelling, &mut self.policy);

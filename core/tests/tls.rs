@@ -5,10 +5,9 @@
 mod common;
 mod kit;
 
-use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use ambassador_core::http::tls::{Connector, Reason, TlsFault, check};
@@ -16,6 +15,7 @@ use ambassador_core::policy::http::Version;
 use ambassador_core::policy::tls::{Tls, TlsVersion};
 use common::{PATIENCE, alone_with};
 use kit::tls::*;
+use kit::told::Told;
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
@@ -217,8 +217,9 @@ async fn a_root_that_is_removed_revokes_what_it_vouched_for_sessions_included() 
     let server = Server::echo(showing(&root.issue(&[HOST]))).await;
     let ca = folder.file("ca.pem", root.pem() + &other.pem());
     let connector = connector(&trusting(&ca));
-    greeted(&connector, &server).await.unwrap();
     let before = connector.generation();
+    greeted(&connector, &server).await.unwrap();
+    assert_eq!(connector.generation(), before, "the first connection may be used again");
     folder.swap("ca.pem", other.pem());
     let fault = connect(&connector, &server, HOST).await.unwrap_err();
     says(&fault, Reason::UnknownIssuer, &["issued by CN=Test Root"]);
@@ -571,55 +572,6 @@ fn a_connector_that_verifies_nothing_warns_each_time_that_one_is_made() {
     }
     Connector::new(&Tls::default(), told.name).unwrap();
     assert_eq!(told.take(), [""; 0]);
-}
-
-/// What is told through `tracing` of a connector of that name, as text.
-struct Told {
-    name: &'static str,
-}
-
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-impl Told {
-    fn of(name: &'static str) -> Told {
-        // One for the whole process: those of threads see little of what other threads' have called for the first time.
-        static LISTENING: Once = Once::new();
-        LISTENING.call_once(|| tracing::subscriber::set_global_default(Lines).unwrap());
-        Told { name }
-    }
-
-    fn take(&self) -> Vec<String> {
-        LINES.lock().unwrap().extract_if(.., |line| line.contains(self.name)).collect()
-    }
-}
-
-struct Lines;
-
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "ambassador"
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Text(String);
-        impl tracing::field::Visit for Text {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                self.0 += &format!(" {field}={value:?}");
-            }
-        }
-        let mut text = Text(event.metadata().level().to_string());
-        event.record(&mut text);
-        LINES.lock().unwrap().push(text.0);
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ from ambassador_proxy._response import StatusError
 from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
+    AuthError,
     BodyError,
     BulkheadFullError,
     CallTimeoutError,
@@ -38,6 +39,7 @@ __all__ = [
     "AmbassadorProxy",
     "Attempt",
     "Auth",
+    "AuthError",
     "Backoff",
     "BodyError",
     "Breaker",

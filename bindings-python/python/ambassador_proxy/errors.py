@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BY_CODE",
     "AmbassadorError",
+    "AuthError",
     "BodyError",
     "BulkheadFullError",
     "CallTimeoutError",
@@ -198,6 +199,15 @@ class BodyError(TransportError):
     code = "BODY"
 
 
+class AuthError(TransportError):
+    """AUTH: no credentials could be had for the request, which was not sent.
+
+    What to do: look at the `auth` settings, and at the token endpoint that the message names.
+    """
+
+    code = "AUTH"
+
+
 BY_CODE: dict[str, type[AmbassadorError]] = {
     "TIMEOUT": CallTimeoutError,
     "DEADLINE": DeadlineExceededError,
@@ -214,4 +224,5 @@ BY_CODE: dict[str, type[AmbassadorError]] = {
     "TLS": TlsError,
     "PROTOCOL": ProtocolError,
     "BODY": BodyError,
+    "AUTH": AuthError,
 }

@@ -34,12 +34,14 @@ pub enum Code {
     Protocol,
     /// A body could not be read to its end, or is larger than allowed.
     Body,
+    /// No credentials could be had for the request, which was not sent.
+    Auth,
 }
 
 #[rustfmt::skip]
 impl Code {
     /// Every code, by number.
-    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited, Code::NoEndpoint, Code::Transport, Code::Connect, Code::Tls, Code::Protocol, Code::Body];
+    pub const ALL: &'static [Code] = &[Code::Timeout, Code::Deadline, Code::Config, Code::Shutdown, Code::Forked, Code::Internal, Code::CircuitOpen, Code::BulkheadFull, Code::RateLimited, Code::NoEndpoint, Code::Transport, Code::Connect, Code::Tls, Code::Protocol, Code::Body, Code::Auth];
 
     /// Its name: `TIMEOUT`.
     pub const fn as_str(self) -> &'static str {
@@ -59,6 +61,7 @@ impl Code {
             Code::Tls => "TLS",
             Code::Protocol => "PROTOCOL",
             Code::Body => "BODY",
+            Code::Auth => "AUTH",
         }
     }
 
@@ -80,6 +83,7 @@ impl Code {
             Code::Tls => 22,
             Code::Protocol => 23,
             Code::Body => 24,
+            Code::Auth => 25,
         }
     }
 
@@ -101,6 +105,7 @@ impl Code {
             Code::Tls => "no secure connection could be made: a certificate does not verify, or the two sides agree on nothing",
             Code::Protocol => "what came is not HTTP, or more of it than is allowed",
             Code::Body => "a body could not be read to its end, or is larger than allowed",
+            Code::Auth => "no credentials could be had for the request, which was not sent",
         }
     }
 
@@ -122,6 +127,7 @@ impl Code {
             Code::Tls => "look at the certificate that the message names, and at the `tls` settings",
             Code::Protocol => "look whether the endpoint that the message names speaks HTTP, and at the `http` settings",
             Code::Body => "ask for the body as a stream, or raise `http.max_body_bytes`",
+            Code::Auth => "look at the `auth` settings, and at the token endpoint that the message names",
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::body::Body;
 use super::fault::{Fault, Reach};
+use super::tls::Connector;
 use crate::error::Code;
 use crate::policy::http::{Http, Version};
 
@@ -31,6 +32,9 @@ pub(super) struct Place {
     pub server_name: Option<Arc<str>>,
 }
 
+/// What TLS is spoken by; or what is wrong with its settings.
+pub(super) type Secure = Result<Connector, Arc<str>>;
+
 /// A connection, ready for requests.
 pub(super) enum Connected {
     One(http1::SendRequest<Body>),
@@ -38,12 +42,19 @@ pub(super) enum Connected {
 }
 
 /// Connects. To be called on the shared runtime, where what drives the connection stays.
-pub(super) async fn connect(place: &Place, http: &Http) -> Result<Connected, Fault> {
+pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<Connected, Fault> {
     let tcp = reach(place).await?;
-    if place.server_name.is_some() {
-        return Err(Fault::new(Code::Tls, Reach::Unsent, "TLS is not spoken yet", &place.name));
+    let Some(name) = &place.server_name else {
+        return agree(tcp, http.version == Version::Http2, place, http).await;
+    };
+    let tls = tls.as_ref().map_err(|why| Fault::new(Code::Tls, Reach::Hopeless, why.to_string(), &place.name))?;
+    let secure = tls.connect(tcp, name, http.version).await.map_err(|fault| Fault::tls(&fault, &place.name))?;
+    let speaks_two = secure.get_ref().1.alpn_protocol() == Some(b"h2");
+    if http.version == Version::Http2 && !speaks_two {
+        let text = "it does not speak HTTP/2, which http.version asks for";
+        return Err(Fault::new(Code::Protocol, Reach::UnsentHere, text, &place.name));
     }
-    agree(tcp, http.version == Version::Http2, place, http).await
+    agree(secure, speaks_two, place, http).await
 }
 
 /// TCP to the place's host.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::connect::Place;
+use super::connect::{Place, Secure};
 use super::pool::Pool;
+use super::tls::Connector;
 use crate::endpoint::Endpoint;
 use crate::policy::Shared;
 use crate::policy::http::Http;
@@ -24,13 +25,14 @@ pub(crate) struct Engine {
     process: u32,
     http: Arc<Http>,
     tls: Tls,
+    connector: Secure,
     /// By the endpoint's address as it was given; of those, by what that means to the target at hand.
     pools: ArcSwap<HashMap<Box<str>, Vec<Arc<Pool>>>>,
 }
 
 impl Slot {
     /// The engine of this process and these settings.
-    pub(crate) fn engine(&self, shared: &Shared) -> Arc<Engine> {
+    pub(crate) fn engine(&self, shared: &Shared, name: &str) -> Arc<Engine> {
         let process = std::process::id();
         loop {
             let present = self.0.load_full();
@@ -38,7 +40,7 @@ impl Slot {
                 Some(engine) if engine.process == process && engine.obeys(shared) => return engine.clone(),
                 _ => {}
             }
-            let fresh = Arc::new(Engine::new(process, shared));
+            let fresh = Arc::new(Engine::new(process, shared, name));
             let before = self.0.compare_and_swap(&present, Some(Arc::clone(&fresh)));
             if before.as_ref().map(Arc::as_ptr) != present.as_ref().map(Arc::as_ptr) {
                 continue;
@@ -55,8 +57,16 @@ impl Slot {
 }
 
 impl Engine {
-    fn new(process: u32, shared: &Shared) -> Engine {
-        Engine { process, http: Arc::new(shared.http.clone()), tls: shared.tls.clone(), pools: ArcSwap::default() }
+    fn new(process: u32, shared: &Shared, name: &str) -> Engine {
+        let connector = Connector::new(&shared.tls, name)
+            .map_err(|wrong| format!("{} is {}; expected {}", wrong.field, wrong.value, wrong.allowed).into());
+        Engine {
+            process,
+            http: Arc::new(shared.http.clone()),
+            connector,
+            tls: shared.tls.clone(),
+            pools: ArcSwap::default(),
+        }
     }
 
     fn obeys(&self, shared: &Shared) -> bool {
@@ -93,7 +103,7 @@ impl Engine {
 
     /// The pool of that place; of two that ask at once, both get the same.
     fn begin(&self, address: &str, place: Place) -> Arc<Pool> {
-        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http)));
+        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http), self.connector.clone()));
         let mut pool = Arc::clone(&fresh);
         self.pools.rcu(|present| {
             pool = Arc::clone(&fresh);

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
-use http_body::{Frame, SizeHint};
+use http::Request;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use super::body::{Body, BoxError};
+use super::body::Body;
+use super::decode::{self, Unpacked};
 use super::fault::{Fault, Reach};
 use super::pool::{Connection, GivingBack, Lease, Pool};
 use crate::error::Code;
@@ -48,7 +49,7 @@ pub(super) async fn exchange(
         let (failed, was_fresh) = match connection {
             Connection::One(mut lease) => {
                 let request = request(false);
-                let is_small = http_body::Body::size_hint(request.body()).upper().is_some_and(|length| length <= SMALL);
+                let is_small = request.body().size_hint().upper().is_some_and(|length| length <= SMALL);
                 match lease.sender.try_send_request(request).await {
                     Ok(response) => {
                         let (head, body) = response.into_parts();
@@ -73,7 +74,11 @@ pub(super) async fn exchange(
                 continue;
             }
         }
-        let fault = Fault::of_exchange(&failed.into_error(), is_unsent, limit, &pool.place.name);
+        let error = failed.into_error();
+        let fault = match pool.refusal(&error) {
+            Some(refused) => Fault::tls(&refused, &pool.place.name),
+            None => Fault::of_exchange(&error, is_unsent, limit, &pool.place.name),
+        };
         if fault.reach == Reach::Unsent {
             is_sent.store(false, Relaxed);
         }
@@ -90,78 +95,117 @@ impl Link {
 }
 
 impl Arriving {
-    /// Reads the body whole.
-    pub async fn whole(self, limit: u32) -> Result<Response<Body>, Fault> {
-        let Arriving { head, mut body, link } = self;
-        let place = Arc::clone(&link.pool);
+    /// The head, and the body as it comes, unpacked where that is asked for.
+    pub async fn parts(self, unpack: bool) -> (http::response::Parts, Coming) {
+        let Arriving { mut head, body, link } = self;
+        if body.is_end_stream() {
+            // There is none, and perhaps nobody reads it.
+            if let Some(giving) = link.give_back() {
+                giving.done().await;
+            }
+            return (head, Coming::Nothing);
+        }
+        let codings = if unpack { decode::codings(&mut head.headers) } else { Vec::new() };
+        let endpoint = Arc::clone(&link.pool.place.name);
+        let body = Stream { body, link: Some(link), giving: None };
+        let body = match &codings[..] {
+            [] => Coming::AsIs(body),
+            codings => Coming::Unpacked(Box::new(Unpacked::new(body, codings, endpoint))),
+        };
+        (head, body)
+    }
+}
+
+/// A response's body as it comes.
+pub(super) enum Coming {
+    Nothing,
+    AsIs(Stream),
+    Unpacked(Box<Unpacked>),
+}
+
+impl http_body::Body for Coming {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match &mut *self {
+            Coming::Nothing => Poll::Ready(None),
+            Coming::AsIs(body) => Pin::new(body).poll_frame(cx),
+            Coming::Unpacked(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Coming::Nothing => SizeHint::with_exact(0),
+            Coming::AsIs(body) => body.body.size_hint(),
+            Coming::Unpacked(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Coming {
+    /// All of it, if it is no more than that.
+    pub async fn whole(mut self, limit: u32, endpoint: &str) -> Result<Bytes, Fault> {
+        let most = limit as usize;
         let too_large = || {
             let text = format!("its response's body is larger than http.max_body_bytes, {limit} bytes");
-            Fault::new(Code::Body, Reach::Hopeless, text, &place.place.name)
+            Fault::new(Code::Body, Reach::Hopeless, text, endpoint)
         };
-        if http_body::Body::size_hint(&body).lower() > u64::from(limit) {
+        let hint = self.size_hint();
+        if hint.lower() > u64::from(limit) {
             return Err(too_large());
         }
         // One piece is handed on as it came.
-        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Fault::of_body(&error, &place.place.name))?;
-            let Ok(piece) = frame.into_data() else { continue };
-            if first.len() + all.len() + piece.len() > limit as usize {
+        let (mut first, mut all, mut unrested) = (Bytes::new(), BytesMut::new(), 0);
+        while let Some(frame) = self.frame().await {
+            let Ok(piece) = frame?.into_data() else { continue };
+            let length = first.len() + all.len() + piece.len();
+            if length > most {
                 return Err(too_large());
             }
-            if first.is_empty() && all.is_empty() {
+            if length == piece.len() {
                 first = piece;
                 continue;
             }
             if all.is_empty() {
-                all.reserve(first.len() + piece.len());
-                all.extend_from_slice(&first);
-                first = Bytes::new();
+                all.reserve(hint.exact().map_or(length, |exact| exact as usize));
+                all.extend_from_slice(&std::mem::take(&mut first));
             }
             all.extend_from_slice(&piece);
-        }
-        if let Some(giving) = link.give_back() {
-            giving.done().await;
-        }
-        let all = if first.is_empty() { all.freeze() } else { first };
-        Ok(Response::from_parts(head, Body::from(all)))
-    }
-
-    /// Hands the body on as it comes.
-    pub async fn stream(self, error: impl Fn(Fault) -> BoxError + Send + 'static) -> Response<Body> {
-        let Arriving { head, body, link } = self;
-        if http_body::Body::is_end_stream(&body) {
-            // There is none: perhaps nobody reads it.
-            if let Some(giving) = link.give_back() {
-                giving.done().await;
+            // What is unpacked from little may be much: others want the thread too.
+            unrested += piece.len();
+            if unrested > REST_AFTER {
+                unrested = 0;
+                tokio::task::yield_now().await;
             }
-            return Response::from_parts(head, Body::empty());
         }
-        let body = Stream { body, link: Some(link), giving: None, error: Box::new(error) };
-        Response::from_parts(head, Body::stream(body))
+        Ok(if all.is_empty() { first } else { all.freeze() })
     }
 }
 
+/// After so many bytes the thread is left to others for a moment.
+const REST_AFTER: usize = 1 << 20;
+
 /// A response's body that is read as it comes. Dropped before its end, its connection is closed.
-struct Stream {
+pub(super) struct Stream {
     body: Incoming,
     link: Option<Link>,
     giving: Option<GivingBack>,
-    error: Box<dyn Fn(Fault) -> BoxError + Send>,
 }
 
 impl http_body::Body for Stream {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = Fault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let stream = &mut *self;
         if stream.link.is_some() {
             match ready!(Pin::new(&mut stream.body).poll_frame(cx)) {
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
                     let fault = stream.link.take().map(|link| Fault::of_body(&error, &link.pool.place.name));
-                    return Poll::Ready(fault.map(|fault| Err((stream.error)(fault))));
+                    return Poll::Ready(fault.map(Err));
                 }
                 None => stream.giving = stream.link.take().and_then(Link::give_back),
             }
@@ -171,9 +215,5 @@ impl http_body::Body for Stream {
             stream.giving = None;
         }
         Poll::Ready(None)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

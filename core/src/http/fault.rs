@@ -5,7 +5,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::ErrorKind;
 
-use super::body::BoxError;
+use super::auth::AuthFault;
+use super::tls::TlsFault;
 use crate::error::Code;
 
 /// Why an attempt brought no response.
@@ -39,6 +40,19 @@ impl Fault {
 
     pub fn connect(text: impl Into<String>, endpoint: &str) -> Fault {
         Fault::new(Code::Connect, Reach::Unsent, text, endpoint)
+    }
+
+    /// No secure connection could be made, or the server takes ours for none.
+    pub fn tls(fault: &TlsFault, endpoint: &str) -> Fault {
+        // P1: with a certificate that does not verify, nothing changes here.
+        let reach = if fault.is_certificate() { Reach::UnsentHere } else { Reach::Unsent };
+        Fault::new(Code::Tls, reach, fault.to_string(), endpoint)
+    }
+
+    /// The request cannot say who sends it.
+    pub fn auth(fault: &AuthFault, endpoint: &str) -> Fault {
+        let reach = if fault.may_pass() { Reach::Unsent } else { Reach::Hopeless };
+        Fault::new(Code::Auth, reach, fault.to_string(), endpoint)
     }
 
     /// The exchange over a connection failed before the head of a response had come.
@@ -126,8 +140,4 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().unwrap_or(error).to_string()
 }
 
-impl From<Fault> for BoxError {
-    fn from(fault: Fault) -> BoxError {
-        fault.to_string().into()
-    }
-}
+impl StdError for Fault {}

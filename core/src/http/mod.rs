@@ -13,17 +13,21 @@
 //! # Ok(()) }
 //! ```
 
+pub mod auth;
 mod body;
 mod connect;
+mod decode;
 mod engine;
 mod exchange;
 mod fault;
 mod pool;
+mod replay;
 mod request;
 mod rules;
 mod send;
 pub mod tls;
 mod watched;
+mod wrong;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -31,6 +35,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
 pub use body::{Body, BoxError};
+pub use wrong::Wrong;
 
 pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;

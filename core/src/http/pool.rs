@@ -15,8 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::body::Body;
-use super::connect::{self, Connected, Place};
+use super::connect::{self, Connected, Place, Secure};
 use super::fault::Fault;
+use super::tls::{Connector, TlsFault};
 use crate::policy::http::{Http, Version};
 use crate::runtime;
 
@@ -24,11 +25,12 @@ use crate::runtime;
 pub(super) struct Pool {
     pub place: Place,
     http: Arc<Http>,
+    tls: Secure,
     /// One of these for each connection by HTTP/1 that a request has, or makes. A request without one waits, in turn.
     places: Arc<Semaphore>,
     /// Unused ones, the last used at the end.
     idle: Mutex<Vec<Idle>>,
-    shared: Mutex<Option<http2::SendRequest<Body>>>,
+    shared: Mutex<Option<Shared>>,
     /// Held by who finds out what the place speaks, or connects to where one connection is enough.
     gate: tokio::sync::Mutex<()>,
     speaks: AtomicU8,
@@ -38,6 +40,13 @@ pub(super) struct Pool {
 struct Idle {
     sender: http1::SendRequest<Body>,
     since: Instant,
+    /// Of the files that TLS is spoken by: by others now, it is not used again.
+    generation: u64,
+}
+
+struct Shared {
+    sender: http2::SendRequest<Body>,
+    generation: u64,
 }
 
 const UNKNOWN: u8 = 0;
@@ -54,12 +63,13 @@ pub(super) enum Connection {
 pub(super) struct Lease {
     pub sender: http1::SendRequest<Body>,
     pub is_fresh: bool,
+    generation: u64,
     pool: Arc<Pool>,
     place: OwnedSemaphorePermit,
 }
 
 impl Pool {
-    pub fn new(place: Place, http: Arc<Http>) -> Pool {
+    pub fn new(place: Place, http: Arc<Http>, tls: Secure) -> Pool {
         let speaks = match (http.version, &place.server_name) {
             (Version::Http2, _) => TWO,
             (Version::Http1, _) | (Version::Auto, None) => ONE,
@@ -74,7 +84,18 @@ impl Pool {
             is_reaped: AtomicBool::new(false),
             place,
             http,
+            tls,
         }
+    }
+
+    /// What connections have to be of.
+    fn generation(&self) -> u64 {
+        self.place.server_name.as_ref().and(self.tls.as_ref().ok()).map_or(0, Connector::generation)
+    }
+
+    /// In TLS 1.3 a server says what it thinks of the client's certificate only when the first request has gone out.
+    pub fn refusal(&self, error: &hyper::Error) -> Option<TlsFault> {
+        self.tls.as_ref().ok()?.fault_of(error, self.place.server_name.as_deref()?)
     }
 
     /// A connection, as soon as there may be one.
@@ -89,60 +110,63 @@ impl Pool {
             // They are never closed.
             Err(_) => Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.given_up())?,
         };
-        if let Some(sender) = self.take_idle() {
-            return Ok(Connection::One(Lease { sender, is_fresh: false, pool: Arc::clone(self), place }));
+        let generation = self.generation();
+        let pool = Arc::clone(self);
+        if let Some(sender) = self.take_idle(generation) {
+            return Ok(Connection::One(Lease { sender, is_fresh: false, generation, pool, place }));
         }
         match self.connect().await? {
-            Connected::One(sender) => {
-                Ok(Connection::One(Lease { sender, is_fresh: true, pool: Arc::clone(self), place }))
-            }
-            Connected::Two(sender) => Ok(Connection::Two(self.share(sender))),
+            Connected::One(sender) => Ok(Connection::One(Lease { sender, is_fresh: true, generation, pool, place })),
+            Connected::Two(sender) => Ok(Connection::Two(self.share(sender, generation))),
         }
     }
 
     /// The one connection by HTTP/2, made if need be; `None` when the place turns out to speak HTTP/1.
     async fn shared_connection(self: &Arc<Pool>) -> Result<Option<Connection>, Fault> {
-        if let Some(sender) = self.present() {
+        let generation = self.generation();
+        if let Some(sender) = self.present(generation) {
             return Ok(Some(Connection::Two(sender)));
         }
         let _gate = self.gate.lock().await;
         // Whoever held it before may have made it, or found out.
-        if let Some(sender) = self.present() {
+        if let Some(sender) = self.present(generation) {
             return Ok(Some(Connection::Two(sender)));
         }
         if self.speaks.load(Relaxed) == ONE {
             return Ok(None);
         }
         match self.connect().await? {
-            Connected::Two(sender) => Ok(Some(Connection::Two(self.share(sender)))),
+            Connected::Two(sender) => Ok(Some(Connection::Two(self.share(sender, generation)))),
             Connected::One(sender) => {
                 self.speaks.store(ONE, Relaxed);
-                self.keep(sender);
+                self.keep(sender, generation);
                 Ok(None)
             }
         }
     }
 
-    fn present(&self) -> Option<http2::SendRequest<Body>> {
-        lock(&self.shared).as_ref().filter(|sender| !sender.is_closed()).cloned()
+    fn present(&self, generation: u64) -> Option<http2::SendRequest<Body>> {
+        let shared = lock(&self.shared);
+        let is_usable = |shared: &&Shared| shared.generation == generation && !shared.sender.is_closed();
+        shared.as_ref().filter(is_usable).map(|shared| shared.sender.clone())
     }
 
-    fn share(&self, sender: http2::SendRequest<Body>) -> http2::SendRequest<Body> {
+    fn share(&self, sender: http2::SendRequest<Body>, generation: u64) -> http2::SendRequest<Body> {
         self.speaks.store(TWO, Relaxed);
-        *lock(&self.shared) = Some(sender.clone());
+        *lock(&self.shared) = Some(Shared { sender: sender.clone(), generation });
         sender
     }
 
     /// The last used of those that are open.
-    fn take_idle(&self) -> Option<http1::SendRequest<Body>> {
+    fn take_idle(&self, current: u64) -> Option<http1::SendRequest<Body>> {
         let mut idle = lock(&self.idle);
-        while let Some(Idle { sender, since }) = idle.pop() {
+        while let Some(Idle { sender, since, generation }) = idle.pop() {
             if since.elapsed() >= self.idle_timeout() {
                 // All others were used before it.
                 idle.clear();
                 return None;
             }
-            if !sender.is_closed() {
+            if generation == current && !sender.is_closed() {
                 return Some(sender);
             }
         }
@@ -152,7 +176,8 @@ impl Pool {
     async fn connect(self: &Arc<Pool>) -> Result<Connected, Fault> {
         let pool = Arc::clone(self);
         // On the runtime, whatever executor the caller has: that is where the socket's events come.
-        let mut making = Given(runtime::handle().spawn(async move { connect::connect(&pool.place, &pool.http).await }));
+        let mut making =
+            Given(runtime::handle().spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls).await }));
         (&mut making.0).await.unwrap_or_else(|_| Err(self.given_up()))
     }
 
@@ -160,8 +185,8 @@ impl Pool {
         Fault::connect("no connection: the ambassador is shutting down", &self.place.name)
     }
 
-    fn keep(self: &Arc<Pool>, sender: http1::SendRequest<Body>) {
-        lock(&self.idle).push(Idle { sender, since: Instant::now() });
+    fn keep(self: &Arc<Pool>, sender: http1::SendRequest<Body>, generation: u64) {
+        lock(&self.idle).push(Idle { sender, since: Instant::now(), generation });
         if !self.is_reaped.swap(true, Relaxed) {
             runtime::handle().spawn(reap(Arc::downgrade(self), self.idle_timeout()));
         }
@@ -217,8 +242,8 @@ impl Lease {
     }
 
     fn keep(self) {
-        let Lease { sender, pool, place, .. } = self;
-        pool.keep(sender);
+        let Lease { sender, pool, place, generation, .. } = self;
+        pool.keep(sender, generation);
         // Whoever waits for it finds the connection there.
         drop(place);
     }

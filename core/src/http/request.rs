@@ -65,6 +65,8 @@ pub(super) struct Draft {
     /// In origin form: a path.
     pub path: PathAndQuery,
     pub headers: HeaderMap,
+    /// Whether responses are unpacked: whoever asks for a coding himself gets it.
+    pub unpacks: bool,
     /// P6: of all attempts, unless the caller has one.
     trace: Option<u128>,
 }
@@ -90,8 +92,9 @@ impl Draft {
         if let Entry::Vacant(entry) = headers.entry(USER_AGENT) {
             entry.insert(HeaderValue::from_static(concat!("ambassador/", env!("CARGO_PKG_VERSION"))));
         }
-        if decompress && let Entry::Vacant(entry) = headers.entry(ACCEPT_ENCODING) {
-            entry.insert(HeaderValue::from_static("gzip, deflate, br, zstd"));
+        let unpacks = decompress && !headers.contains_key(ACCEPT_ENCODING);
+        if unpacks {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br, zstd"));
         }
         // P2
         if policy.idempotency_key == IdempotencyKey::Auto
@@ -101,7 +104,7 @@ impl Draft {
             entry.insert(key);
         }
         let trace = (!headers.contains_key(TRACEPARENT)).then_some(trace);
-        Ok(Draft { method: parts.method, path, headers, trace })
+        Ok(Draft { method: parts.method, path, headers, unpacks, trace })
     }
 
     /// What an attempt of the call sends.

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 
-use super::body::{Body, BoxError};
+use super::auth::{Origin, Sent};
+use super::body::Body;
 use super::engine::Engine;
 use super::exchange::exchange;
 use super::fault::Fault;
+use super::replay::Replay;
 use super::request::{Draft, IDEMPOTENCY_KEY};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options, Served};
@@ -32,35 +35,28 @@ struct Errand<'a> {
     is_idempotent: bool,
     /// P1: whether an attempt may have been acted on. Reset when it turned out that it was not.
     is_sent: AtomicBool,
+    /// Whether a server has refused who sends it, and was told otherwise.
+    has_asked_again: AtomicBool,
 }
 
 /// What an attempt's body is made from (P4).
 enum Outgoing {
     Whole(Bytes),
-    Stream(Mutex<Option<Body>>),
+    Stream(Replay),
 }
 
 impl Outgoing {
-    fn new(body: Body) -> Outgoing {
-        match body.into_bytes() {
-            Ok(bytes) => Outgoing::Whole(bytes),
-            Err(stream) => Outgoing::Stream(Mutex::new(Some(stream))),
-        }
-    }
-
     fn is_there(&self) -> bool {
         match self {
             Outgoing::Whole(_) => true,
-            Outgoing::Stream(stream) => stream.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+            Outgoing::Stream(replay) => replay.is_whole(),
         }
     }
 
     fn for_attempt(&self) -> Body {
         match self {
             Outgoing::Whole(bytes) => Body::from(bytes.clone()),
-            Outgoing::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
-            }
+            Outgoing::Stream(replay) => replay.from_start(),
         }
     }
 }
@@ -71,6 +67,10 @@ impl<'a> Errand<'a> {
         let policy = proxy.policy();
         let (parts, body) = request.into_parts();
         let is_stream = body.as_bytes().is_none();
+        let body = match body.into_bytes() {
+            Ok(bytes) => Outgoing::Whole(bytes),
+            Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
+        };
         let draft =
             Draft::new(proxy.common(), policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
@@ -80,10 +80,11 @@ impl<'a> Errand<'a> {
             proxy,
             engine,
             draft,
-            body: Outgoing::new(body),
+            body,
             mode: options.mode,
             is_idempotent,
             is_sent: AtomicBool::new(false),
+            has_asked_again: AtomicBool::new(false),
         })
     }
 
@@ -95,26 +96,59 @@ impl<'a> Errand<'a> {
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
             let (common, draft) = (self.proxy.common(), &self.draft);
-            let arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |is_two| {
-                let headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
-                let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
-                match is_two {
-                    false => common.by_one(method, path, headers, body),
-                    true => common.by_two(method, path, headers, body),
+            let arriving = loop {
+                let authorized = self.authorized(&pool.place.name).await?;
+                let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |is_two| {
+                    let mut headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
+                    if let Some((who, _)) = &authorized {
+                        headers.extend(who.clone());
+                    }
+                    let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
+                    match is_two {
+                        false => common.by_one(method, path, headers, body),
+                        true => common.by_two(method, path, headers, body),
+                    }
+                })
+                .await?;
+                if arriving.head.status != StatusCode::UNAUTHORIZED || !self.asks_again(authorized) {
+                    break arriving;
                 }
-            })
-            .await?;
-            let mut response = match self.mode {
-                Mode::Whole => arriving.whole(http.max_body_bytes).await?,
+                // Whoever refuses to listen has done nothing.
+                self.is_sent.store(false, Relaxed);
+            };
+            let place = Arc::clone(&arriving.link.pool.place.name);
+            let (head, body) = arriving.parts(draft.unpacks).await;
+            let body = match self.mode {
+                Mode::Whole => Body::from(body.whole(http.max_body_bytes, &place).await?),
                 Mode::Stream => {
                     let proxy = self.proxy.clone();
-                    let error = move |fault| BoxError::from(error_of(&proxy, &fault, &call));
-                    arriving.stream(error).await
+                    Body::stream(body.map_err(move |fault| error_of(&proxy, &fault, &call)))
                 }
             };
+            let mut response = Response::from_parts(head, body);
             response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
             Ok(response)
         }
+    }
+
+    /// Who sends it, as a header says it, unless the request's own does.
+    async fn authorized(&self, endpoint: &str) -> Result<Option<(HeaderMap, Sent)>, Fault> {
+        let Some(authorizer) = self.proxy.authorizer().filter(|by| !self.draft.headers.contains_key(by.header()))
+        else {
+            return Ok(None);
+        };
+        let mut headers = HeaderMap::new();
+        // P5: it is for the target, whatever endpoint it goes to.
+        let origin = Origin::of_target(self.proxy.parsed_target());
+        let sent = authorizer.authorize(&origin, &mut headers).await;
+        let sent = sent.map_err(|fault| Fault::auth(&fault, endpoint))?;
+        Ok(Some((headers, sent)))
+    }
+
+    /// After a 401: whether the request is sent once more, with other credentials. Once in a call.
+    fn asks_again(&self, authorized: Option<(HeaderMap, Sent)>) -> bool {
+        let (Some((_, sent)), Some(authorizer)) = (authorized, self.proxy.authorizer()) else { return false };
+        self.body.is_there() && !self.has_asked_again.swap(true, Relaxed) && authorizer.refused(&sent)
     }
 
     fn repeat(&self) -> Repeat {

@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+#[cfg(feature = "http")]
+use std::sync::Arc;
 
 use super::spelling::{is_text, number};
+#[cfg(feature = "http")]
+use super::table::SPECS;
 use super::table::{Id, Kind, Spec};
 use super::{Settings, Spelling, Value, switched};
 use crate::balance::{Balance, HashOn, HealthCheck, Outlier, Probe};
@@ -12,6 +16,8 @@ use crate::clock::{Nanos, SECOND};
 use crate::discovery::{Discovery, Source};
 use crate::endpoint::Endpoint;
 use crate::error::ConfigError;
+#[cfg(feature = "http")]
+use crate::http::{Wrong, auth::Authorizer, tls};
 use crate::policy::auth::{Auth, ClientCredentials, Secret, Token};
 use crate::policy::http::{Http, IdempotencyKey, Version};
 use crate::policy::tls::{Tls, TlsVersion};
@@ -165,6 +171,31 @@ impl Settings {
             (None, Some(_)) => Err(missing(Id::TlsCert)),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "http")]
+impl Settings {
+    /// What says who sends requests. Now that the settings are whole, files of TLS are read, and headers made, to see whether they can
+    /// be (C2).
+    pub(crate) fn authorization(&self) -> Result<Option<Arc<Authorizer>>, ConfigError> {
+        let wrong = |Wrong { field, value, allowed }: Wrong| {
+            let spec = SPECS.iter().find(|spec| spec.name == field);
+            ConfigError::new(spec.map_or_else(|| field.into(), |spec| self.spelling.name(spec)), value, allowed)
+        };
+        let tls = &self.policy.shared.tls;
+        tls::check(tls).map_err(wrong)?;
+        let Some(auth) = &self.policy.auth else { return Ok(None) };
+        let authorizer = Authorizer::new(auth, &self.target, tls, self.state_name()).map_err(wrong)?;
+        Ok(Some(Arc::new(authorizer)))
+    }
+}
+
+#[cfg(not(feature = "http"))]
+impl Settings {
+    /// Nobody sends any.
+    pub(crate) fn authorization(&self) -> Result<Option<std::convert::Infallible>, ConfigError> {
+        Ok(None)
     }
 }
 

@@ -5,3 +5,4 @@
 pub mod dns;
 pub mod misbehaving;
 pub mod tls;
+pub mod told;

@@ -1,6 +1,9 @@
 //! Settings of networking: a right value for each field, groups of which one kind has to be chosen, and that secrets are never
 //! shown.
 
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
 use ambassador_core::balance::{Balance, HashOn, HealthCheck, Outlier, Probe};
 use ambassador_core::discovery::{Discovery, Source};
 use ambassador_core::policy::auth::{Auth, ClientCredentials, Secret, Token};
@@ -42,9 +45,9 @@ pub fn example(name: &str) -> Option<(Vec<(&'static str, Value)>, Value)> {
             let value = if name.ends_with("healthy") { Value::Int(7) } else { Value::Float(7.5) };
             Some((vec![("health_check.path", text("/"))], value))
         }
-        "tls.cert" => Some((vec![("tls.key", text("key.pem"))], text("cert.pem"))),
-        "tls.key" => Some((vec![("tls.cert", text("cert.pem"))], text("key.pem"))),
-        "tls.ca" => alone(text("ca.pem")),
+        "tls.cert" => Some((vec![("tls.key", text(&pem("key.pem")))], text(&pem("cert.pem")))),
+        "tls.key" => Some((vec![("tls.cert", text(&pem("cert.pem")))], text(&pem("key.pem")))),
+        "tls.ca" => alone(text(&pem("cert.pem"))),
         "tls.server_name" => alone(text("payment-api.internal")),
         "tls.pins" => alone(list([text(PIN)])),
         "auth.password" => Some((vec![("auth.username", text("Aladdin"))], text("open sesame"))),
@@ -68,6 +71,19 @@ pub fn example(name: &str) -> Option<(Vec<(&'static str, Value)>, Value)> {
         "http.decompress" => alone(Value::Bool(false)),
         _ => None,
     }
+}
+
+/// The path of a certificate, or of its key: files of TLS are read when a proxy is made.
+fn pem(name: &str) -> String {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let made = rcgen::generate_simple_self_signed(["payment-api.internal".into()]).unwrap();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("settings");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        folder
+    });
+    FOLDER.join(name).display().to_string()
 }
 
 fn of(fields: &[(&str, Value)]) -> Policy {

@@ -13,6 +13,8 @@ macro_rules! pages {
 pages! {
     readme: "../../../README.md",
     guide: "../../../docs/guide.md",
+    tls: "../../../docs/tls.md",
+    auth: "../../../docs/auth.md",
     rust: "../../../docs/rust.md",
     semantics: "../../../docs/semantics.md",
     internals: "../../../docs/internals.md",

@@ -13,19 +13,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
 use super::verify::Pin;
+use crate::http::Wrong;
 use crate::http::watched::Watched;
 use crate::policy::tls::Tls;
-
-/// A setting that cannot be used, for a [`ConfigError`](crate::ConfigError).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    /// The setting: `tls.ca`.
-    pub field: &'static str,
-    /// What it is, as it may be shown.
-    pub value: String,
-    /// What is allowed instead.
-    pub allowed: String,
-}
 
 /// Whether TLS can be spoken with these settings: names and pins have their form, and the files can be read and hold what they
 /// should. Reads files.

@@ -21,7 +21,7 @@ mod files;
 mod verify;
 
 pub use fault::{Reason, TlsFault};
-pub use files::{Wrong, check};
+pub use files::check;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -37,6 +37,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::Wrong;
 use super::watched::{Change, Watched};
 use crate::clock::{self, SECOND};
 use crate::policy::http::Version;
@@ -165,7 +166,7 @@ impl Inner {
             {
                 return Ok(Arc::clone(last));
             }
-            let generation = last.as_ref().map_or(1, |last| last.generation + 1);
+            let generation = last.as_ref().map_or(0, |last| last.generation + 1);
             let built = Arc::new(self.build(roots.clone(), identity.clone(), generation)?);
             let before = self.built.compare_and_swap(&*last, Some(Arc::clone(&built)));
             if before.as_ref().map(Arc::as_ptr) == last.as_ref().map(Arc::as_ptr) {

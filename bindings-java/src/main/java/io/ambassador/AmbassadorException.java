@@ -64,6 +64,7 @@ public class AmbassadorException extends RuntimeException implements RetryAfter 
             case "TLS" -> new TlsException(message, target, attempts, elapsedNanos, cause);
             case "PROTOCOL" -> new ProtocolException(message, target, attempts, elapsedNanos, cause);
             case "BODY" -> new BodyException(message, target, attempts, elapsedNanos, cause);
+            case "AUTH" -> new AuthException(message, target, attempts, elapsedNanos, cause);
             default -> new AmbassadorException(code, message, target, attempts, elapsedNanos, cause);
         };
         error.retryAfterNanos = retryAfterNanos;
