@@ -132,7 +132,7 @@ test-python: build/made/wheel build/made/venv-test ## the wheel, with pytest
 	@mkdir -p build/reports
 	@$(python) -m pytest bindings-python/tests --junitxml=build/reports/python.xml
 
-test-node: build/made/node ## the npm package, with node:test
+test-node: build/made/node build/made/node-lint ## the npm package, with node:test
 	@mkdir -p build/reports
 	@cd bindings-node && node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=tap --test-reporter-destination=../build/reports/node.tap __test__/*.test.mjs
 
@@ -188,7 +188,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)
-	@$(python) -m mypy --strict bindings-python/python bindings-python/tests/types_check.py examples/python/payments.py
+	@$(python) -m mypy --strict bindings-python/python bindings-python/tests/types_check.py $(filter-out examples/python/seed.py,$(wildcard examples/python/*.py))
 	@$(python) -m mypy --check-untyped-defs examples/python/seed.py
 	$(call say,lint: TypeScript)
 	@npm run --silent --prefix bindings-node lint

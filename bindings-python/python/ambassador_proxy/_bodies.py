@@ -78,18 +78,19 @@ def pairs_of(headers: Any) -> list[tuple[Any, Any]]:
 class Source:
     """A body that is read while it is sent. What its reading raises is the request's error."""
 
-    __slots__ = ("_content", "_context", "_task", "error", "feed")
+    __slots__ = ("_content", "_context", "_is_async", "_task", "error", "feed")
 
-    def __init__(self, content: Any, length: int | None) -> None:
+    def __init__(self, content: Any, length: int | None, is_async: bool) -> None:
         self.feed = _native.Feed(length)
         self.error: Exception | None = None
         self._content = content
+        self._is_async = is_async
         self._context = contextvars.copy_context()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """On a thread of the ambassador's: who waits for the response gets it whatever the reading does (T2)."""
-        if isinstance(self._content, AsyncIterable):
+        if self._is_async:
             self._task = asyncio.get_running_loop().create_task(self._read_async())
         elif not _threads.start_reader(self._context.run, self._read):
             self.feed.end("no thread could be had to read it")
@@ -170,14 +171,15 @@ def body_of(
         return content.encode(), headers, None
     if isinstance(content, (bytearray, memoryview)):
         return bytes(content), headers, None
-    if isinstance(content, AsyncIterable):
+    is_async = isinstance(content, AsyncIterable) and (may_wait or not isinstance(content, Iterable))
+    if is_async:
         if not may_wait:
             raise TypeError(
                 "content that is an async iterable needs an event loop: await proxy.arequest(…) and its like"
             )
     elif isinstance(content, Mapping) or not (isinstance(content, Iterable) or hasattr(content, "read")):
         raise TypeError(f"content is bytes, str, a file or an iterable of these, not {type(content).__name__}")
-    source = Source(content, _length(content))
+    source = Source(content, _length(content), is_async)
     return source.feed, headers, source
 
 

@@ -171,7 +171,17 @@ class AmbassadorProxy(Requests):
         if fallback is not None:
             edits["fallback"] = True
         rules = rules_of(edits)
+        self._edits = edits
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
+
+    def _with_timeout(self, timeout: float) -> AmbassadorProxy:
+        """The same proxy with another bound for each attempt."""
+        twin = AmbassadorProxy.__new__(AmbassadorProxy)
+        twin._fallback, twin._listeners = self._fallback, self._listeners
+        twin._edits = {**self._edits, "timeout": timeout, "name": self.name}
+        rules = self._rules
+        twin._set_up(self.target, twin._edits, rules, rules is not None and rules.classify is not None)
+        return twin
 
     @overload
     def wrap(self, fn: Callable[P, Coroutine[Any, Any, T]], /) -> Callable[P, Coroutine[Any, Any, T]]: ...
