@@ -157,7 +157,9 @@ test("a redirect is handed back, unless the policy follows", async (t) => {
   assert.equal((await proxy.fetch("/from")).status, 302);
   assert.equal((await proxy.fetch("/from", { redirect: "manual" })).headers.get("location"), "/to");
   assert.match((await rejection(proxy.fetch("/from", { redirect: "error" }))).message, /redirected/);
-  assert.match((await rejection(proxyFor(url, { http: { followRedirects: 1 } }).fetch("/from", { redirect: "manual" }))).message, /followRedirects is 1/);
+  const follows = proxyFor(url, { http: { followRedirects: 1 } });
+  for (const init of [{}, { redirect: "follow" }]) assert.equal(await (await follows.fetch("/from", init)).text(), "there");
+  assert.match((await rejection(follows.fetch("/from", { redirect: "manual" }))).message, /followRedirects is 1/);
 });
 
 test("a busy server is asked again, and each retry says its line", async (t) => {
