@@ -1,6 +1,6 @@
 /**
  * @file ambassador.h
- * Ambassador for C: retries, timeouts, circuit breakers and limits around calls to other services.
+ * Ambassador for C: retries, timeouts, circuit breakers and limits around calls to other services, and requests by HTTP.
  *
  * @code
  * static int32_t charge(const amb_attempt *attempt, void *user_data)
