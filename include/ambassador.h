@@ -157,6 +157,10 @@ typedef enum amb_status {
      * BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
      */
     AMB_ERR_BODY = -24,
+    /**
+     * AUTH: no credentials could be had for the request, which was not sent; look at the `auth` settings, and at the token endpoint that the message names.
+     */
+    AMB_ERR_AUTH = -25,
 } amb_status;
 
 /**
