@@ -28,6 +28,10 @@ COMMANDS = {
         ["mvn", "-B", "-ntp", "-q", "-f", "benches/java/pom.xml", "process-classes"],
         ["java", "-cp", JAVA_PATH, "bench.Main"],
     ],
+    "java-http": [
+        ["mvn", "-B", "-ntp", "-q", "-f", "benches/java/pom.xml", "process-classes"],
+        ["java", "-cp", JAVA_PATH, "bench.Http"],
+    ],
     "c": [["make", "-s", "build/made/prefix"], ["python3", "benches/c/bench.py"]],
     "rust": [["cargo", "run", "--quiet", "--release", "-p", "ambassador-benches"]],
 }

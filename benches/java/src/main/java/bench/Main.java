@@ -7,13 +7,14 @@ import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * What a call costs that succeeds at once, in nanoseconds, by JMH, each row in a JVM of its own; and then what requests cost, see
- * {@link Http}. Prints Markdown tables; {@code make bench} puts them into {@code benches/README.md}. From the root of the repository:
+ * What a call costs that succeeds at once, in nanoseconds, by JMH, each row in a JVM of its own. Prints a Markdown table; {@code make
+ * bench} puts it into {@code benches/README.md}. From the root of the repository:
  *
  * <pre>
  * mvn -q -f benches/java/pom.xml process-classes
@@ -49,7 +50,7 @@ public final class Main {
 
     private Main() {}
 
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) throws RunnerException {
         var options = new OptionsBuilder()
                 .include("^bench\\.Calls\\." + (arguments.length > 0 ? arguments[0] : ""))
                 .mode(Mode.AverageTime)
@@ -76,9 +77,5 @@ public final class Main {
                 System.out.printf(Locale.ROOT, "| %s | %.1f | %.2f |%n", title, median, median / peer);
             }
         });
-        if (arguments.length == 0) {
-            System.out.println();
-            Http.main(arguments);
-        }
     }
 }
