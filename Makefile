@@ -31,9 +31,9 @@ help: ## list these targets
 
 # ---------------------------------------------------------------- what users get
 
-demo: target/release/ambassador target/release/payments build/made/wheel build/made/node build/java/ambassador-proxy.jar build/examples/payments-c build/examples/payments-cpp ## six languages charge a misbehaving payment API at the same time
-	$(call say,demo: six payment services$(comma) one misbehaving payment API)
-	@target/release/ambassador demo --clients examples/clients.toml
+demo: target/release/ambassador target/release/payments build/made/wheel build/made/node build/java/ambassador-proxy.jar build/examples/payments-c build/examples/payments-cpp ## six languages charge a misbehaving payment API, of whose two endpoints one is killed
+	$(call say,demo: six payment services$(comma) one misbehaving payment API$(comma) two endpoints of which one is killed)
+	@target/release/ambassador demo --endpoints 2 --kill-after 100 --clients examples/clients.toml
 
 build: target/release/ambassador build/made/wheel build/made/npm build/java/ambassador-proxy.jar build/made/prefix $(foreach example,payments-c payments-cpp seed-c seed-cpp,build/examples/$(example)) ## everything: the wheel, the npm package, the jar, the C library, the program, the examples
 
