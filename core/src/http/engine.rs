@@ -19,6 +19,9 @@ use crate::policy::http::Http;
 use crate::policy::tls::Tls;
 use crate::target::Target;
 
+/// How many places are kept to which there are no connections: endpoints come and go.
+const MOST_UNUSED: usize = 64;
+
 /// Where a state keeps its engine, once there is one.
 #[derive(Default)]
 pub(crate) struct Slot(ArcSwapOption<Engine>);
@@ -141,6 +144,10 @@ impl Engine {
         self.pools.rcu(|present| {
             pool = Arc::clone(&fresh);
             let mut pools = HashMap::clone(present);
+            if pools.len() >= MOST_UNUSED {
+                pools.values_mut().for_each(|here: &mut Vec<Arc<Pool>>| here.retain(|pool| !pool.is_unused()));
+                pools.retain(|_, here| !here.is_empty());
+            }
             let here = pools.entry(address.into()).or_default();
             match here.iter().find(|present| present.place == fresh.place) {
                 Some(present) => pool = Arc::clone(present),
@@ -159,5 +166,22 @@ fn servers(shared: &Shared) -> &[SocketAddr] {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Slot")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_without_connections_are_forgotten_when_there_are_many() {
+        let engine = Engine::new(std::process::id(), &Shared::default(), "any");
+        let target = Target::parse("http://payment-api.example.com").unwrap();
+        let endpoint = |n: usize| Endpoint::new(&format!("10.0.{}.{}:80", n / 250, n % 250)).unwrap();
+        for n in 0..1000 {
+            let pool = engine.pool(&endpoint(n), &target);
+            assert!(Arc::ptr_eq(&pool, &engine.pool(&endpoint(n), &target)), "the newest is there");
+        }
+        assert!(engine.pools.load().len() <= MOST_UNUSED);
     }
 }

@@ -92,6 +92,13 @@ impl Pool {
         }
     }
 
+    /// Whether there is no connection, nor one that is being made.
+    pub fn is_unused(&self) -> bool {
+        self.places.available_permits() == self.http.max_connections as usize
+            && lock(&self.idle).is_empty()
+            && lock(&self.shared).is_none()
+    }
+
     /// What connections have to be of.
     fn generation(&self) -> u64 {
         self.place.server_name.as_ref().and(self.tls.as_ref().ok()).map_or(0, Connector::generation)
