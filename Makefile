@@ -132,7 +132,7 @@ test-python: build/made/wheel build/made/venv-test ## the wheel, with pytest
 	@mkdir -p build/reports
 	@$(python) -m pytest bindings-python/tests --junitxml=build/reports/python.xml
 
-test-node: build/made/node ## the npm package, with node:test
+test-node: build/made/node build/made/node-lint ## the npm package, with node:test
 	@mkdir -p build/reports
 	@cd bindings-node && node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=tap --test-reporter-destination=../build/reports/node.tap __test__/*.test.mjs
 

@@ -389,8 +389,118 @@ export interface Caller<F = never> {
   execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R> | F>;
   /** The function, called through the proxy each time; `this` and arguments are handed on. */
   wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R> | F>;
+  /**
+   * The target's own answer to a request that the core makes: as the global `fetch`, with a path or a URL of the target's. A response is handed
+   * back whatever its status.
+   *
+   * @throws an `AmbassadorError` when there is no response; the reason of the signal; a `TypeError` for what is no request
+   */
+  fetch(input: string | URL | Request, init?: FetchInit): Promise<Response | F>;
+  /** {@link Caller.fetch} for less: no `Response` is made, and the body is there, or comes as a stream if asked to. */
+  request(options: RequestOptions & { path?: string; method?: string; stream: true }): Promise<HttpStream | F>;
+  request(options: RequestOptions & { path?: string; method?: string; stream?: false }): Promise<HttpResponse | F>;
+  get(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  get(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  head(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  head(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  options(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  options(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  post(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  post(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  put(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  put(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  patch(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  patch(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  delete(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  delete(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
   /** The same, with calls that the signal stops. */
   with(options: CallOptions): Caller<F>;
+}
+
+/** What a request's body may be. A stream is read a piece at a time, and is sent again up to `http.replayBytes` alone. */
+export type Content =
+  | string
+  | ArrayBufferView
+  | ArrayBuffer
+  | Blob
+  | FormData
+  | URLSearchParams
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array | string>;
+
+/** Headers, by name or as pairs; what is `undefined` is left out. */
+export type HeadersLike = Readonly<Record<string, string | number | readonly string[] | undefined>> | Iterable<readonly [string, string]> | Headers;
+
+/** What `proxy.fetch` takes beside the path. */
+export interface FetchInit {
+  method?: string;
+  headers?: HeadersLike;
+  body?: Content | null;
+  /** `"half"`: needed by a body that is a stream. */
+  duplex?: "half";
+  /** When it aborts, the request rejects at once with its reason, and so does the reading of its response. */
+  signal?: AbortSignal | null;
+  /** Only what the setting `http.followRedirects` does is possible: `"follow"` where it is above 0; else `"manual"` and `"error"`. */
+  redirect?: "follow" | "manual" | "error";
+  /** Whether the request may safely be made twice; default by its method, and whether it has an `Idempotency-Key`. */
+  idempotent?: boolean;
+}
+
+/** What `proxy.request` takes. */
+export interface RequestOptions {
+  /** Added to the path; what is `undefined` or `null` is left out, and a list is given name by name. */
+  query?: Readonly<Record<string, string | number | boolean | null | undefined | readonly (string | number | boolean)[]>> | URLSearchParams | string;
+  headers?: HeadersLike;
+  body?: Content | null;
+  /** In place of `body`: sent as JSON. */
+  json?: unknown;
+  /** Resolve as soon as the head has come; the bound of the attempt is for that alone. Default `false`. */
+  stream?: boolean;
+  /** When it aborts, the request rejects at once with its reason, and so does the reading of its response. */
+  signal?: AbortSignal | null;
+  /** Whether the request may safely be made twice; default by its method, and whether it has an `Idempotency-Key`. */
+  idempotent?: boolean;
+}
+
+/** A `Buffer`, where there are types of Node's. */
+type Bytes = typeof globalThis extends { Buffer: { alloc(size: number): infer B } } ? B : Uint8Array;
+
+/** The headers of a response: names in lower case. What came twice is joined by a comma, but for `set-cookie`. */
+export interface HttpHeaders {
+  readonly "set-cookie"?: string[];
+  readonly "cache-control"?: string;
+  readonly "content-disposition"?: string;
+  readonly "content-length"?: string;
+  readonly "content-type"?: string;
+  readonly date?: string;
+  readonly etag?: string;
+  readonly "last-modified"?: string;
+  readonly location?: string;
+  readonly "retry-after"?: string;
+  readonly "www-authenticate"?: string;
+  readonly [name: string]: string | string[] | undefined;
+}
+
+/** A response with all of its body. */
+export interface HttpResponse {
+  readonly status: number;
+  /** Whether the status is 200 to 299. */
+  readonly ok: boolean;
+  readonly headers: HttpHeaders;
+  readonly body: Bytes;
+  text(): string;
+  json<T = any>(): T;
+}
+
+/** A response whose body is read as it comes: once, piece by piece or as a whole. */
+export interface HttpStream extends AsyncIterable<Bytes> {
+  readonly status: number;
+  readonly ok: boolean;
+  readonly headers: HttpHeaders;
+  readonly body: AsyncIterable<Bytes>;
+  bytes(): Promise<Bytes>;
+  text(): Promise<string>;
+  json<T = any>(): Promise<T>;
 }
 
 /** How many ended each way. */
@@ -577,7 +687,30 @@ export class AmbassadorProxy<F = never> implements Caller<F> {
   call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R> | F>;
   execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R> | F>;
   wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R> | F>;
+  fetch(input: string | URL | Request, init?: FetchInit): Promise<Response | F>;
+  request(options: RequestOptions & { path?: string; method?: string; stream: true }): Promise<HttpStream | F>;
+  request(options: RequestOptions & { path?: string; method?: string; stream?: false }): Promise<HttpResponse | F>;
+  get(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  get(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  head(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  head(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  options(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  options(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  post(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  post(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  put(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  put(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  patch(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  patch(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
+  delete(path: string, options: RequestOptions & { stream: true }): Promise<HttpStream | F>;
+  delete(path: string, options?: RequestOptions & { stream?: false }): Promise<HttpResponse | F>;
   with(options: CallOptions): Caller<F>;
+  /**
+   * The target's endpoints are these from now on, in place of those of its settings: for code of your own that finds them.
+   *
+   * @throws ConfigError when they are none
+   */
+  setEndpoints(endpoints: readonly (string | Endpoint)[]): void;
   /** How the target's calls went; shared by all proxies of one name in the process, in all its threads. */
   health(): Health;
   /** Opens the circuit by hand: every attempt is refused, until {@link AmbassadorProxy.reset}. */

@@ -23,6 +23,7 @@ JAVA_PATH = os.pathsep.join(
 COMMANDS = {
     "python": [["build/venv/bin/python", "benches/python/bench.py"]],
     "node": [["node", "benches/node/bench.mjs"]],
+    "node-http": [["node", "benches/node/bench_http.mjs"]],
     "java": [
         ["mvn", "-B", "-ntp", "-q", "-f", "benches/java/pom.xml", "process-classes"],
         ["java", "-cp", JAVA_PATH, "bench.Main"],

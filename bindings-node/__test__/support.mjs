@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { subscribe } from "node:diagnostics_channel";
 import { spawn } from "node:child_process";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import { createServer as createSocketServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { AmbassadorProxy } from "../index.mjs";
 
@@ -87,4 +89,54 @@ export async function runWell(source, options) {
   const ended = await run(source, options);
   assert.equal(ended.code, 0, `${ended.signal ?? ""} ${ended.stderr}`);
   return ended;
+}
+
+/** A server on loopback for as long as the test runs: its URL. */
+export async function serve(t, listener) {
+  const server = createServer(listener);
+  await listening(t, server);
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** The same, of bare connections. */
+export async function serveSockets(t, onSocket) {
+  const server = createSocketServer((socket) => {
+    // Who is sent away may say so by a reset.
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  await listening(t, server);
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+async function listening(t, server) {
+  const sockets = new Set();
+  server.on("connection", (socket) => sockets.add(socket.on("close", () => sockets.delete(socket))));
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  t.after(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((closed) => server.close(closed));
+  });
+}
+
+/** All of what comes. */
+export async function textOf(stream) {
+  let text = "";
+  for await (const piece of stream) text += piece;
+  return text;
+}
+
+/** A URL of loopback where nothing listens. */
+export async function nowhere() {
+  const server = createSocketServer();
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return `http://127.0.0.1:${port}`;
+}
+
+/** {@link proxyOf}, for that target. */
+export function proxyFor(target, options = {}) {
+  made += 1;
+  return new AmbassadorProxy(target, { name: `test ${process.pid} ${made}`, backoff: { baseMs: 1, jitter: "none" }, ...options });
 }

@@ -2,6 +2,8 @@
 // expected and does not come is an error.
 import { AmbassadorProxy, CallTimeoutError, ConfigError, shutdown, version } from "ambassador-proxy";
 import type { AmbassadorEvent, AmbassadorOptions, Attempt, Caller, Circuit, Health, RetryMessage } from "ambassador-proxy";
+import type { HttpResponse, HttpStream } from "ambassador-proxy";
+import { AmbassadorDispatcher, setGlobalDispatcher } from "ambassador-proxy/undici";
 import { scripted, seedJitter, virtualTime } from "ambassador-proxy/testing";
 
 function is<T>(_value: T): void {}
@@ -126,6 +128,28 @@ const stopListening = answering.onEvent((event) => {
 is<() => void>(stopListening);
 proxy.isolate();
 proxy.reset();
+
+// requests
+is<Promise<Response>>(proxy.fetch("/charges", { method: "POST", body: new FormData(), signal: AbortSignal.timeout(10), idempotent: true }));
+is<Promise<Response>>(proxy.fetch(new URL("https://payment-api.example.com/")));
+is<Promise<HttpResponse>>(proxy.request({ method: "POST", path: "/charges", query: { a: [1, 2] }, headers: { "x-a": "b" }, json: { amount: 99.99 } }));
+is<Promise<HttpResponse>>(proxy.get("/charges"));
+is<Promise<HttpStream>>(proxy.get("/charges", { stream: true }));
+proxy.post("/charges", { body: Buffer.from("x") }).then((response) => {
+  is<string | undefined>(response.headers["content-type"]);
+  is<string[] | undefined>(response.headers["set-cookie"]);
+  is<Buffer>(response.body);
+  is<{ id: string }>(response.json<{ id: string }>());
+});
+is<Promise<HttpResponse>>(proxy.with({ signal: AbortSignal.timeout(10) }).delete("/charges/42"));
+// @ts-expect-error a path is needed
+void proxy.get({});
+// @ts-expect-error no body is such an object
+void proxy.post("/charges", { body: { amount: 99.99 } });
+is<void>(proxy.setEndpoints(["10.0.0.7:8443", { url: "10.0.0.8", weight: 2, zone: null, metadata: { rack: "7" } }]));
+setGlobalDispatcher(new AmbassadorDispatcher({ maxRetries: 2, origins: { "https://payment-api.example.com": proxy } }));
+// @ts-expect-error a dispatcher has many names
+new AmbassadorDispatcher({ name: "payments" });
 
 // testing
 {

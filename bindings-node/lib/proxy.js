@@ -3,8 +3,10 @@
 
 const { native } = require("./bridge.js");
 const events = require("./events.js");
+const { fetchBy } = require("./fetch.js");
+const { request } = require("./request.js");
 const { start } = require("./start.js");
-const { configError, open, policyOf, shown } = require("./settings.js");
+const { configError, open, policyOf, setEndpoints, shown } = require("./settings.js");
 
 class Caller {
   #core;
@@ -42,6 +44,51 @@ class Caller {
     return wrapped;
   }
 
+  fetch(input, init) {
+    return fetchBy(this.#core, input, init, this.#signal);
+  }
+
+  request(options) {
+    return this.#request(options);
+  }
+
+  get(path, options) {
+    return this.#request({ ...options, path, method: "GET" });
+  }
+
+  head(path, options) {
+    return this.#request({ ...options, path, method: "HEAD" });
+  }
+
+  options(path, options) {
+    return this.#request({ ...options, path, method: "OPTIONS" });
+  }
+
+  post(path, options) {
+    return this.#request({ ...options, path, method: "POST" });
+  }
+
+  put(path, options) {
+    return this.#request({ ...options, path, method: "PUT" });
+  }
+
+  patch(path, options) {
+    return this.#request({ ...options, path, method: "PATCH" });
+  }
+
+  delete(path, options) {
+    return this.#request({ ...options, path, method: "DELETE" });
+  }
+
+  #request(options) {
+    try {
+      const signal = options?.signal;
+      return request(this.#core, options, signal === undefined ? this.#signal : this.#signalOf(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
   with(options) {
     return new Caller(this.#core, this.#signalOf(options));
   }
@@ -56,6 +103,8 @@ class Caller {
 
 /** For tests: what the natives know a proxy by. */
 let handleOf;
+/** For the dispatcher: the proxy as calls know it. */
+let coreOf;
 
 class AmbassadorProxy extends Caller {
   #core;
@@ -86,6 +135,12 @@ class AmbassadorProxy extends Caller {
     return JSON.parse(native.health(this.#handle));
   }
 
+  setEndpoints(endpoints) {
+    events.attend(this.#core);
+    setEndpoints(this.#handle, endpoints);
+    events.hear(this.#core);
+  }
+
   isolate() {
     events.attend(this.#core);
     native.isolate(this.#handle);
@@ -105,6 +160,7 @@ class AmbassadorProxy extends Caller {
 
   static {
     handleOf = (proxy) => proxy.#handle;
+    coreOf = (proxy) => proxy.#core;
   }
 }
 
@@ -112,4 +168,4 @@ function notAFunction(method, given) {
   return new TypeError(`${method}: expected a function, got ${shown(given)}`);
 }
 
-module.exports = { AmbassadorProxy, handleOf };
+module.exports = { AmbassadorProxy, coreOf, handleOf };

@@ -103,6 +103,12 @@ function configError([field, value, allowed, message]) {
   return new ConfigError(message, { field, value, allowed });
 }
 
+/** E4: the endpoints that the user's own code has found. */
+function setEndpoints(handle, endpoints) {
+  const wrong = native.setEndpoints(handle, given(endpoints, DEPTHS.endpoints));
+  if (Array.isArray(wrong)) throw configError(wrong);
+}
+
 /** The settings in force, frozen (C3). */
 function policyOf(handle, functions) {
   const policy = native.policy(handle);
@@ -119,4 +125,4 @@ function freeze(value) {
   Object.freeze(value);
 }
 
-module.exports = { fields, open, policyOf, configError, shown };
+module.exports = { fields, open, setEndpoints, policyOf, configError, shown };

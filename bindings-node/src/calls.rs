@@ -65,7 +65,8 @@ const NATIVES: [(&CStr, Callback); 13] = [
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> Result<()> {
     let (exchange, buffer) = Exchange::create(env.raw())?;
-    let instance = Rc::new(Instance { exchange, proxies: Slab::new().into(), post: Arc::default() });
+    let instance =
+        Rc::new(Instance { exchange, proxies: Slab::new().into(), post: Arc::default(), inbox: Arc::default() });
     for (name, callback) in NATIVES {
         // SAFETY: `env` is loading this addon and `exports` is its object. Each function owns one count of the instance,
         // and gives it back when the function itself is collected, after which nothing calls it.

@@ -10,6 +10,7 @@ use ambassador_core::call::Call;
 use ambassador_core::clock;
 
 use crate::exchange::Exchange;
+use crate::inbox::Inbox;
 use crate::post::Post;
 use crate::slab::Slab;
 
@@ -20,6 +21,8 @@ pub struct Instance {
     pub proxies: RefCell<Slab<Rc<Proxy>>>,
     /// What other threads may tell this one.
     pub post: Arc<Post>,
+    /// What has become of its requests.
+    pub inbox: Arc<Inbox>,
 }
 
 /// A proxy and its calls in flight.

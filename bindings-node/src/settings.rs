@@ -82,6 +82,18 @@ fn told(wrong: &ConfigError) -> Wrong {
     vec![wrong.field.clone(), wrong.value.clone(), wrong.allowed.clone(), wrong.to_string()]
 }
 
+/// E4: the target's endpoints are these from now on; or what is wrong with them.
+#[napi(catch_unwind)]
+pub fn set_endpoints(handle: &External<Handle>, endpoints: Given) -> Option<Wrong> {
+    match Settings::endpoints(Spelling::Node, &endpoints.into()) {
+        Ok(endpoints) => {
+            handle.proxy.core.set_endpoints(endpoints);
+            None
+        }
+        Err(wrong) => Some(told(&wrong)),
+    }
+}
+
 /// A setting that only JavaScript can judge: an error for it, in the words of all others.
 #[napi(catch_unwind)]
 pub fn wrong(field: String, value: String, allowed: String) -> Wrong {

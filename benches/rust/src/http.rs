@@ -143,9 +143,9 @@ fn hyper_util_client(url: &str, at_once: usize, time: Duration) -> (u64, Duratio
             let (client, url) = (client.clone(), url.clone());
             move || {
                 let (client, url) = (client.clone(), url.clone());
-                Box::pin(async move {
-                    client.get(url).await.unwrap().into_body().collect().await.unwrap().to_bytes().len()
-                })
+                Box::pin(
+                    async move { client.get(url).await.unwrap().into_body().collect().await.unwrap().to_bytes().len() },
+                )
             }
         })
         .await
@@ -164,7 +164,8 @@ fn bare(url: &str, at_once: usize, time: Duration) -> (u64, Duration) {
                 let slot = Arc::new(std::sync::Mutex::new(None::<http1::SendRequest<Empty<Bytes>>>));
                 kept = Some(Arc::clone(&slot));
                 Box::pin(async move {
-                    let present = connection.and_then(|slot: Arc<std::sync::Mutex<Option<_>>>| slot.lock().unwrap().take());
+                    let present =
+                        connection.and_then(|slot: Arc<std::sync::Mutex<Option<_>>>| slot.lock().unwrap().take());
                     let mut sender = match present {
                         Some(sender) => sender,
                         None => {

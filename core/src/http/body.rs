@@ -43,7 +43,7 @@ impl Body {
     }
 
     /// The bytes, if they are all in memory; else the body again.
-    pub(super) fn into_bytes(self) -> Result<Bytes, Body> {
+    pub fn into_bytes(self) -> Result<Bytes, Body> {
         match self.0 {
             Kind::Whole(bytes) => Ok(bytes.unwrap_or_default()),
             stream @ Kind::Stream(_) => Err(Body(stream)),

@@ -1,4 +1,4 @@
-//! How a connection comes about: addresses of a name, TCP to one of them (RFC 8305: several at once, each a little later than the
+//! How a connection comes about: TCP to one of them (RFC 8305: several at once, each a little later than the
 //! one before), TLS, and the agreement which HTTP is spoken.
 
 use std::io;
@@ -13,8 +13,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::body::Body;
+use super::environment::{self, Via};
 use super::fault::{Fault, Reach};
 use super::tls::Connector;
+use crate::discovery;
 use crate::error::Code;
 use crate::policy::http::{Http, Version};
 
@@ -30,6 +32,17 @@ pub(super) struct Place {
     pub port: u16,
     /// The name that a certificate has to be for; `None` without TLS.
     pub server_name: Option<Arc<str>>,
+    /// Whether it is another origin than the target's, which is shown no certificate of ours (P5).
+    pub is_elsewhere: bool,
+    /// The proxy that it is reached by.
+    pub via: Option<Via>,
+}
+
+impl Place {
+    /// The proxy that is asked for whole URLs there, in the clear.
+    pub fn asked_proxy(&self) -> Option<&Via> {
+        self.via.as_ref().filter(|_| self.server_name.is_none())
+    }
 }
 
 /// What TLS is spoken by; or what is wrong with its settings.
@@ -42,8 +55,16 @@ pub(super) enum Connected {
 }
 
 /// Connects. To be called on the shared runtime, where what drives the connection stays.
-pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<Connected, Fault> {
-    let tcp = reach(place).await?;
+pub(super) async fn connect(
+    place: &Place,
+    http: &Http,
+    tls: &Secure,
+    servers: &[SocketAddr],
+) -> Result<Connected, Fault> {
+    let mut tcp = reach(place, servers).await?;
+    if let (Some(via), Some(_)) = (&place.via, &place.server_name) {
+        environment::tunnel(&mut tcp, via, &place.host, place.port, &place.name).await?;
+    }
     let Some(name) = &place.server_name else {
         return agree(tcp, http.version == Version::Http2, place, http).await;
     };
@@ -57,36 +78,25 @@ pub(super) async fn connect(place: &Place, http: &Http, tls: &Secure) -> Result<
     agree(secure, speaks_two, place, http).await
 }
 
-/// TCP to the place's host.
-async fn reach(place: &Place) -> Result<TcpStream, Fault> {
-    let addresses = addresses(&place.host, place.port).await;
+/// TCP to the place's host, or to the proxy before it.
+async fn reach(place: &Place, servers: &[SocketAddr]) -> Result<TcpStream, Fault> {
+    let (host, port) = match &place.via {
+        Some(via) if !via.is_known => {
+            let text = "the environment names a proxy of a kind that is not known; http:// is";
+            return Err(Fault::new(Code::Connect, Reach::Hopeless, text, &place.name));
+        }
+        Some(via) => (&*via.host, via.port),
+        None => (&*place.host, place.port),
+    };
+    let addresses = discovery::addresses(host, port, servers).await;
     let addresses = addresses.map_err(|why| Fault::connect(why, &place.name))?;
-    let tcp = first_of(in_turns(addresses)).await.map_err(|error| {
+    let tcp = first_of(addresses).await.map_err(|error| {
         let text = format!("no connection: {}", in_words(&error));
         Fault::connect(text, &place.name)
     })?;
     // Requests are written whole; to wait for more of them would only cost time.
     let _ = tcp.set_nodelay(true);
     Ok(tcp)
-}
-
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(ip) = host.parse() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let found: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => found.collect(),
-        Err(error) => return Err(format!("the name was not found: {}", in_words(&error))),
-    };
-    if found.is_empty() { Err("the name has no address".into()) } else { Ok(found) }
-}
-
-/// RFC 8305, section 4: the families by turns, in their order otherwise.
-fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let is_first_family = |address: &SocketAddr| address.is_ipv4() == addresses[0].is_ipv4();
-    let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| is_first_family(address));
-    let longest = first.len().max(second.len());
-    (0..longest).flat_map(|at| [first.get(at), second.get(at)]).flatten().copied().collect()
 }
 
 /// The first address that answers; the last error when none does.
@@ -163,17 +173,5 @@ fn in_words(error: &io::Error) -> String {
         io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
         io::ErrorKind::TimedOut => "nothing answers at the address".into(),
         _ => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_families_take_turns() {
-        let all = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"].map(|text| text.parse().unwrap());
-        let turns: Vec<String> = in_turns(all.to_vec()).iter().map(ToString::to_string).collect();
-        assert_eq!(turns, ["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"]);
     }
 }

@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::connect::{Place, Secure};
+use super::environment::Environment;
 use super::pool::Pool;
+use super::request::Site;
 use super::tls::Connector;
 use crate::endpoint::Endpoint;
 use crate::policy::Shared;
@@ -26,6 +29,11 @@ pub(crate) struct Engine {
     http: Arc<Http>,
     tls: Tls,
     connector: Secure,
+    /// For other origins, to which redirects may lead: without what is for the target alone (P5).
+    elsewhere: Secure,
+    environment: Option<Environment>,
+    /// Of DNS.
+    servers: Arc<[SocketAddr]>,
     /// By the endpoint's address as it was given; of those, by what that means to the target at hand.
     pools: ArcSwap<HashMap<Box<str>, Vec<Arc<Pool>>>>,
 }
@@ -58,19 +66,25 @@ impl Slot {
 
 impl Engine {
     fn new(process: u32, shared: &Shared, name: &str) -> Engine {
-        let connector = Connector::new(&shared.tls, name)
-            .map_err(|wrong| format!("{} is {}; expected {}", wrong.field, wrong.value, wrong.allowed).into());
+        let connector = |tls: &Tls| {
+            Connector::new(tls, name)
+                .map_err(|wrong| format!("{} is {}; expected {}", wrong.field, wrong.value, wrong.allowed).into())
+        };
+        let Tls { ca, min_version, .. } = shared.tls.clone();
         Engine {
             process,
             http: Arc::new(shared.http.clone()),
-            connector,
+            connector: connector(&shared.tls),
+            elsewhere: connector(&Tls { ca, min_version, ..Tls::default() }),
+            environment: shared.http.proxy_from_environment.then(Environment::read),
+            servers: servers(shared).into(),
             tls: shared.tls.clone(),
             pools: ArcSwap::default(),
         }
     }
 
     fn obeys(&self, shared: &Shared) -> bool {
-        *self.http == shared.http && self.tls == shared.tls
+        *self.http == shared.http && self.tls == shared.tls && *self.servers == *servers(shared)
     }
 
     pub fn http(&self) -> &Http {
@@ -84,26 +98,45 @@ impl Engine {
         let port = address.port().or_else(|| target.port().filter(|_| address.host() == target.host()));
         let port = port.unwrap_or(if is_tls { 443 } else { 80 });
         let server_name = is_tls.then(|| self.tls.server_name.as_deref().unwrap_or(target.host()));
-        let is_it = |pool: &&Arc<Pool>| pool.place.port == port && pool.place.server_name.as_deref() == server_name;
+        let is_it =
+            |place: &Place| !place.is_elsewhere && place.port == port && place.server_name.as_deref() == server_name;
+        self.found(address.as_str(), is_it).unwrap_or_else(|| {
+            let place = self.place(address.host(), port, server_name, false);
+            self.begin(address.as_str(), place)
+        })
+    }
+
+    /// The connections to another origin than the target's.
+    pub(super) fn elsewhere(&self, site: &Site) -> Arc<Pool> {
+        let (host, port, is_tls) = site.parts();
+        let server_name = is_tls.then_some(host);
+        let is_it =
+            |place: &Place| place.is_elsewhere && place.port == port && place.server_name.as_deref() == server_name;
+        self.found(host, is_it).unwrap_or_else(|| self.begin(host, self.place(host, port, server_name, true)))
+    }
+
+    fn found(&self, address: &str, is_it: impl Fn(&Place) -> bool) -> Option<Arc<Pool>> {
         let present = self.pools.load();
-        if let Some(pool) = present.get(address.as_str()).and_then(|pools| pools.iter().find(is_it)) {
-            return Arc::clone(pool);
-        }
-        drop(present);
-        let host = address.host();
+        present.get(address)?.iter().find(|pool| is_it(&pool.place)).cloned()
+    }
+
+    fn place(&self, host: &str, port: u16, server_name: Option<&str>, is_elsewhere: bool) -> Place {
         let shown = if host.contains(':') { format!("[{host}]") } else { host.into() };
-        let place = Place {
-            name: format!("{}://{shown}:{port}", if is_tls { "https" } else { "http" }).into(),
+        let name = format!("{}://{shown}:{port}", if server_name.is_some() { "https" } else { "http" });
+        Place {
+            via: self.environment.as_ref().and_then(|environment| environment.proxy_for(&name)),
+            name: name.into(),
             host: host.into(),
             port,
             server_name: server_name.map(Into::into),
-        };
-        self.begin(address.as_str(), place)
+            is_elsewhere,
+        }
     }
 
     /// The pool of that place; of two that ask at once, both get the same.
     fn begin(&self, address: &str, place: Place) -> Arc<Pool> {
-        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http), self.connector.clone()));
+        let tls = if place.is_elsewhere { &self.elsewhere } else { &self.connector };
+        let fresh = Arc::new(Pool::new(place, Arc::clone(&self.http), tls.clone(), Arc::clone(&self.servers)));
         let mut pool = Arc::clone(&fresh);
         self.pools.rcu(|present| {
             pool = Arc::clone(&fresh);
@@ -117,6 +150,10 @@ impl Engine {
         });
         pool
     }
+}
+
+fn servers(shared: &Shared) -> &[SocketAddr] {
+    shared.discovery.as_ref().map_or(&[], |discovery| &discovery.servers)
 }
 
 impl fmt::Debug for Slot {

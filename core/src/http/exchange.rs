@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::body::Body;
+use super::connect::Place;
 use super::decode::{self, Unpacked};
 use super::fault::{Fault, Reach};
 use super::pool::{Connection, GivingBack, Lease, Pool};
@@ -19,6 +20,9 @@ use crate::error::Code;
 
 /// Bodies of requests up to that many bytes are on their way when hyper has them.
 const SMALL: u64 = 8 << 10;
+
+/// Bodies of responses that nobody wants are read up to that many bytes.
+const SHORT: u32 = 64 << 10;
 
 /// A response whose body is still to be read.
 pub(super) struct Arriving {
@@ -41,14 +45,14 @@ pub(super) async fn exchange(
     pool: Arc<Pool>,
     is_sent: &AtomicBool,
     limit: u32,
-    mut request: impl FnMut(bool) -> Request<Body>,
+    mut request: impl FnMut(&Place, bool) -> Request<Body>,
 ) -> Result<Arriving, Fault> {
     loop {
         let connection = pool.connection().await?;
         is_sent.store(true, Relaxed);
         let (failed, was_fresh) = match connection {
             Connection::One(mut lease) => {
-                let request = request(false);
+                let request = request(&pool.place, false);
                 let is_small = request.body().size_hint().upper().is_some_and(|length| length <= SMALL);
                 match lease.sender.try_send_request(request).await {
                     Ok(response) => {
@@ -58,7 +62,7 @@ pub(super) async fn exchange(
                     Err(failed) => (failed, lease.is_fresh),
                 }
             }
-            Connection::Two(mut sender) => match sender.try_send_request(request(true)).await {
+            Connection::Two(mut sender) => match sender.try_send_request(request(&pool.place, true)).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
                     return Ok(Arriving { head, body, link: Link { lease: None, is_small: true, pool } });
@@ -95,6 +99,15 @@ impl Link {
 }
 
 impl Arriving {
+    /// Nobody wants the body. Where it is short, the connection is kept for it.
+    pub async fn leave(self) {
+        let endpoint = Arc::clone(&self.link.pool.place.name);
+        let (_, body) = self.parts(false).await;
+        if body.size_hint().upper().is_some_and(|length| length <= SHORT.into()) {
+            let _ = body.whole(SHORT, &endpoint).await;
+        }
+    }
+
     /// The head, and the body as it comes, unpacked where that is asked for.
     pub async fn parts(self, unpack: bool) -> (http::response::Parts, Coming) {
         let Arriving { mut head, body, link } = self;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub(super) struct Pool {
     pub place: Place,
     http: Arc<Http>,
     tls: Secure,
+    /// Of DNS.
+    servers: Arc<[SocketAddr]>,
     /// One of these for each connection by HTTP/1 that a request has, or makes. A request without one waits, in turn.
     places: Arc<Semaphore>,
     /// Unused ones, the last used at the end.
@@ -69,7 +72,7 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub fn new(place: Place, http: Arc<Http>, tls: Secure) -> Pool {
+    pub fn new(place: Place, http: Arc<Http>, tls: Secure, servers: Arc<[SocketAddr]>) -> Pool {
         let speaks = match (http.version, &place.server_name) {
             (Version::Http2, _) => TWO,
             (Version::Http1, _) | (Version::Auto, None) => ONE,
@@ -85,6 +88,7 @@ impl Pool {
             place,
             http,
             tls,
+            servers,
         }
     }
 
@@ -176,8 +180,10 @@ impl Pool {
     async fn connect(self: &Arc<Pool>) -> Result<Connected, Fault> {
         let pool = Arc::clone(self);
         // On the runtime, whatever executor the caller has: that is where the socket's events come.
-        let mut making =
-            Given(runtime::handle().spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls).await }));
+        let mut making = Given(
+            runtime::handle()
+                .spawn(async move { connect::connect(&pool.place, &pool.http, &pool.tls, &pool.servers).await }),
+        );
         (&mut making.0).await.unwrap_or_else(|_| Err(self.given_up()))
     }
 

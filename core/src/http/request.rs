@@ -11,6 +11,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version};
 
 use super::body::Body;
+use super::environment::Via;
 use crate::call::Call;
 use crate::clock::{NEVER, Nanos};
 use crate::policy::Policy;
@@ -25,13 +26,44 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ambassador-remaining-ms
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// Whom requests are for: an origin (RFC 6454).
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// As `Host` says it.
+    host: HeaderValue,
+    pub(super) authority: Authority,
+    pub(super) scheme: Scheme,
+}
+
+impl Site {
+    /// That origin, without the port that the scheme means anyway.
+    pub(super) fn new(scheme: Scheme, authority: &str) -> Site {
+        let text = authority_of(authority, &scheme);
+        Site {
+            host: HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("")),
+            // It has been read before, as part of a target or of a URL.
+            authority: text.parse().unwrap_or_else(|_| Authority::from_static("localhost")),
+            scheme,
+        }
+    }
+
+    /// Host, port, and whether TLS is spoken.
+    pub(super) fn parts(&self) -> (&str, u16, bool) {
+        let is_tls = self.scheme == Scheme::HTTPS;
+        let port = self.authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        (self.authority.host().trim_matches(['[', ']']), port, is_tls)
+    }
+
+    /// Whether it is the same origin.
+    pub(super) fn is(&self, other: &Site) -> bool {
+        self.scheme == other.scheme && self.authority.as_str().eq_ignore_ascii_case(other.authority.as_str())
+    }
+}
+
 /// What all requests of a proxy have in common, read once.
 #[derive(Debug)]
 pub(crate) struct Common {
-    /// As `Host` says it.
-    host: HeaderValue,
-    authority: Authority,
-    scheme: Scheme,
+    pub(super) site: Site,
     base_path: Box<str>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -39,20 +71,13 @@ pub(crate) struct Common {
 impl Common {
     pub fn new(target: &Target, policy: &Policy) -> Common {
         let is_tls = target.is_tls().unwrap_or(true);
-        let given = target.authority();
-        let default = if is_tls { ":443" } else { ":80" };
-        let text = given.strip_suffix(default).filter(|host| !host.is_empty()).unwrap_or(given);
-        // A target's authority has been read before.
-        let authority = text.parse().unwrap_or_else(|_| Authority::from_static("localhost"));
         let headers = policy.headers.iter().filter_map(|(name, value)| {
             let mut value = HeaderValue::from_str(value.reveal()).ok()?;
             value.set_sensitive(true);
             Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
         });
         Common {
-            host: HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("")),
-            authority,
-            scheme: if is_tls { Scheme::HTTPS } else { Scheme::HTTP },
+            site: Site::new(if is_tls { Scheme::HTTPS } else { Scheme::HTTP }, target.authority()),
             base_path: target.base_path().into(),
             headers: headers.collect(),
         }
@@ -148,9 +173,8 @@ impl Common {
         let own = uri.path_and_query();
         if let Some(authority) = uri.authority() {
             // A whole URL is the target's own, or it is nobody's here.
-            let is_ours = uri.scheme().is_none_or(|scheme| *scheme == self.scheme)
-                && authority_of(authority.as_str(), &self.scheme).eq_ignore_ascii_case(self.authority.as_str());
-            if !is_ours {
+            let scheme = uri.scheme().unwrap_or(&self.site.scheme).clone();
+            if !Site::new(scheme, authority.as_str()).is(&self.site) {
                 return Err("the request's URL is not the target's; give its path".into());
             }
             return Ok(own.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -165,36 +189,60 @@ impl Common {
         };
         PathAndQuery::from_maybe_shared(bytes::Bytes::from(joined)).map_err(|_| "the request's path is none".into())
     }
+}
 
-    /// The request by HTTP/1.
-    pub fn by_one(&self, method: Method, path: PathAndQuery, mut headers: HeaderMap, body: Body) -> Request<Body> {
+/// What is asked of a site.
+pub(super) struct Asked {
+    pub method: Method,
+    pub path: PathAndQuery,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+impl Site {
+    /// The request by HTTP/1; of a proxy, where there is one in between.
+    pub(super) fn by_one(&self, asked: Asked, proxy: Option<&Via>) -> Request<Body> {
+        let Asked { method, path, mut headers, body } = asked;
         headers.insert(HOST, self.host.clone());
+        let uri = match proxy {
+            None => Uri::from(path),
+            Some(proxy) => {
+                if let Some(authorization) = &proxy.authorization {
+                    headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+                }
+                self.whole(path)
+            }
+        };
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(path);
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         request
     }
 
     /// The request by HTTP/2, which has a field of its own for the host.
-    pub fn by_two(&self, method: Method, path: PathAndQuery, headers: HeaderMap, body: Body) -> Request<Body> {
+    pub(super) fn by_two(&self, asked: Asked) -> Request<Body> {
+        let mut request = Request::new(asked.body);
+        *request.method_mut() = asked.method;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = self.whole(asked.path);
+        *request.headers_mut() = asked.headers;
+        request
+    }
+
+    fn whole(&self, path: PathAndQuery) -> Uri {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path);
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.version_mut() = Version::HTTP_2;
-        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        *request.headers_mut() = headers;
-        request
+        Uri::from_parts(parts).unwrap_or_default()
     }
 }
 
 /// Without the port that the scheme means anyway.
 fn authority_of<'a>(text: &'a str, scheme: &Scheme) -> &'a str {
     let default = if *scheme == Scheme::HTTPS { ":443" } else { ":80" };
-    text.strip_suffix(default).unwrap_or(text)
+    text.strip_suffix(default).filter(|host| !host.is_empty()).unwrap_or(text)
 }
 
 /// RFC 9110, section 7.6.1: what is for one connection only. That one is the ambassador's to describe, as is the length of a body in

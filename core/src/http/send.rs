@@ -12,10 +12,11 @@ use http_body_util::BodyExt;
 use super::auth::{Origin, Sent};
 use super::body::Body;
 use super::engine::Engine;
-use super::exchange::exchange;
+use super::exchange::{Arriving, exchange};
 use super::fault::Fault;
+use super::redirect;
 use super::replay::Replay;
-use super::request::{Draft, IDEMPOTENCY_KEY};
+use super::request::{Asked, Draft, IDEMPOTENCY_KEY, Site, without_credentials};
 use super::rules::{self, Repeat};
 use super::{Answering, Failed, Mode, Options, Served};
 use crate::balance::HashOn;
@@ -95,19 +96,17 @@ impl<'a> Errand<'a> {
             let endpoint = self.proxy.endpoint_of(&call);
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
-            let (common, draft) = (self.proxy.common(), &self.draft);
-            let arriving = loop {
+            let (site, draft) = (&self.proxy.common().site, &self.draft);
+            let mut arriving = loop {
                 let authorized = self.authorized(&pool.place.name).await?;
-                let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |is_two| {
+                let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |place, is_two| {
                     let mut headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
                     if let Some((who, _)) = &authorized {
                         headers.extend(who.clone());
                     }
                     let (method, path, body) = (draft.method.clone(), draft.path.clone(), self.body.for_attempt());
-                    match is_two {
-                        false => common.by_one(method, path, headers, body),
-                        true => common.by_two(method, path, headers, body),
-                    }
+                    let asked = Asked { method, path, headers, body };
+                    if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
                 })
                 .await?;
                 if arriving.head.status != StatusCode::UNAUTHORIZED || !self.asks_again(authorized) {
@@ -116,6 +115,9 @@ impl<'a> Errand<'a> {
                 // Whoever refuses to listen has done nothing.
                 self.is_sent.store(false, Relaxed);
             };
+            if http.follow_redirects > 0 && arriving.head.status.is_redirection() {
+                arriving = Box::pin(self.follow(&call, arriving)).await?;
+            }
             let place = Arc::clone(&arriving.link.pool.place.name);
             let (head, body) = arriving.parts(draft.unpacks).await;
             let body = match self.mode {
@@ -151,16 +153,57 @@ impl<'a> Errand<'a> {
         self.body.is_there() && !self.has_asked_again.swap(true, Relaxed) && authorizer.refused(&sent)
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat {
-            is_idempotent: self.is_idempotent,
-            has_body: self.body.is_there(),
-            has_elsewhere: self.proxy.endpoint_count() > 1,
+    /// P5: follows redirects, as many as are asked for; the response that is none, or leads nowhere.
+    async fn follow(&self, call: &Call, first: Arriving) -> Result<Arriving, Fault> {
+        let (common, http) = (self.proxy.common(), self.engine.http());
+        let home = Arc::clone(&first.link.pool);
+        let (mut site, mut method, mut path) =
+            (common.site.clone(), self.draft.method.clone(), self.draft.path.clone());
+        let mut headers = self.draft.for_attempt(call, http.attempt_headers, clock::now());
+        let (mut arriving, mut has_body, mut has_left) = (first, true, false);
+        for _ in 0..http.follow_redirects {
+            let head = &arriving.head;
+            let onward = redirect::onward(head.status, &head.headers, &method, &site.scheme, &site.authority, &path);
+            // P4
+            let Some(onward) = onward.filter(|onward| !(onward.has_body && has_body) || self.body.is_there()) else {
+                break;
+            };
+            arriving.leave().await;
+            site = Site::new(onward.scheme, onward.authority.as_str());
+            (method, path) = (onward.method, onward.path);
+            if !onward.has_body {
+                has_body = false;
+                redirect::without_body(&mut headers);
+            }
+            let pool = if site.is(&common.site) {
+                Arc::clone(&home)
+            } else {
+                // And they do not come back.
+                has_left = true;
+                without_credentials(&mut headers, common);
+                self.engine.elsewhere(&site)
+            };
+            let mut headers = headers.clone();
+            if !has_left && let Some((who, _)) = self.authorized(&pool.place.name).await? {
+                headers.extend(who);
+            }
+            arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
+                let body = if has_body { self.body.for_attempt() } else { Body::empty() };
+                let asked = Asked { method: method.clone(), path: path.clone(), headers: headers.clone(), body };
+                if is_two { site.by_two(asked) } else { site.by_one(asked, place.asked_proxy()) }
+            })
+            .await?;
         }
+        Ok(arriving)
     }
 
     fn class(&self, brought: &Result<Response<Body>, Fault>) -> Outcome {
-        rules::class(brought, self.repeat())
+        let repeat = Repeat {
+            is_idempotent: self.is_idempotent,
+            has_body: self.body.is_there(),
+            has_elsewhere: brought.is_err() && self.proxy.endpoint_count() > 1,
+        };
+        rules::class(brought, repeat)
     }
 }
 

@@ -5,9 +5,13 @@ mod common;
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod bodies;
+mod broken;
+mod redirects;
 mod requests;
 mod retries;
 mod spawned;
+mod two;
 
 use std::time::Duration;
 
