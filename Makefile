@@ -24,16 +24,16 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-examples test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-examples test-install test-docs lint bench docs generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 
 # ---------------------------------------------------------------- what users get
 
-demo: target/release/ambassador target/release/payments build/made/wheel build/made/node build/java/ambassador-proxy.jar build/examples/payments-c build/examples/payments-cpp ## six languages charge a misbehaving payment API at the same time
-	$(call say,demo: six payment services$(comma) one misbehaving payment API)
-	@target/release/ambassador demo --clients examples/clients.toml
+demo: target/release/ambassador target/release/payments build/made/wheel build/made/node build/java/ambassador-proxy.jar build/examples/payments-c build/examples/payments-cpp ## six languages charge a misbehaving payment API, of whose two endpoints one is killed
+	$(call say,demo: six payment services$(comma) one misbehaving payment API$(comma) two endpoints of which one is killed)
+	@target/release/ambassador demo --endpoints 2 --kill-after 100 --clients examples/clients.toml
 
 build: target/release/ambassador build/made/wheel build/made/npm build/java/ambassador-proxy.jar build/made/prefix $(foreach example,payments-c payments-cpp seed-c seed-cpp,build/examples/$(example)) ## everything: the wheel, the npm package, the jar, the C library, the program, the examples
 
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java streams examples install docs
+suites := rust c python node java streams network examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -149,6 +149,10 @@ test-streams: build build/made/venv-test ## one script of calls, played in every
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/streams --junitxml=build/reports/streams.xml
 
+test-network: build/made/prefix build/made/venv-test ## endpoints as processes, killed and paused while an app calls them
+	@mkdir -p build/reports
+	@$(python) -m pytest tests/network --junitxml=build/reports/network.xml
+
 test-examples: build build/made/venv-test ## the seed's programs and the payment services, in all six languages
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/examples --junitxml=build/reports/examples.xml
@@ -174,7 +178,7 @@ build/made/nginx: tools/system-packages
 # ---------------------------------------------------------------- what developers need
 
 strict := -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only
-python_code := $(wildcard bindings-python examples/python benches/python tests tools)
+python_code := $(wildcard bindings-python examples/python benches/python benches/c tests tools)
 
 lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint ## formatting, compilers' warnings as errors, types, and the house's own rules
 	$(call say,lint: Rust)
@@ -185,7 +189,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	@echo '#include "ambassador.h"' | cc -std=c11 $(strict) -x c -
 	@echo '#include "ambassador.h"' | c++ -std=c++17 $(strict) -x c++ -
 	@echo '#include "ambassador.hpp"' | c++ -std=c++17 $(strict) -x c++ -
-	@echo '#include "ambassador_testing.hpp"' | c++ -std=c++17 $(strict) -x c++ -
+	@for header in include/ambassador_*.hpp; do echo "#include \"$$(basename $$header)\"" | c++ -std=c++17 $(strict) -x c++ -; done
 	$(call say,lint: Python)
 	@$(python) -m ruff format --check $(python_code)
 	@$(python) -m ruff check $(python_code)

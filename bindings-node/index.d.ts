@@ -487,6 +487,10 @@ export interface HttpResponse {
   /** Whether the status is 200 to 299. */
   readonly ok: boolean;
   readonly headers: HttpHeaders;
+  /** How many attempts it took: the number of the one that brought it. */
+  readonly attempts: number;
+  /** The address of the endpoint that it came from. */
+  readonly endpoint: string;
   readonly body: Bytes;
   text(): string;
   json<T = any>(): T;
@@ -497,6 +501,10 @@ export interface HttpStream extends AsyncIterable<Bytes> {
   readonly status: number;
   readonly ok: boolean;
   readonly headers: HttpHeaders;
+  /** How many attempts it took: the number of the one that brought it. */
+  readonly attempts: number;
+  /** The address of the endpoint that it came from. */
+  readonly endpoint: string;
   readonly body: AsyncIterable<Bytes>;
   bytes(): Promise<Bytes>;
   text(): Promise<string>;

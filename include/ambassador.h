@@ -1,6 +1,6 @@
 /**
  * @file ambassador.h
- * Ambassador for C: retries, timeouts, circuit breakers and limits around calls to other services.
+ * Ambassador for C: retries, timeouts, circuit breakers and limits around calls to other services, and requests by HTTP.
  *
  * @code
  * static int32_t charge(const amb_attempt *attempt, void *user_data)
@@ -157,6 +157,10 @@ typedef enum amb_status {
      * BODY: a body could not be read to its end, or is larger than allowed; ask for the body as a stream, or raise `http.max_body_bytes`.
      */
     AMB_ERR_BODY = -24,
+    /**
+     * AUTH: no credentials could be had for the request, which was not sent; look at the `auth` settings, and at the token endpoint that the message names.
+     */
+    AMB_ERR_AUTH = -25,
 } amb_status;
 
 /**

@@ -59,6 +59,7 @@ SUITES = {
     "node": ("Node", [REPORTS / "node.tap"], tap),
     "java": ("Java", [ROOT / "bindings-java/target/surefire-reports/TEST-*.xml"], junit),
     "streams": ("streams of events", [REPORTS / "streams.xml"], junit),
+    "network": ("endpoints that go away", [REPORTS / "network.xml"], junit),
     "examples": ("examples", [REPORTS / "examples.xml"], junit),
     "install": ("as installed", [REPORTS / "install.xml"], junit),
     "docs": ("README and docs", [REPORTS / "docs.xml"], junit),

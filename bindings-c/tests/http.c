@@ -714,6 +714,25 @@ TEST(after_a_shutdown_requests_are_refused_and_may_be_answered)
     amb_proxy_free(proxy);
 }
 
+TEST(a_shutdown_that_comes_next_lets_what_was_spawned_end_well)
+{
+    struct server *server = server_of(charge, NULL);
+    amb_proxy *proxy = proxy_to(server->url, short_options(1));
+    const amb_http_request request = request_of("GET", "/");
+    static struct told told[50];
+    const struct told none = NOT_TOLD;
+    for (int at = 0; at < 50; at++) {
+        told[at] = none;
+        CHECK_INT(amb_http_spawn(proxy, &request, on_done, &told[at], destroyed, NULL), AMB_OK);
+    }
+    CHECK_INT(amb_shutdown(60000), AMB_OK);
+    for (int at = 0; at < 50; at++) {
+        CHECK_INT(told[at].result.status, AMB_OK);
+        CHECK_INT(told[at].status, 201);
+    }
+    amb_proxy_free(proxy);
+}
+
 static int exit_status(pid_t child)
 {
     int status = 0;

@@ -80,6 +80,32 @@ pub extern "system" fn Java_io_ambassador_Native_build<'local>(
     .resolve::<ThrowRuntimeExAndDefault>()
 }
 
+/// These are the endpoints of the proxy's target from now on; `false`, and `wrong` filled, when they are none.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_setEndpoints<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    endpoints: JObjectArray<'local, JString<'local>>,
+    wrong: JObjectArray<'local, JString<'local>>,
+) -> jboolean {
+    env.with_env(|env| {
+        // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+        let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
+            return Ok(false);
+        };
+        let value = values::read(env, &endpoints)?;
+        match Settings::endpoints(Spelling::Java, &value) {
+            Ok(endpoints) => {
+                proxy.set_endpoints(endpoints);
+                Ok(true)
+            }
+            Err(error) => tell(env, &wrong, &error).map(|()| false),
+        }
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
+}
+
 /// A draft that became no proxy.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_discard(_: EnvUnowned<'_>, _: JClass<'_>, draft: jlong) {

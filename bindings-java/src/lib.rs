@@ -7,6 +7,9 @@
 //! | `calls` | `begin`, `returned`, `stands`, `settleFirst`, `settle`, `settleAttempt`, `hedge`, `resume`, `cancel`, `answered`, `isolate`, `note`, `now`: the way of a call |
 //! | `drafts` | `draft`, `set`, `build`, `discard`, `free`: settings, and the life of a handle |
 //! | `told` | `woken`, `events`: whose turn has come, and what has happened |
+//! | `requests` | `send`, `await`, `mail` and their like: HTTP by the core |
+//! | `mail` | what is told of requests, on its way to Java |
+//! | `feed` | a request's body that is a stream |
 //! | `testing` | virtual time |
 //! | `values` | values of settings, as they cross |
 //! | `network` | the settings of networking that are in force |
@@ -14,8 +17,11 @@
 
 mod calls;
 mod drafts;
+mod feed;
 mod handle;
+mod mail;
 mod network;
+mod requests;
 mod testing;
 mod texts;
 mod told;

@@ -9,7 +9,7 @@ use ambassador_core::policy::Policy;
 use ambassador_core::policy::auth::{Auth, Token};
 use ambassador_core::settings::Value;
 use jni::EnvUnowned;
-use jni::errors::{Error, ThrowRuntimeExAndDefault};
+use jni::errors::ThrowRuntimeExAndDefault;
 use jni::objects::{JClass, JObjectArray, JString};
 use jni::sys::jlong;
 
@@ -25,7 +25,7 @@ pub extern "system" fn Java_io_ambassador_Native_network<'local>(
     env.with_env(|env| {
         // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
         let network = unsafe { handle::proxy(proxy) }.map_or(Value::Null, |proxy| network(&proxy.policy_in_force()));
-        Ok::<_, Error>(values::write(env, &network)?)
+        values::write(env, &network)
     })
     .resolve::<ThrowRuntimeExAndDefault>()
 }

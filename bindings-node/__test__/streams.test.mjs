@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import test from "node:test";
 import { BodyError, TransportError } from "../index.mjs";
-import { deferred, lines, proxyFor, rejection, runWell, serve, serveSockets, until } from "./support.mjs";
+import { deferred, lines, proxyFor, rejection, runWell, serve, serveSockets, textOf, until } from "./support.mjs";
 
 test("a response is there with its head, and its body comes as it is sent", async (t) => {
   for (const make of [(proxy) => proxy.get("/", { stream: true }), (proxy) => proxy.fetch("/")]) {
@@ -175,6 +175,22 @@ test("a body that is cut off is an error where it is read", async (t) => {
     assert.ok(error instanceof TransportError, error);
     assert.equal(error.target, url);
   }
+});
+
+test("a stream of the caller's is sent again as far as it is short", async (t) => {
+  const came = [];
+  const url = await serve(t, async (request, response) => {
+    came.push((await textOf(request)).length);
+    response.writeHead(came.length % 2 === 1 ? 503 : 200).end();
+  });
+  async function* pieces(count) {
+    for (let piece = 0; piece < count; piece++) yield "x".repeat(1000);
+  }
+  const proxy = proxyFor(url, { http: { replayBytes: 5000 } });
+  assert.equal((await proxy.put("/", { body: pieces(5) })).status, 200);
+  assert.equal((await proxy.put("/", { body: pieces(6) })).status, 503);
+  assert.deepEqual(came, [5000, 5000, 6000]);
+  lines();
 });
 
 test("a stream of the caller's that fails fails its request with the same error", async (t) => {

@@ -28,8 +28,9 @@ class Fetched extends Sent {
   respond(status, head, body) {
     const isStream = !(body instanceof Uint8Array);
     const headers = new Headers();
-    const flat = head.length === 0 ? [] : head.latin1Slice().split("\n");
-    for (let at = 0; at < flat.length; at += 2) headers.append(flat[at], flat[at + 1]);
+    const flat = head.latin1Slice().split("\n");
+    // The first line is the endpoint.
+    for (let at = 1; at < flat.length; at += 2) headers.append(flat[at], flat[at + 1]);
     if (this.#isRedirectError && REDIRECTS.has(status) && headers.has("location")) {
       if (isStream) body.cancel();
       throw new TypeError('fetch: it was redirected, and redirect is "error"');

@@ -10,9 +10,9 @@ const NOTHING = {};
 /** The headers of a response: names in lower case; `set-cookie` is a list, what else comes twice is joined. */
 function headersOf(head) {
   const headers = { __proto__: null };
-  if (head.length === 0) return headers;
   const flat = head.latin1Slice().split("\n");
-  for (let at = 0; at < flat.length; at += 2) {
+  // The first line is the endpoint.
+  for (let at = 1; at < flat.length; at += 2) {
     const name = flat[at];
     const value = flat[at + 1];
     if (name === "set-cookie") (headers[name] ??= []).push(value);
@@ -25,10 +25,16 @@ class HttpResponse {
   #head;
   #headers;
 
-  constructor(status, head, body) {
+  constructor(status, head, body, attempts) {
     this.status = status;
     this.body = body;
+    this.attempts = attempts;
     this.#head = head;
+  }
+
+  get endpoint() {
+    const end = this.#head.indexOf(10);
+    return this.#head.latin1Slice(0, end < 0 ? this.#head.length : end);
   }
 
   get ok() {
@@ -69,14 +75,14 @@ class HttpStream extends HttpResponse {
 }
 
 class Requested extends Sent {
-  respond(status, head, body) {
-    return new HttpResponse(status, head, body);
+  respond(status, head, body, attempt) {
+    return new HttpResponse(status, head, body, attempt);
   }
 }
 
 class RequestedStream extends Sent {
-  respond(status, head, body) {
-    return new HttpStream(status, head, body instanceof Uint8Array ? whole(body) : body);
+  respond(status, head, body, attempt) {
+    return new HttpStream(status, head, body instanceof Uint8Array ? whole(body) : body, attempt);
   }
 }
 

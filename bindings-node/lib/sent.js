@@ -83,10 +83,10 @@ class Sent {
 
   // For `wire`.
 
-  responded(status, head, body, first) {
+  responded(status, head, body, first, attempt) {
     this.#forget();
     try {
-      this.#resolve(this.respond(status, head, body ?? new Incoming(this.core, this.#id, first, this.#signal)));
+      this.#resolve(this.respond(status, head, body ?? new Incoming(this.core, this.#id, first, this.#signal), attempt));
     } catch (error) {
       this.#reject(error);
     }

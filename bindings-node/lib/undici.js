@@ -308,9 +308,9 @@ class Controlled {
   }
 }
 
-/** Names and values by turns, as undici has them. */
+/** Names and values by turns, as undici has them; behind the endpoint, which is the first line. */
 function rawOf(head) {
-  return head.length === 0 ? [] : head.latin1Slice().split("\n").map((text) => Buffer.from(text, "latin1"));
+  return head.latin1Slice().split("\n").slice(1).map((text) => Buffer.from(text, "latin1"));
 }
 
 /** Headers as undici takes them: names and values by turns, pairs, or an object. */

@@ -43,8 +43,8 @@ let count = 0;
 let bodies = [];
 
 /**
- * Sends a request, for who waits for it: `responded(status, head, body, first)`, where `body` is `null` when it is a stream, of which `first` has
- * come; `failed(error, isAnswering)`, `invalid(why)`; and `retries`, a count. Its lines are method, path, and names and values of headers.
+ * Sends a request, for who waits for it: `responded(status, head, body, first, attempt)`, where `body` is `null` when it is a stream, of which
+ * `first` has come; `failed(error, isAnswering)`, `invalid(why)`; and `retries`, a count. Its lines are method, path, and names and values of headers.
  *
  * @returns its id
  */
@@ -154,11 +154,11 @@ function deliver(records, pieces) {
     switch (kind) {
       case WHOLE:
         forget(id);
-        waits.responded(places[place + 2], bytes.subarray(head, body), piece ?? (length === 0 ? NO_BODY : bytes.subarray(body, body + length)));
+        waits.responded(places[place + 2], bytes.subarray(head, body), piece ?? (length === 0 ? NO_BODY : bytes.subarray(body, body + length)), undefined, places[place + 5]);
         break;
       case HEAD:
         forget(id);
-        waits.responded(places[place + 2], bytes.subarray(head, body), null, piece);
+        waits.responded(places[place + 2], bytes.subarray(head, body), null, piece, places[place + 5]);
         break;
       case PIECE:
         forget(id);

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::inbox::{Entry, Inbox, Kind};
-use crate::requests::{error_of, head_of};
+use crate::requests::{attempt_of, error_of, head_of};
 
 /// A body that is over so soon after the head goes with it: most do, and JavaScript is woken once. A head waits no longer.
 const SOON: Duration = Duration::from_millis(1);
@@ -59,7 +59,7 @@ pub fn read(inbox: &Arc<Inbox>, id: u32, response: http::Response<Body>) {
 
 async fn relay(inbox: Arc<Inbox>, id: u32, response: http::Response<Body>, mut wanted: UnboundedReceiver<()>) {
     let (parts, mut body) = response.into_parts();
-    let (status, head) = (i32::from(parts.status.as_u16()), head_of(&parts.headers));
+    let (numbers, head) = ([parts.status.as_u16().into(), attempt_of(&parts)], head_of(&parts));
     let until = Instant::now() + SOON;
     let mut first = Bytes::new();
     let mut failed = None;
@@ -79,7 +79,7 @@ async fn relay(inbox: Arc<Inbox>, id: u32, response: http::Response<Body>, mut w
                 let mut inside = inbox.lock();
                 let ended = inside.entries.remove(&id);
                 if ended.is_some() {
-                    inside.tell(id, Kind::Whole, status, &head, first);
+                    inside.tell(id, Kind::Whole, numbers, &head, first);
                 }
                 drop(inside);
                 return drop(ended);
@@ -90,7 +90,7 @@ async fn relay(inbox: Arc<Inbox>, id: u32, response: http::Response<Body>, mut w
             break;
         }
     }
-    if !inbox.tell(id, Kind::Head, status, &head, first) {
+    if !inbox.tell(id, Kind::Head, numbers, &head, first) {
         return;
     }
     loop {
@@ -103,7 +103,7 @@ async fn relay(inbox: Arc<Inbox>, id: u32, response: http::Response<Body>, mut w
             return;
         }
         match next {
-            Some(Ok(piece)) => _ = inbox.tell(id, Kind::Piece, 0, &[], piece),
+            Some(Ok(piece)) => _ = inbox.tell(id, Kind::Piece, [0; 2], &[], piece),
             Some(Err(error)) => {
                 let told = match error.downcast::<Error>() {
                     Ok(error) => error_of(&error),
@@ -120,7 +120,7 @@ fn end(inbox: &Inbox, id: u32, kind: Kind, head: &[u8]) {
     let mut inside = inbox.lock();
     let ended = inside.entries.remove(&id);
     if ended.is_some() {
-        inside.tell(id, kind, 0, head, Bytes::new());
+        inside.tell(id, kind, [0; 2], head, Bytes::new());
     }
     drop(inside);
     drop(ended);
@@ -200,7 +200,7 @@ impl http_body::Body for Uploading {
         let is_asked = std::mem::replace(&mut pending.is_asked, true);
         drop(pending);
         if !is_asked {
-            self.inbox.lock().tell(self.id, Kind::Want, 0, &[], Bytes::new());
+            self.inbox.lock().tell(self.id, Kind::Want, [0; 2], &[], Bytes::new());
         }
         Poll::Pending
     }
@@ -212,7 +212,7 @@ impl Drop for Uploading {
         // Unless JavaScript has brought all of it.
         let upload = inside.uploads.remove(&self.id);
         if upload.is_some() {
-            inside.tell(self.id, Kind::Enough, 0, &[], Bytes::new());
+            inside.tell(self.id, Kind::Enough, [0; 2], &[], Bytes::new());
         }
         drop(inside);
         drop(upload);

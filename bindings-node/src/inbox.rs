@@ -96,19 +96,20 @@ impl Inbox {
     }
 
     /// Tells something of a request that JavaScript still waits for; `false` when it does not.
-    pub fn tell(&self, id: u32, kind: Kind, number: i32, head: &[u8], body: Bytes) -> bool {
+    pub fn tell(&self, id: u32, kind: Kind, numbers: [i32; 2], head: &[u8], body: Bytes) -> bool {
         let mut inside = self.lock();
         let is_awaited = inside.entries.contains_key(&id);
         if is_awaited {
-            inside.tell(id, kind, number, head, body);
+            inside.tell(id, kind, numbers, head, body);
         }
         is_awaited
     }
 }
 
 impl Box {
-    /// A record: id, kind, number, length of the head, length of the body or -1 when it is the next of `pieces`, 0; head; body.
-    pub fn tell(&mut self, id: u32, kind: Kind, number: i32, head: &[u8], body: Bytes) {
+    /// A record: id, kind, number, length of the head, length of the body or -1 when it is the next of `pieces`, number; head; body. The
+    /// numbers of a response are its status and its attempt; of a failure, 1 when a fallback may answer.
+    pub fn tell(&mut self, id: u32, kind: Kind, numbers: [i32; 2], head: &[u8], body: Bytes) {
         if self.opened.0.is_null() {
             return;
         }
@@ -119,7 +120,7 @@ impl Box {
             self.buffers.push(mem::take(&mut self.spare));
         }
         if let Some(buffer) = self.buffers.last_mut() {
-            let places: [i32; PLACES] = [id as i32, kind as i32, number, head.len() as i32, length, 0];
+            let places: [i32; PLACES] = [id as i32, kind as i32, numbers[0], head.len() as i32, length, numbers[1]];
             for place in places {
                 buffer.extend_from_slice(&place.to_ne_bytes());
             }

@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Told};
+use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Served, Told};
 use ambassador_core::{AmbassadorProxy, Error, runtime};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::response::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use napi::bindgen_prelude::{External, Int32ArraySlice, Uint8Array, Uint8ArraySlice};
 use napi_derive::napi;
 
@@ -76,7 +77,7 @@ pub fn send(
             Err(why) => {
                 let mut inside = instance.inbox.lock();
                 inside.entries.remove(&id);
-                inside.tell(id, Kind::Invalid, 0, why.as_bytes(), Bytes::new());
+                inside.tell(id, Kind::Invalid, [0; 2], why.as_bytes(), Bytes::new());
             }
         }
     }
@@ -139,7 +140,7 @@ struct Caller {
 
 impl Told for Caller {
     fn retry(&mut self, line: String) {
-        self.inbox.tell(self.id, Kind::Retry, 0, line.as_bytes(), Bytes::new());
+        self.inbox.tell(self.id, Kind::Retry, [0; 2], line.as_bytes(), Bytes::new());
     }
 
     fn ended(self, ended: Result<Response<Body>, Failed>) {
@@ -148,11 +149,11 @@ impl Told for Caller {
             Ok(response) if is_stream && response.body().as_bytes().is_none() => bodies::read(&inbox, id, response),
             Ok(response) => {
                 let (parts, body) = response.into_parts();
-                let head = head_of(&parts.headers);
+                let (head, attempt) = (head_of(&parts), attempt_of(&parts));
                 let whole = body.into_bytes().unwrap_or_default();
                 let mut inside = inbox.lock();
                 if inside.entries.remove(&id).is_some() {
-                    inside.tell(id, Kind::Whole, parts.status.as_u16().into(), &head, whole);
+                    inside.tell(id, Kind::Whole, [parts.status.as_u16().into(), attempt], &head, whole);
                 }
             }
             Err(Failed { error, answering }) => {
@@ -172,7 +173,7 @@ impl Told for Caller {
                         ended
                     }
                 };
-                inside.tell(id, Kind::Failed, is_answering.into(), error_of(&error).as_bytes(), Bytes::new());
+                inside.tell(id, Kind::Failed, [is_answering.into(), 0], error_of(&error).as_bytes(), Bytes::new());
                 drop(inside);
                 drop(ended);
             }
@@ -180,18 +181,23 @@ impl Told for Caller {
     }
 }
 
-/// Names and values by turns, a line each.
-pub fn head_of(headers: &HeaderMap) -> Vec<u8> {
-    let mut head = Vec::with_capacity(32 * headers.len());
-    for (name, value) in headers {
-        if !head.is_empty() {
-            head.push(b'\n');
-        }
+/// Which endpoint it came from; then names and values by turns, a line each.
+pub fn head_of(parts: &Parts) -> Vec<u8> {
+    let endpoint = parts.extensions.get::<Served>().map_or("", |served| served.endpoint.as_str());
+    let mut head = Vec::with_capacity(endpoint.len() + 32 * parts.headers.len());
+    head.extend_from_slice(endpoint.as_bytes());
+    for (name, value) in &parts.headers {
+        head.push(b'\n');
         head.extend_from_slice(name.as_str().as_bytes());
         head.push(b'\n');
         head.extend_from_slice(value.as_bytes());
     }
     head
+}
+
+/// The number of the attempt that it is the end of.
+pub fn attempt_of(parts: &Parts) -> i32 {
+    parts.extensions.get::<Served>().map_or(0, |served| served.attempt as i32)
 }
 
 /// Code, attempts, how long it took, when to come again, a line each; and what it says.

@@ -4,7 +4,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8,
+    AtomicBool, AtomicU8, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -159,11 +159,38 @@ pub(crate) fn has_ended() -> bool {
     ENDED.load(SeqCst)
 }
 
+/// What was spawned here as a call, and has not begun yet: a shutdown lets it in.
+static COMING: AtomicU64 = AtomicU64::new(0);
+
+/// One of them, until it has begun.
+#[cfg(feature = "http")]
+pub(crate) struct Coming(());
+
+#[cfg(feature = "http")]
+impl Coming {
+    pub(crate) fn new() -> Coming {
+        COMING.fetch_add(1, SeqCst);
+        Coming(())
+    }
+}
+
+#[cfg(feature = "http")]
+impl Drop for Coming {
+    fn drop(&mut self) {
+        // Not below zero: in a child that begins anew there may be none.
+        let _ = COMING.fetch_update(SeqCst, SeqCst, |coming| coming.checked_sub(1));
+    }
+}
+
 /// Refuses new calls from now on, waits for those in flight at most `timeout`, and ends the runtime. `true` when every
 /// call ended in time; one that did not ends with `SHUTDOWN` when it next needs a timer. Blocks the calling thread.
 pub fn shutdown(timeout: Duration) -> bool {
-    SHUT.store(true, SeqCst);
     let until = Instant::now().checked_add(timeout);
+    // Each takes no longer than a thread of the runtime takes to look at it.
+    while COMING.load(SeqCst) > 0 && until.is_none_or(|until| Instant::now() < until) {
+        thread::sleep(Duration::from_micros(100));
+    }
+    SHUT.store(true, SeqCst);
     let mut guard = DRAIN.0.lock().unwrap_or_else(PoisonError::into_inner);
     let drained = loop {
         if in_flight() == 0 {
@@ -202,6 +229,7 @@ pub(crate) fn call_ended() {
 /// To be called in a child after `fork`: calls in flight belong to the parent alone, and its waits are its own (F3). Safe to
 /// call more than once.
 pub fn forked() {
+    COMING.store(0, SeqCst);
     for state in State::all() {
         state.begin_anew();
     }

@@ -1,17 +1,16 @@
-// A payment service over real HTTP: plain sockets inside execute(). Each call sends one idempotency key with all its attempts,
-// so that an answer lost on the way never charges twice. The ambassador decides whether, when and how often to try again; the
-// function heeds its bound by Attempt::remaining().
+// A payment service: the service posts its orders, and the ambassador does the networking. It chooses one of the API's endpoints,
+// sends one idempotency key with all attempts of a call, so that an answer lost on the way never charges twice, and decides
+// whether, when and where to try again.
 //
-// `payments-cpp [--calls N] URL`, where URL is a payment API as `ambassador demo` starts one. Four threads charge at once by
-// execute() rather than by spawn(): a function that keeps to its bound needs no thread of the ambassador's, and may refer to
-// its caller's variables. Retry lines go to stderr; the last line on stdout is a report in JSON.
+// `payments-cpp [--calls N] URL...`, where the URLs are the endpoints of a payment API as `ambassador demo` starts one. Four
+// threads charge at once. Retry lines go to stderr; the last line on stdout is a report in JSON.
 #include <ambassador.hpp>
 
-#include "../c/http.h"
-
 #include <atomic>
+#include <chrono>
 #include <cinttypes>
-#include <limits>
+#include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -29,78 +28,40 @@ struct Order {
     double amount;
 };
 
-// No answer at all.
-struct Unreachable : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-// An answer that is no charge.
-struct Refused : std::runtime_error {
-    explicit Refused(int code) : std::runtime_error("the payment API answered with " + std::to_string(code)), status(code) {}
-    int status;
-};
-
-// An order that the API calls wrong stays wrong.
-ambassador::Outcome may_be_tried_again(const std::exception_ptr &error)
-{
-    try {
-        std::rethrow_exception(error);
-    } catch (const Refused &refused) {
-        return refused.status == 429 || refused.status >= 500 ? ambassador::Outcome::Retry : ambassador::Outcome::Fail;
-    } catch (...) {
-        return ambassador::Outcome::Retry;
-    }
-}
-
-ambassador::Options settings()
+ambassador::Options settings(const std::vector<std::string> &urls)
 {
     ambassador::Options options;
+    options.endpoints.assign(urls.begin(), urls.end());
+    options.idempotency_key = ambassador::IdempotencyKey::Auto;
     options.max_retries = 6;
     options.timeout = 400ms;
     options.backoff.base = 50ms;
     options.backoff.max = 500ms;
-    options.backoff.jitter = ambassador::Jitter::Full;
     // This API fails often, and is not down for that: only when nearly all fails.
     options.breaker->failure_rate = 0.9;
-    options.classify = may_be_tried_again;
     return options;
 }
 
-// Charges orders. It knows the API, not how to reach it in bad times.
+// Charges orders. It knows the API, not how to reach it.
 class PaymentService {
 public:
-    explicit PaymentService(const http_server &api)
-        : server(api), proxy(std::string(api.host) + ":" + api.port, settings())
+    explicit PaymentService(const std::vector<std::string> &urls)
+        : proxy("http://payment-api.example.com", settings(urls))
     {
     }
 
     void charge(const Order &order) const
     {
-        proxy.execute([&](const ambassador::Attempt &attempt) { do_charge(attempt, order); });
+        const std::string json = "{\"order\":\"" + order.name + "\",\"amount\":" + std::to_string(order.amount) + "}";
+        const auto response = proxy.post("/charges", {json, {{"content-type", "application/json"}}});
+        const bool is_receipt = response.body().find("\"order\":\"" + order.name + "\"") != std::string_view::npos;
+        if (!response.ok() || !is_receipt)
+            throw std::runtime_error("the payment API answered with " + std::to_string(response.status()));
     }
 
     std::string health() const { return proxy.health(); }
 
 private:
-    void do_charge(const ambassador::Attempt &attempt, const Order &order) const
-    {
-        std::string headers;
-        for (const auto &[name, value] : attempt.headers())
-            headers += name + ": " + value + "\r\n";
-        const std::string json = "{\"order\":\"" + order.name + "\",\"amount\":" + std::to_string(order.amount) + "}";
-        const auto left = attempt.remaining();
-        http_answer answer;
-        if (const char *error = http_post(&server, "/charges", headers.c_str(), json.c_str(),
-                                          left ? left->count() : std::numeric_limits<double>::infinity(), &answer))
-            throw Unreachable(error);
-        if (answer.retry_after_s >= 0)
-            attempt.set_retry_after(std::chrono::duration<double>(answer.retry_after_s));
-        const std::string receipt = "\"order\":\"" + order.name + "\"";
-        if (answer.status / 100 != 2 || std::string(answer.body).find(receipt) == std::string::npos)
-            throw Refused(answer.status);
-    }
-
-    http_server server;
     ambassador::AmbassadorProxy proxy;
 };
 
@@ -148,16 +109,23 @@ std::string charge_all(const PaymentService &service, int calls)
 
 int main(int argc, char **argv)
 {
-    int calls = argc == 2 ? 40 : 0;
-    if (argc == 4 && std::string(argv[1]) == "--calls")
-        calls = std::atoi(argv[2]);
-    http_server server;
-    if (calls < 1 || !http_server_of(argv[argc - 1], &server)) {
-        std::fprintf(stderr, "usage: payments-cpp [--calls N] URL\n");
+    int calls = 40;
+    std::vector<std::string> urls;
+    for (int at = 1; at < argc; ++at) {
+        const std::string argument = argv[at];
+        if (argument == "--calls" && at + 1 < argc)
+            calls = std::atoi(argv[++at]);
+        else if (argument.rfind('-', 0) != 0)
+            urls.push_back(argument);
+        else
+            calls = 0;
+    }
+    if (calls < 1 || urls.empty()) {
+        std::fprintf(stderr, "usage: payments-cpp [--calls N] URL...\n");
         return 2;
     }
     try {
-        std::printf("%s\n", charge_all(PaymentService(server), calls).c_str());
+        std::printf("%s\n", charge_all(PaymentService(urls), calls).c_str());
         return 0;
     } catch (const std::exception &error) {
         std::fprintf(stderr, "payments-cpp: %s\n", error.what());

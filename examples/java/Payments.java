@@ -1,24 +1,22 @@
-// A payment service over real HTTP: java.net.http inside execute. Each call sends one idempotency key with all its attempts, so
-// that an answer lost on the way never charges twice. The ambassador decides whether, when and how often to try again.
+// A payment service: the service posts its orders, and the ambassador does the networking. It chooses one of the API's endpoints,
+// sends one idempotency key with all attempts of a call, so that an answer lost on the way never charges twice, and decides
+// whether, when and where to try again.
 //
-//     java -cp build/java/ambassador-proxy.jar examples/java/Payments.java [--calls N] URL
+//     java -cp build/java/ambassador-proxy.jar examples/java/Payments.java [--calls N] URL...
 //
-// where URL is a payment API as `ambassador demo` starts one. Retry lines go to stderr; the last line on stdout is a report in
-// JSON. Functions run on their caller's thread, the default: java.net.http heeds the interrupt that comes at the bound.
+// where the URLs are the endpoints of a payment API as `ambassador demo` starts one. Retry lines go to stderr; the last line on
+// stdout is a report in JSON.
 import io.ambassador.AmbassadorProxy;
-import io.ambassador.Attempt;
 import io.ambassador.Backoff;
 import io.ambassador.Breaker;
-import io.ambassador.Jitter;
-import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
+import io.ambassador.IdempotencyKey;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -26,12 +24,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 class Payments {
-    private static final String USAGE = "usage: Payments [--calls N] URL";
+    private static final String USAGE = "usage: Payments [--calls N] URL...";
 
     /** Calls in flight at once. */
     private static final int AT_ONCE = 4;
 
-    private record Arguments(String url, int calls) {}
+    private record Arguments(List<String> urls, int calls) {}
 
     public static void main(String[] arguments) throws InterruptedException {
         Arguments given = read(arguments);
@@ -39,27 +37,27 @@ class Payments {
             System.err.println(USAGE);
             System.exit(2);
         }
-        System.out.println(chargeAll(given.url(), given.calls()));
+        System.out.println(chargeAll(given.urls(), given.calls()));
     }
 
     private static Arguments read(String[] arguments) {
-        String url = null;
+        var urls = new ArrayList<String>();
         int calls = 40;
         for (int at = 0; at < arguments.length; at++) {
             String argument = arguments[at];
             if (argument.equals("--calls") && at + 1 < arguments.length && arguments[at + 1].matches("\\d{1,9}")) {
                 calls = Integer.parseInt(arguments[++at]);
-            } else if (url == null && !argument.startsWith("-")) {
-                url = argument;
+            } else if (!argument.startsWith("-")) {
+                urls.add(argument);
             } else {
                 return null;
             }
         }
-        return url == null ? null : new Arguments(url, calls);
+        return urls.isEmpty() ? null : new Arguments(urls, calls);
     }
 
-    private static String chargeAll(String url, int calls) throws InterruptedException {
-        var service = new PaymentService(url);
+    private static String chargeAll(List<String> urls, int calls) throws InterruptedException {
+        var service = new PaymentService(urls);
         var next = new AtomicInteger();
         var charged = new AtomicInteger();
         int run = ThreadLocalRandom.current().nextInt();
@@ -77,7 +75,9 @@ class Payments {
                             System.err.println(order + ": the receipt is for " + receipt);
                         }
                     } catch (RuntimeException error) {
-                        System.err.println(order + ": " + (error.getCause() == null ? error : error.getCause()));
+                        System.err.println(order + ": " + error.getMessage());
+                    } catch (InterruptedException stopped) {
+                        return;
                     }
                 }
             });
@@ -114,66 +114,40 @@ class Payments {
     }
 }
 
-/** Charges orders. It knows the API, not how to reach it in bad times. */
+/** Charges orders. It knows the API, not how to reach it. */
 class PaymentService {
     private static final Pattern ORDER = Pattern.compile("\"order\":\\s*\"([^\"]*)\"");
 
     private final AmbassadorProxy ambassador;
-    private final HttpClient http = HttpClient.newHttpClient();
-    private final URI charges;
 
-    PaymentService(String url) {
-        String base = url.replaceAll("/+$", "");
-        charges = URI.create(base + "/charges");
-        ambassador = AmbassadorProxy.builder(base.replaceFirst("^.*://", ""))
+    PaymentService(List<String> urls) {
+        ambassador = AmbassadorProxy.builder("http://payment-api.example.com")
+                .endpoints(urls.toArray(String[]::new))
+                .idempotencyKey(IdempotencyKey.AUTO)
                 .maxRetries(6)
                 .timeoutMs(400)
-                .backoff(Backoff.exponential(Duration.ofMillis(50)).maxMs(500).jitter(Jitter.FULL))
+                .backoff(Backoff.exponential(Duration.ofMillis(50)).maxMs(500))
                 // This API fails often, and is not down for that: only when nearly all fails.
                 .breaker(Breaker.defaults().failureRate(0.9))
-                // An order that the API calls wrong stays wrong.
-                .notOn(WrongOrder.class)
                 .build();
     }
 
     /** The order that the receipt is for. */
-    String charge(String order, double amount) {
-        return ambassador.execute(ctx -> doCharge(ctx, order, amount));
-    }
-
-    private String doCharge(Attempt ctx, String order, double amount) throws IOException, InterruptedException {
+    String charge(String order, double amount) throws InterruptedException {
         String body = String.format(Locale.ROOT, "{\"order\":\"%s\",\"amount\":%s}", order, amount);
-        var request = HttpRequest.newBuilder(charges)
+        HttpRequest request = HttpRequest.newBuilder(ambassador.uri("/charges"))
                 .header("content-type", "application/json")
-                .POST(BodyPublishers.ofString(body));
-        ctx.headers().forEach(request::header);
-        HttpResponse<String> response = http.send(request.build(), BodyHandlers.ofString());
-        response.headers()
-                .firstValue("retry-after")
-                .filter(wait -> wait.matches("\\d{1,9}"))
-                .ifPresent(wait -> ctx.retryAfter(Duration.ofSeconds(Long.parseLong(wait))));
-        int status = response.statusCode();
-        if (status >= 400) {
-            boolean isOurFault = status < 500 && status != 429;
-            throw isOurFault ? new WrongOrder(status) : new IOException("HTTP status " + status);
-        }
+                .POST(BodyPublishers.ofString(body))
+                .build();
+        HttpResponse<String> response = ambassador.send(request, BodyHandlers.ofString());
         Matcher receipt = ORDER.matcher(response.body());
-        if (!receipt.find()) {
-            throw new IOException("a receipt without an order");
+        if (response.statusCode() / 100 != 2 || !receipt.find()) {
+            throw new IllegalStateException("the payment API answered " + response.statusCode());
         }
         return receipt.group(1);
     }
 
     String health() {
         return ambassador.health();
-    }
-
-    /** The API will not take this order, however often it is asked. */
-    private static final class WrongOrder extends IOException {
-        private static final long serialVersionUID = 1L;
-
-        WrongOrder(int status) {
-            super("HTTP status " + status);
-        }
     }
 }

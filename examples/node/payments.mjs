@@ -1,106 +1,71 @@
-// A payment service over real HTTP: fetch inside `execute`. Each call sends one idempotency key with all its attempts, so
-// that an answer lost on the way never charges twice. The ambassador decides whether, when and how often to try again.
+// A payment service: the service posts its orders, and the ambassador does the networking. It chooses one of the API's endpoints,
+// sends one idempotency key with all attempts of a call, so that an answer lost on the way never charges twice, and decides
+// whether, when and where to try again.
 //
-// `node payments.mjs [--calls N] URL`, where URL is a payment API as `ambassador demo` starts one. Retry lines go to stderr;
-// the last line on stdout is a report in JSON.
+// `node payments.mjs [--calls N] URL...`, where the URLs are the endpoints of a payment API as `ambassador demo` starts one. Retry
+// lines go to stderr; the last line on stdout is a report in JSON.
 import { randomUUID } from "node:crypto";
 import { AmbassadorProxy } from "ambassador-proxy";
 
 /** @typedef {{ order: string, amount: number }} Order */
-/** @typedef {import("ambassador-proxy").Attempt} Attempt */
 
-const USAGE = "usage: node payments.mjs [--calls N] URL";
+const USAGE = "usage: node payments.mjs [--calls N] URL...";
 /** Calls in flight at once. */
 const AT_ONCE = 4;
 
-/** What the API answered, when it was not with a receipt. */
-class Refused extends Error {
-  /** @param {number} status */
-  constructor(status) {
-    super(`the payment API answered ${status}`);
-    this.status = status;
-  }
-}
-
-/**
- * An order that the API calls wrong stays wrong.
- * @param {unknown} error
- */
-function isFinal(error) {
-  return error instanceof Refused && error.status >= 400 && error.status < 500 && error.status !== 429;
-}
-
-/** Charges orders. It knows the API, not how to reach it in bad times. */
+/** Charges orders. It knows the API, not how to reach it. */
 class PaymentService {
-  /** @param {string} url */
-  constructor(url) {
-    const api = url.replace(/\/+$/, "");
-    this.charges = `${api}/charges`;
-    this.ambassador = new AmbassadorProxy(api.replace(/^.*:\/\//, ""), {
+  /** @param {string[]} urls */
+  constructor(urls) {
+    this.ambassador = new AmbassadorProxy("http://payment-api.example.com", {
+      endpoints: urls,
+      idempotencyKey: "auto",
       maxRetries: 6,
       timeoutMs: 400,
-      backoff: { baseMs: 50, maxMs: 500, jitter: "full" },
+      backoff: { baseMs: 50, maxMs: 500 },
       // This API fails often, and is not down for that: only when nearly all fails.
       breaker: { failureRate: 0.9 },
-      notOn: isFinal,
     });
-  }
-
-  /** @param {Order} order */
-  charge(order) {
-    return this.ambassador.execute((ctx) => this.doCharge(ctx, order));
   }
 
   /**
-   * @param {Attempt} ctx
    * @param {Order} order
    * @returns {Promise<Order>} the receipt
    */
-  async doCharge(ctx, order) {
-    const response = await fetch(this.charges, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...ctx.headers },
-      body: JSON.stringify(order),
-      signal: ctx.signal,
-    });
-    const wait = Number(response.headers.get("retry-after") ?? NaN);
-    if (wait >= 0) ctx.retryAfterMs = wait * 1000;
-    if (!response.ok) {
-      // Read to its end, so that the connection can be used again.
-      await response.arrayBuffer();
-      throw new Refused(response.status);
-    }
-    return /** @type {Promise<Order>} */ (response.json());
+  async charge(order) {
+    const response = await this.ambassador.post("/charges", { json: order });
+    if (!response.ok) throw new Error(`the payment API answered ${response.status}`);
+    return response.json();
   }
 }
 
 /**
  * @param {string[]} given
- * @returns {{ url: string, calls: number } | undefined}
+ * @returns {{ urls: string[], calls: number } | undefined}
  */
 function readArguments(given) {
-  let url;
+  const urls = [];
   let calls = 40;
   for (let at = 0; at < given.length; at++) {
     const argument = given[at] ?? "";
     if (argument === "--calls") {
       calls = Number(given[++at]);
       if (!Number.isInteger(calls) || calls < 0) return undefined;
-    } else if (url === undefined && !argument.startsWith("-")) {
-      url = argument;
+    } else if (!argument.startsWith("-")) {
+      urls.push(argument);
     } else {
       return undefined;
     }
   }
-  return url === undefined ? undefined : { url, calls };
+  return urls.length === 0 ? undefined : { urls, calls };
 }
 
 /**
- * @param {string} url
+ * @param {string[]} urls
  * @param {number} calls
  */
-async function chargeAll(url, calls) {
-  const service = new PaymentService(url);
+async function chargeAll(urls, calls) {
+  const service = new PaymentService(urls);
   const run = randomUUID().slice(0, 8);
   const begun = performance.now();
   let next = 0;
@@ -137,5 +102,5 @@ if (asked === undefined) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
-  console.log(JSON.stringify(await chargeAll(asked.url, asked.calls)));
+  console.log(JSON.stringify(await chargeAll(asked.urls, asked.calls)));
 }

@@ -1,11 +1,11 @@
-"""A payment service over real HTTP: urllib inside ``execute``. Each call sends one idempotency key with all its attempts,
-so that an answer lost on the way never charges twice. The ambassador decides whether, when and how often to try again.
+"""A payment service: the service posts its orders, and the ambassador does the networking. It chooses one of the API's
+endpoints, sends one idempotency key with all attempts of a call, so that an answer lost on the way never charges twice, and
+decides whether, when and where to try again.
 
-    build/venv/bin/python examples/python/payments.py [--calls N] URL
+    build/venv/bin/python examples/python/payments.py [--calls N] URL...
 
-where URL is a payment API as ``ambassador demo`` starts one. Retry lines go to stderr; the last line on stdout is a
-report in JSON. Functions run on the ambassador's workers, the default, so that a socket that hangs costs its caller no
-more than the bound.
+where the URLs are the endpoints of a payment API as ``ambassador demo`` starts one. Retry lines go to stderr; the last line on
+stdout is a report in JSON.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import logging
 import secrets
 import sys
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from urllib.error import HTTPError
 
-from ambassador_proxy import AmbassadorError, AmbassadorProxy, Attempt, Backoff, Breaker
+from ambassador_proxy import AmbassadorError, AmbassadorProxy, Backoff, Breaker
 
 #: Calls in flight at once.
 AT_ONCE = 4
@@ -33,58 +31,43 @@ class Order:
     amount: float
 
 
-class PaymentService:
-    """Charges orders. It knows the API, not how to reach it in bad times."""
+class Refused(Exception):
+    """The API answered with anything but a receipt."""
 
-    def __init__(self, url: str) -> None:
-        api = url.rstrip("/")
-        self.charges = f"{api}/charges"
+
+class PaymentService:
+    """Charges orders. It knows the API, not how to reach it."""
+
+    def __init__(self, urls: list[str]) -> None:
         self.ambassador = AmbassadorProxy(
-            api.split("://")[-1],
+            "http://payment-api.example.com",
+            endpoints=urls,
+            idempotency_key="auto",
             max_retries=6,
             timeout=0.4,
-            backoff=Backoff(base=0.05, max=0.5, jitter="full"),
+            backoff=Backoff(base=0.05, max=0.5),
             # This API fails often, and is not down for that: only when nearly all fails.
             breaker=Breaker(failure_rate=0.9),
-            not_on=is_final,
         )
 
     def charge(self, order: Order) -> str:
         """The order that the receipt is for."""
-        return self.ambassador.execute(self._do_charge, order)
-
-    def _do_charge(self, attempt: Attempt, order: Order) -> str:
-        request = urllib.request.Request(
-            self.charges,
-            data=json.dumps(asdict(order)).encode(),
-            headers={"content-type": "application/json", **attempt.headers},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=attempt.remaining) as response:
-                return str(json.load(response)["order"])
-        except HTTPError as error:
-            with error:
-                wait = error.headers["retry-after"]
-            if wait is not None and wait.isdecimal():
-                attempt.retry_after = int(wait)
-            raise
+        response = self.ambassador.post("/charges", json=asdict(order))
+        if not response.is_success:
+            raise Refused(f"the payment API answered {response.status_code}")
+        return str(response.json()["order"])
 
 
-def is_final(error: Exception) -> bool:
-    """An order that the API calls wrong stays wrong."""
-    return isinstance(error, HTTPError) and 400 <= error.code < 500 and error.code != 429
-
-
-def charge_all(url: str, calls: int) -> dict[str, object]:
+def charge_all(urls: list[str], calls: int) -> dict[str, object]:
     """Charges that many orders; the report's counts are the ambassador's own."""
-    service = PaymentService(url)
+    service = PaymentService(urls)
     run = secrets.token_hex(4)
 
     def charge_one(number: int) -> bool:
         order = Order(f"python-{number}-{run}", 99.99)
         try:
             receipt = service.charge(order)
-        except (OSError, AmbassadorError) as error:
+        except (Refused, AmbassadorError) as error:
             print(f"{order.order}: {error}", file=sys.stderr)
             return False
         if receipt != order.order:
@@ -110,12 +93,12 @@ def charge_all(url: str, calls: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="payments.py", description="Charges orders at a payment API.")
-    parser.add_argument("url", metavar="URL", help="where the payment API is, as `ambassador demo` prints it")
+    parser.add_argument("urls", metavar="URL", nargs="+", help="the payment API's endpoints, as `ambassador demo` prints them")
     parser.add_argument("--calls", metavar="N", type=int, default=40, help="how many orders to charge (default: 40)")
     asked = parser.parse_args()
     # Retry lines are warnings of the logger `ambassador`.
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    print(json.dumps(charge_all(asked.url, asked.calls)))
+    print(json.dumps(charge_all(asked.urls, asked.calls)))
 
 
 if __name__ == "__main__":

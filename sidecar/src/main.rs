@@ -118,13 +118,10 @@ impl Demo {
             self.seed
         ));
         let killing = async {
-            match (self.kill_after, server.endpoints()) {
-                (Some(requests), [.., last]) => {
-                    server.payments().after(requests).await;
-                    last.kill();
-                    say(&format!("{} is killed, after {requests} requests.\n", last.url()));
-                }
-                _ => {}
+            if let (Some(requests), [.., last]) = (self.kill_after, server.endpoints()) {
+                server.payments().after(requests).await;
+                last.kill();
+                say(&format!("{} is killed, after {requests} requests.\n", last.url()));
             }
             std::future::pending().await
         };

@@ -6,10 +6,13 @@ the documentation tests of `examples/rust`, which must know the page.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import threading
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -102,7 +105,41 @@ CPP_HEADERS = (
 )
 
 
-def compiled(block: Block, tmp_path: Path, compiler: list[str], suffix: str, headers: tuple[str, ...]) -> Ran:
+class PaymentApi(BaseHTTPRequestHandler):
+    """What the pages of C and C++, which bring no server along, send their requests to."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.answer(201, f"charged {json.loads(asked)['amount']}".encode() if asked else b"charged")
+
+    def do_GET(self) -> None:
+        self.answer(200, b"r" * 300_000 if self.path == "/report" else b"")
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-type", "text/plain")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def payments() -> Iterator[dict[str, str]]:
+    """The environment of programs that call the payment API."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), PaymentApi) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {"PAYMENTS_URL": f"http://127.0.0.1:{server.server_port}"}
+        server.shutdown()
+
+
+def compiled(
+    block: Block, tmp_path: Path, compiler: list[str], suffix: str, headers: tuple[str, ...], env: dict[str, str]
+) -> Ran:
     code = block.code
     if "int main" not in code:
         using = "using namespace std::chrono_literals;\n" if suffix == "cpp" else ""
@@ -111,17 +148,17 @@ def compiled(block: Block, tmp_path: Path, compiler: list[str], suffix: str, hea
     source.write_text(code)
     library = ["-L", PREFIX / "lib", f"-Wl,-rpath,{PREFIX}/lib", "-lambassador", "-lpthread"]
     run([*compiler, "-I", PREFIX / "include", source, "-o", tmp_path / "block", *library], cwd=tmp_path)
-    return run([tmp_path / "block"], cwd=tmp_path)
+    return run([tmp_path / "block"], cwd=tmp_path, env=env)
 
 
 @of("c")
-def test_c(block: Block, tmp_path: Path) -> None:
-    prints_what_it_says(block, compiled(block, tmp_path, STRICT_C, "c", C_HEADERS))
+def test_c(block: Block, tmp_path: Path, payments: dict[str, str]) -> None:
+    prints_what_it_says(block, compiled(block, tmp_path, STRICT_C, "c", C_HEADERS, payments))
 
 
 @of("cpp")
-def test_cpp(block: Block, tmp_path: Path) -> None:
-    prints_what_it_says(block, compiled(block, tmp_path, STRICT_CPP, "cpp", CPP_HEADERS))
+def test_cpp(block: Block, tmp_path: Path, payments: dict[str, str]) -> None:
+    prints_what_it_says(block, compiled(block, tmp_path, STRICT_CPP, "cpp", CPP_HEADERS, payments))
 
 
 @of("cmake")

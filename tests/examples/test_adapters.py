@@ -67,3 +67,15 @@ def test_an_adapter_is_all_that_it_takes(program: str) -> None:
         kept = run([*command, url], cwd=ROOT).stdout
     assert kept == "paid 20, failed 0, cookies {'session': '1'}\n"
     assert charged == {str(order): 1 for order in range(20)}
+
+
+def test_a_module_that_is_imported_before_it_is_all_that_it_takes() -> None:
+    program = "examples/node/orders_fetch.mjs"
+    with failing_api() as (url, _):
+        lost = run(["node", program, url], cwd=ROOT)
+        assert "failed 0" not in lost.stdout
+    with failing_api() as (url, charged):
+        kept = run(["node", "--import", "./examples/node/behind.mjs", program, url], cwd=ROOT)
+    assert kept.stdout == "paid 20, failed 0\n"
+    assert "[Ambassador] Retry 1 after " in kept.stderr
+    assert charged == {str(order): 1 for order in range(20)}

@@ -192,10 +192,10 @@ unsafe fn set_text(settings: &mut Settings, field: &str, pointer: *const c_char)
 /// As of [`draft`].
 pub(crate) unsafe fn endpoints(pointer: *const amb_endpoint, count: usize) -> Value {
     // SAFETY: by this function's contract.
-    match unsafe { list(pointer, count) } {
-        Some(list) => Value::List(list.iter().map(|endpoint| unsafe { endpoint.value() }).collect()),
-        None => Value::Other("NULL".into()),
-    }
+    let list = unsafe { list(pointer, count) };
+    let Some(list) = list else { return Value::Other("NULL".into()) };
+    // SAFETY: as above.
+    Value::List(list.iter().map(|endpoint| unsafe { endpoint.value() }).collect())
 }
 
 impl amb_endpoint {

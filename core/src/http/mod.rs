@@ -31,7 +31,10 @@ pub mod tls;
 mod watched;
 mod wrong;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
 pub use body::{Body, BoxError};
 pub use wrong::Wrong;
@@ -43,7 +46,7 @@ use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::proxy::AmbassadorProxy;
-use crate::runtime;
+use crate::runtime::{self, Coming};
 
 /// How far an attempt goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,10 +169,19 @@ impl AmbassadorProxy {
     /// the runtime's threads, it is refused here and now.
     pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
         let proxy = self.clone();
+        let coming = Coming::new();
         let sent = async move {
             let told = Mutex::new(told);
             let on_retry = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).retry(line.into());
-            let ended = proxy.send_telling(request, options, on_retry).await;
+            let ended = {
+                let mut sending = pin!(proxy.send_telling(request, options, on_retry));
+                let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
+                drop(coming);
+                match first {
+                    Poll::Ready(ended) => ended,
+                    Poll::Pending => sending.await,
+                }
+            };
             told.into_inner().unwrap_or_else(PoisonError::into_inner).ended(ended);
         };
         if runtime::is_shut_down() {

@@ -72,7 +72,7 @@ impl Replay {
     }
 
     /// The body, from its beginning.
-    pub fn from_start(&self) -> Body {
+    pub fn rewound(&self) -> Body {
         Body::stream(Reader { shared: Arc::clone(&self.0), at: 0 })
     }
 }
@@ -192,9 +192,9 @@ mod tests {
     #[test]
     fn each_attempt_reads_it_from_its_beginning() {
         let replay = replay(9);
-        let mut first = replay.from_start();
+        let mut first = replay.rewound();
         assert_eq!(block_on(first.chunk()).unwrap().unwrap(), "abc");
-        assert_eq!(block_on(replay.from_start().bytes()).unwrap(), "abcdefghi");
+        assert_eq!(block_on(replay.rewound().bytes()).unwrap(), "abcdefghi");
         assert_eq!(block_on(first.bytes()).unwrap(), "defghi");
         assert!(replay.is_whole());
     }
@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn beyond_the_limit_it_is_there_for_one_attempt() {
         let replay = replay(8);
-        assert_eq!(block_on(replay.from_start().bytes()).unwrap(), "abcdefghi");
+        assert_eq!(block_on(replay.rewound().bytes()).unwrap(), "abcdefghi");
         assert!(!replay.is_whole());
-        assert!(block_on(replay.from_start().bytes()).is_err());
+        assert!(block_on(replay.rewound().bytes()).is_err());
     }
 }

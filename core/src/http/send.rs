@@ -57,7 +57,7 @@ impl Outgoing {
     fn for_attempt(&self) -> Body {
         match self {
             Outgoing::Whole(bytes) => Body::from(bytes.clone()),
-            Outgoing::Stream(replay) => replay.from_start(),
+            Outgoing::Stream(replay) => replay.rewound(),
         }
     }
 }

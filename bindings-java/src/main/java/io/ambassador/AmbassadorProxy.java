@@ -1,7 +1,12 @@
 package io.ambassador;
 
 import java.lang.ref.Reference;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandler;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -9,6 +14,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * The ambassador for one target: calls functions, bounds each attempt, and tries again what failed. Every decision is that of the
@@ -53,6 +59,7 @@ public final class AmbassadorProxy {
     final Listeners listeners;
 
     private final String target;
+    private final Origin origin;
 
     /**
      * A proxy with the three settings that matter most; see {@link #builder} for the others.
@@ -72,6 +79,7 @@ public final class AmbassadorProxy {
         long lent = handle;
         Native.CLEANER.register(this, () -> Native.free(lent));
         target = builder.target();
+        origin = Origin.of(target);
         rules = builder.rules();
         seesValues = rules != null && rules.classifier() != null;
         fallback = builder.fallback();
@@ -179,6 +187,80 @@ public final class AmbassadorProxy {
     }
 
     /**
+     * Sends a request to the target and waits for its response: the core chooses the endpoint, connects, verifies, says who asks, waits
+     * no longer than it may, and tries again where that is safe. The last response is handed back whatever its status.
+     *
+     * <pre>{@code
+     * var response = payments.send(payments.request("/charges/42").build(), BodyHandlers.ofString());
+     * }</pre>
+     *
+     * <p>{@code ofString}, {@code ofByteArray}, {@code discarding} and {@code replacing} get their body whole, and an attempt lasts to
+     * its end; so does a handler of your own by {@link #whole}. Any other gets a stream, and an attempt lasts until the response's
+     * head has come.
+     *
+     * @param request for a URI of the target's; see {@link #request} and {@link #uri}. Its timeout, if it has one, is a bound of the
+     *     whole call until the response's head has come
+     * @param handler makes a body of bytes
+     * @param <T> the body's type
+     * @return the response, which is also {@link Served}
+     * @throws AmbassadorException when there is no response; its class and code tell why
+     * @throws IllegalArgumentException when the URI is not the target's
+     * @throws InterruptedException when the thread was interrupted; the request is cancelled
+     */
+    public <T> HttpResponse<T> send(HttpRequest request, BodyHandler<T> handler) throws InterruptedException {
+        Objects.requireNonNull(request, "request");
+        Objects.requireNonNull(handler, "handler");
+        return BlockingSend.send(this, request, handler);
+    }
+
+    /**
+     * {@link #send}, without waiting. {@code cancel(true)} on the result cancels the request. What {@link #send} would throw, the result
+     * completes with.
+     *
+     * @param request for a URI of the target's
+     * @param handler makes a body of bytes
+     * @param <T> the body's type
+     * @return completes with the response
+     * @throws IllegalArgumentException when the URI is not the target's
+     */
+    public <T> CompletableFuture<HttpResponse<T>> sendAsync(HttpRequest request, BodyHandler<T> handler) {
+        Objects.requireNonNull(request, "request");
+        Objects.requireNonNull(handler, "handler");
+        return PendingSend.start(this, request, handler, UnaryOperator.identity());
+    }
+
+    /**
+     * Begins a request for a path of the target's.
+     *
+     * @param path begins with {@code /}; perhaps with a query
+     * @return a GET, to be changed and built
+     */
+    public HttpRequest.Builder request(String path) {
+        return HttpRequest.newBuilder(uri(path));
+    }
+
+    /**
+     * The URI of a path of the target's. Requests for it go to whatever endpoint the core chooses.
+     *
+     * @param path begins with {@code /}; perhaps with a query
+     * @return the URI
+     */
+    public URI uri(String path) {
+        return origin.uri(path);
+    }
+
+    /**
+     * A handler that gets its body whole, read within the attempt: for handlers of your own that do not need a stream.
+     *
+     * @param handler makes a body of bytes
+     * @param <T> the body's type
+     * @return the handler, to be sent with a request
+     */
+    public static <T> BodyHandler<T> whole(BodyHandler<T> handler) {
+        return new Bodies.Whole<>(Objects.requireNonNull(handler, "handler"));
+    }
+
+    /**
      * The function, called through this proxy each time.
      *
      * @param function makes one attempt
@@ -260,6 +342,22 @@ public final class AmbassadorProxy {
         return health;
     }
 
+    /**
+     * These are the endpoints of the target from now on, for all its proxies: for code that finds them in ways of its own.
+     *
+     * @param endpoints none is obeyed as well: calls are refused then, until there are others
+     * @throws ConfigException when one is none; the endpoints are then as they were
+     */
+    public void setEndpoints(List<Endpoint> endpoints) {
+        var wrong = new String[4];
+        boolean isSet = Native.setEndpoints(handle, Values.write(endpoints), wrong);
+        Reference.reachabilityFence(this);
+        if (!isSet) {
+            throw ProxyBuilder.refused(wrong);
+        }
+        Aftermath.attend(this);
+    }
+
     /** Opens the circuit by hand: every attempt is refused until {@link #reset}. */
     public void isolate() {
         Native.isolate(handle, true);
@@ -337,6 +435,10 @@ public final class AmbassadorProxy {
     public static String version() {
         NativeLibrary.load();
         return Native.version();
+    }
+
+    Origin origin() {
+        return origin;
     }
 
     void note(int what) {

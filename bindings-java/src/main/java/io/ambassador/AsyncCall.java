@@ -20,7 +20,8 @@ import java.util.function.Supplier;
  * finds its turn over comes too late and changes nothing. No user code runs while a turn is taken (O4).
  */
 final class AsyncCall<T> {
-    private static final ScheduledThreadPoolExecutor TIMER = timer();
+    /** Has bounds and waits, and runs nobody's code. */
+    static final ScheduledThreadPoolExecutor TIMER = timer();
 
     final AmbassadorProxy proxy;
     private final AttemptFunction<? extends CompletionStage<? extends T>> function;

@@ -22,6 +22,15 @@ final class Log {
         }
     }
 
+    /** The same, of a line that the core has made already. */
+    static void line(String line) {
+        try {
+            Lazy.LOGGER.log(Level.WARNING, line);
+        } catch (Throwable broken) {
+            // A broken logger has nobody to be told to.
+        }
+    }
+
     private static String text(AmbassadorProxy proxy, long[] words, Throwable error) {
         if (error == null) {
             boolean isTimeout = words[Native.LAST] == Native.TIMEOUT;

@@ -151,6 +151,8 @@ final class Native {
 
     static native long build(long draft, String[] wrong);
 
+    static native boolean setEndpoints(long proxy, String[] endpoints, String[] wrong);
+
     static native void discard(long draft);
 
     static native void free(long proxy);
@@ -176,6 +178,29 @@ final class Native {
     static native void policy(long proxy, long[] into);
 
     static native String[] network(long proxy);
+
+    /** A request begins; the answer is the handle of the exchange, or 0 when it is none of HTTP. See {@code requests.rs}. */
+    static native long send(long proxy, byte[] head, byte[] body, long feed, long length, int flags, long ticket);
+
+    static native byte[] await(long exchange, long ticket, long most);
+
+    static native void wake(long exchange);
+
+    static native void release(long exchange, boolean cancels);
+
+    static native int mail(long term, long[] tickets, byte[][] messages);
+
+    static native void pull(long incoming);
+
+    static native void leave(long incoming);
+
+    static native void answer(long answering, boolean well);
+
+    static native long feed(long ticket);
+
+    static native void feedPiece(long feed, byte[] piece);
+
+    static native void feedEnd(long feed, String why);
 
     static native String endNote(long proxy, long[] words, long decision);
 

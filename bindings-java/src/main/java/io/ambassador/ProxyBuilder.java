@@ -254,7 +254,7 @@ public final class ProxyBuilder {
     }
 
     /**
-     * Sets where calls for the target may go.
+     * Sets where calls for the target may go. {@link AmbassadorProxy#setEndpoints} changes that later.
      *
      * @param endpoints the endpoints, or null for the target itself; the default
      * @return this
@@ -530,7 +530,7 @@ public final class ProxyBuilder {
         return value instanceof Http http ? http.group() : null;
     }
 
-    private static ConfigException refused(String[] wrong) {
+    static ConfigException refused(String[] wrong) {
         return new ConfigException(wrong[3], wrong[0], wrong[1], wrong[2]);
     }
 
