@@ -170,6 +170,11 @@ build/made/ci: tools/system-packages
 	@tools/system-packages valgrind pkg-config
 	@mkdir -p $(@D) && touch $@
 
+# What the clients that are measured ask.
+build/made/nginx: tools/system-packages
+	@tools/system-packages nginx
+	@mkdir -p $(@D) && touch $@
+
 # ---------------------------------------------------------------- what developers need
 
 strict := -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only
@@ -198,7 +203,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	$(call say,lint: the house)
 	@python3 tools/house.py
 
-bench: build build/made/venv-bench build/made/node-peers ## a call that succeeds at once, beside each language's peers; writes benches/README.md
+bench: build build/made/venv-bench build/made/node-peers build/made/nginx ## a call that succeeds at once, beside each language's peers; writes benches/README.md
 	@python3 tools/bench.py
 
 docs: ## the Rust documentation, and the C one where doxygen is

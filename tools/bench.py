@@ -22,6 +22,7 @@ JAVA_PATH = os.pathsep.join(
 # Each language's commands; the last one prints the tables.
 COMMANDS = {
     "python": [["build/venv/bin/python", "benches/python/bench.py"]],
+    "python-http": [["build/venv/bin/python", "benches/python/bench_http.py"]],
     "node": [["node", "benches/node/bench.mjs"]],
     "node-http": [["node", "benches/node/bench_http.mjs"]],
     "java": [

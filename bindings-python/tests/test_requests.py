@@ -5,6 +5,7 @@ from a coroutine; the servers are real.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import inspect
 import io
 import json
@@ -234,6 +235,13 @@ class TestWhatComesBack:
     def test_text_is_of_the_charset_that_the_response_names(self, ask, kind, body, text):
         with Origin(script(Answer(200, body, {"Content-Type": kind}))) as origin:
             assert ask(proxy_of(origin.url), "get", "/").text == text
+
+    def test_a_compressed_body_is_unpacked(self, ask):
+        answer = Answer(200, gzip.compress(b"x" * 100_000), {"Content-Encoding": "gzip"})
+        with Origin(script(answer)) as origin:
+            response = ask(proxy_of(origin.url), "get", "/")
+        assert response.content == b"x" * 100_000
+        assert "content-encoding" not in response.headers
 
     def test_a_status_is_no_error_unless_asked(self, ask):
         with Origin(script(Answer(404, "no such charge"))) as origin:
