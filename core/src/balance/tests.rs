@@ -212,6 +212,28 @@ fn a_retry_goes_where_the_call_has_not_been() {
 }
 
 #[test]
+fn when_all_have_been_tried_another_round_begins() {
+    for balance in Balance::ALL {
+        let proxy = proxy_of(|policy| {
+            policy.max_retries = 6;
+            policy.shared.balance = balance;
+            policy.shared.hash_on = hash_on(balance);
+            policy.shared.endpoints = named(&["a:1", "b:1"]);
+        });
+        let Begin::Run(mut call) = proxy.begin_keyed(T0, b"a key") else { panic!() };
+        let mut tried = vec![at(&proxy, &call)];
+        for _ in 0..5 {
+            let Decision::WaitUntil(until) = end(&proxy, &mut call, Outcome::Retry, 0) else { panic!() };
+            assert_eq!(proxy.resume(&mut call, until), Decision::Run);
+            tried.push(at(&proxy, &call));
+        }
+        // Whoever fails so quickly that it seems the better one gets no more than every second attempt.
+        assert!(tried.chunks(2).all(|round| round[0] != round[1]), "{balance:?}: {tried:?}");
+        assert_eq!(end(&proxy, &mut call, Outcome::Ok, 0), Decision::Finish(Give::Value, Stop::Ok));
+    }
+}
+
+#[test]
 fn a_hedge_goes_to_another_endpoint_and_each_racer_gives_its_own_back() {
     let proxy = proxy_of(|policy| {
         policy.idempotent = true;

@@ -40,6 +40,10 @@ impl Call {
     pub(super) fn find_endpoint(&mut self, rules: Rules<'_>, now: Nanos) -> bool {
         match rules.state.choose(rules.shared, self.tried, self.key, now) {
             Choice::There(place) => {
+                // E2: all have been tried, and another round begins.
+                if self.tried & place.bit() != 0 {
+                    self.tried = 0;
+                }
                 self.place = place;
                 self.tried |= place.bit();
                 true
