@@ -108,10 +108,9 @@ fn put(pieces: usize) -> Request<Body> {
 #[test]
 fn a_stream_is_sent_again_as_far_as_it_was_kept() {
     let server = Server::scripted(|peer| {
-        while peer.request().is_some() {
+        if peer.request().is_some() {
             let status = if peer.number == 0 { 503 } else { 200 };
             peer.answer(status, &[("connection", "close")], b"");
-            return;
         }
     });
     assert_eq!(block_on(proxy(&server).send(put(100))).unwrap().status(), 200);
