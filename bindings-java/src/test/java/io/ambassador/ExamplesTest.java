@@ -144,7 +144,7 @@ class ExamplesTest {
         for (String[] wrong : new String[][] {{}, {"--calls"}, {"--calls", "many", "http://localhost"}, {"--verbose"}}) {
             var ended = new Child().run(EXAMPLES.resolve("Payments.java").toString(), wrong);
             assertEquals(2, ended.status(), ended::toString);
-            assertEquals("usage: Payments [--calls N] URL", ended.err().strip());
+            assertEquals("usage: Payments [--calls N] URL...", ended.err().strip());
         }
     }
 }
