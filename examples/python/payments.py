@@ -93,7 +93,9 @@ def charge_all(urls: list[str], calls: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="payments.py", description="Charges orders at a payment API.")
-    parser.add_argument("urls", metavar="URL", nargs="+", help="the payment API's endpoints, as `ambassador demo` prints them")
+    parser.add_argument(
+        "urls", metavar="URL", nargs="+", help="the payment API's endpoints, as `ambassador demo` prints them"
+    )
     parser.add_argument("--calls", metavar="N", type=int, default=40, help="how many orders to charge (default: 40)")
     asked = parser.parse_args()
     # Retry lines are warnings of the logger `ambassador`.
