@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 from ambassador_proxy import AmbassadorProxy
+
+# A shell's job in the background ignores Ctrl-C, and so would the programs that the tests run.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 #: No test waits for it. A function that would take so long, and a call that ends long before, prove a bound.
