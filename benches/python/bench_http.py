@@ -11,10 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +24,10 @@ import requests.adapters
 import urllib3
 from ambassador_proxy import AmbassadorProxy
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from nginx import server
+
 ROUNDS = 3
 SECONDS = 1.0
 MANY = 64
@@ -34,39 +35,6 @@ MANY = 64
 #: Makes a request; raises when it was not answered as it should be.
 Get = Callable[[], object]
 GetAsync = Callable[[], Awaitable[object]]
-
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
-  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-  uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ default_type text/plain; return 200 "{body}"; }} }}
-}}
-"""
-
-
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        settings = Path(folder) / "nginx.conf"
-        settings.write_text(NGINX.format(folder=folder, port=port, body="x" * 100))
-        running = subprocess.Popen(["nginx", "-c", settings, "-p", folder], stderr=subprocess.DEVNULL)
-        try:
-            until = time.monotonic() + 10
-            while True:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-                if time.monotonic() > until:
-                    raise SystemExit("nginx does not answer")
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            running.terminate()
-            running.wait()
 
 
 def cpu() -> float:
