@@ -178,7 +178,7 @@ build/made/nginx: tools/system-packages
 # ---------------------------------------------------------------- what developers need
 
 strict := -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only
-python_code := $(wildcard bindings-python examples/python benches/python benches/c tests tools)
+python_code := $(wildcard bindings-python examples/python benches tests tools)
 
 lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint ## formatting, compilers' warnings as errors, types, and the house's own rules
 	$(call say,lint: Rust)
