@@ -17,6 +17,7 @@ use crate::balance::Place;
 use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
 use crate::target::{State, Target};
+use crate::telemetry::bus;
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;
@@ -313,7 +314,7 @@ impl Listeners {
     /// Whether events of that level are worth making.
     #[inline]
     pub fn is_heard(&self, level: Level) -> bool {
-        self.keeps.load(Relaxed) || tracing::level_filters::LevelFilter::current() >= level
+        self.keeps.load(Relaxed) || bus::is_heard() || tracing::level_filters::LevelFilter::current() >= level
     }
 
     #[inline]
@@ -333,6 +334,9 @@ impl Listeners {
 
     pub fn tell(&self, name: &str, event: Event) {
         shielded(|| event.trace(name));
+        if bus::is_heard() {
+            bus::tell(name, &event);
+        }
         if !self.keeps.load(Relaxed) {
             return;
         }

@@ -403,16 +403,12 @@ impl AmbassadorProxy {
 
     /// Opens the circuit by hand: every attempt is refused until [`reset`](AmbassadorProxy::reset) (B1).
     pub fn isolate(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.isolate(at), at);
-        self.hear();
+        self.state().isolate();
     }
 
     /// Closes the circuit by hand, with an empty window.
     pub fn reset(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.reset(at), at);
-        self.hear();
+        self.state().reset();
     }
 
     /// Tells `listener` of every event of this target from now on: after a decision, on the thread that made it as a rule, with

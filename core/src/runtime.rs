@@ -17,6 +17,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+use crate::telemetry;
 
 /// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
 /// being driven so. I/O of the future's own finds the shared runtime.
@@ -64,6 +65,15 @@ static SHARED: Lazy<ArcSwapOption<Shared>> = Lazy::new(ArcSwapOption::empty);
 /// When the operating system gives no threads.
 pub fn handle() -> Handle {
     shared().handle.clone()
+}
+
+/// The shared runtime, if it has started in this process and not ended.
+pub(crate) fn present() -> Option<Handle> {
+    let shared = SHARED.load();
+    shared
+        .as_ref()
+        .filter(|shared| shared.pid == std::process::id() && !has_ended())
+        .map(|shared| shared.handle.clone())
 }
 
 /// [`handle`], for who is about to set a timer. As long as there are such, one is always due soon: whenever a timer is set that is due
@@ -211,6 +221,8 @@ pub fn shutdown(timeout: Duration) -> bool {
         // What still runs there was abandoned at its bound, or outlived `timeout`: it is not waited for twice.
         runtime.shutdown_background();
     }
+    #[cfg(feature = "admin")]
+    telemetry::stop_all();
     drained
 }
 
@@ -230,6 +242,7 @@ pub(crate) fn call_ended() {
 /// call more than once.
 pub fn forked() {
     COMING.store(0, SeqCst);
+    telemetry::begin_anew();
     for state in State::all() {
         state.begin_anew();
     }

@@ -16,12 +16,13 @@ use tracing::Level;
 
 use crate::balance::{Changed, Endpoints};
 use crate::call::Outcome;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
 use crate::stripes::Striped;
+use crate::telemetry::ledger;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -252,6 +253,7 @@ impl State {
             states.insert(name.into(), Arc::downgrade(&state));
             let before = STATES.compare_and_swap(&present, Arc::new(states));
             if Arc::ptr_eq(&before, &present) {
+                ledger::enter(&state);
                 return state;
             }
         }
@@ -389,8 +391,27 @@ impl State {
     }
 
     /// What the first of its proxies is for.
+    pub(crate) fn its_target(&self) -> Option<&Target> {
+        self.target.get()
+    }
+
+    /// The same, as it was given.
     pub(crate) fn target(&self) -> &str {
-        self.target.get().map_or(&self.name, Target::as_str)
+        self.its_target().map_or(&self.name, Target::as_str)
+    }
+
+    /// Opens the circuit by hand (B1).
+    pub(crate) fn isolate(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.isolate(at), at);
+        self.listeners.hear(&self.name);
+    }
+
+    /// Closes the circuit by hand, with an empty window.
+    pub(crate) fn reset(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.reset(at), at);
+        self.listeners.hear(&self.name);
     }
 
     /// Another attempt follows one that ended so.
@@ -499,6 +520,13 @@ impl State {
 
     pub(crate) fn seed(&self, seed: u64) {
         self.jitter.store(seed, Relaxed);
+    }
+}
+
+/// What it counted is still told.
+impl Drop for State {
+    fn drop(&mut self) {
+        ledger::leave(self);
     }
 }
 
