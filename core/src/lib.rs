@@ -28,6 +28,7 @@
 //! | [`board`] | bounds for functions that run on a caller's own thread |
 //! | [`runtime`] | the one shared Tokio runtime: lazy, fork-aware, drained |
 //! | [`event`] | what is told: the retry line, events through `tracing` |
+//! | [`log`] | what of it goes to a host's own logging, and how |
 //! | [`clock`] | time as plain numbers |
 //! | [`testing`] | virtual time for tests |
 //! | [`fault`] | what happens when the core itself fails |
@@ -47,6 +48,7 @@ pub mod fault;
 pub mod front;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod log;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub mod models;
