@@ -16,8 +16,9 @@ use tracing::Level;
 use crate::balance::Place;
 use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
+use crate::runtime;
 use crate::target::{State, Target};
-use crate::{log, runtime};
+use crate::telemetry::log;
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;

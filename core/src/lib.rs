@@ -28,7 +28,7 @@
 //! | [`board`] | bounds for functions that run on a caller's own thread |
 //! | [`runtime`] | the one shared Tokio runtime: lazy, fork-aware, drained |
 //! | [`event`] | what is told: the retry line, events through `tracing` |
-//! | [`log`] | what of it goes to a host's own logging, and how |
+//! | [`telemetry`] | all targets of this process, seen from outside, and what goes to a host's own logging |
 //! | [`clock`] | time as plain numbers |
 //! | [`testing`] | virtual time for tests |
 //! | [`fault`] | what happens when the core itself fails |
@@ -48,7 +48,6 @@ pub mod fault;
 pub mod front;
 #[cfg(feature = "http")]
 pub mod http;
-pub mod log;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub mod models;
@@ -59,6 +58,7 @@ pub mod settings;
 mod stripes;
 mod sync;
 pub mod target;
+pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use ambassador_core::call::Outcome;
 use ambassador_core::clock::SECOND;
 use ambassador_core::event::{self, Event};
-use ambassador_core::log::{self, Level};
 use ambassador_core::policy::breaker::Breaker;
+use ambassador_core::telemetry::log::{self, Level};
 use ambassador_core::{AmbassadorProxy, Endpoint, runtime};
 use common::*;
 
