@@ -154,6 +154,69 @@ impl Event {
         }
     }
 
+    /// How much it matters: what opens a circuit, and a fault of the core's own, are errors; what surprises is a warning; what is as
+    /// usual is for debugging.
+    pub fn level(&self) -> Level {
+        match self {
+            Event::Circuit { to: "open" | "isolated", .. } | Event::Internal { .. } => Level::ERROR,
+            Event::Retry { .. }
+            | Event::Endpoint { to: "ejected" | "unhealthy", .. }
+            | Event::Endpoints { stale: Some(_), .. }
+            | Event::Settings { .. } => Level::WARN,
+            Event::Circuit { .. } | Event::Endpoint { .. } | Event::Endpoints { .. } => Level::INFO,
+            Event::Attempt { .. } | Event::Hedge { .. } | Event::Call { .. } => Level::DEBUG,
+        }
+    }
+
+    /// The event in one line of text, with the `name` of the state that it belongs to:
+    /// `payment-api.example.com: the circuit is open for 5s; it was closed`.
+    pub fn message(&self, name: &str) -> String {
+        let text = match self {
+            Event::Attempt { attempt, outcome, elapsed, endpoint } => {
+                let at = endpoint.as_ref().map(|at| format!(" at {}", at.as_str())).unwrap_or_default();
+                format!("attempt {attempt}{at} ended as {outcome} after {}", spell(*elapsed))
+            }
+            Event::Retry { attempt, wait } => {
+                format!("attempt {attempt} failed; the next one follows after {}", spell(*wait))
+            }
+            Event::Hedge { attempt, after } => {
+                format!("attempt {attempt} began beside the one before it, which has run for {}", spell(*after))
+            }
+            Event::Call { attempts, outcome, stop, elapsed } => {
+                let plural = if *attempts == 1 { "" } else { "s" };
+                format!("a call ended as {outcome} after {attempts} attempt{plural} in {}: {stop}", spell(*elapsed))
+            }
+            Event::Circuit { from, to, open_for } => {
+                let length = open_for.map(|length| format!(" for {}", spell(length))).unwrap_or_default();
+                format!("the circuit is {to}{length}; it was {from}")
+            }
+            Event::Endpoint { address, to: "ejected", ejected_for } => {
+                let length = ejected_for.map(|length| format!(" for {}", spell(length))).unwrap_or_default();
+                format!("the endpoint {address} is ejected{length}: its attempts fail")
+            }
+            Event::Endpoint { address, to: to @ "unhealthy", .. } => {
+                format!("the endpoint {address} is {to}: its checks fail")
+            }
+            Event::Endpoint { address, to, .. } => format!("the endpoint {address} is {to}"),
+            Event::Endpoints { stale: Some(why), .. } => {
+                format!("endpoints cannot be looked for, and the last ones stay: {why}")
+            }
+            Event::Endpoints { added, removed, .. } => match (&added[..], &removed[..]) {
+                ([], []) => "endpoints are found again".into(),
+                (added, []) => format!("endpoints came: {}", added.join(", ")),
+                ([], removed) => format!("endpoints went: {}", removed.join(", ")),
+                (added, removed) => format!("endpoints came: {}; went: {}", added.join(", "), removed.join(", ")),
+            },
+            Event::Settings { before, now } => {
+                format!(
+                    "two proxies want different settings of what they share; the newest hold: {now}, where {before} held"
+                )
+            }
+            Event::Internal { at } => format!("the ambassador itself failed at {at}; the call goes on without it"),
+        };
+        format!("{name}: {text}").replace(char::is_control, " ")
+    }
+
     /// Through `tracing`: what opens a circuit is an error, what surprises is a warning, what is as usual is for debugging.
     fn trace(&self, name: &str) {
         match self {
@@ -370,6 +433,33 @@ mod tests {
         assert_eq!(
             event.to_json("a \"name\"\n"),
             r#"{"type":"circuit","name":"a \"name\"\u000a","from":"closed","to":"open","open_for_ns":5000000000}"#
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_text_whatever_it_holds() {
+        let event = Event::Endpoints { added: vec![], removed: vec![], stale: Some("no such\nfile".into()) };
+        assert_eq!(
+            event.message("a\rname"),
+            "a name: endpoints cannot be looked for, and the last ones stay: no such file"
+        );
+        let event = Event::Circuit { from: "half_open", to: "open", open_for: Some(10_000_000_000) };
+        assert_eq!(event.message("api"), "api: the circuit is open for 10s; it was half_open");
+        let event = Event::Call { attempts: 1, outcome: "ok", stop: "succeeded", elapsed: 5_000_000 };
+        assert_eq!(event.message("api"), "api: a call ended as ok after 1 attempt in 5ms: succeeded");
+    }
+
+    #[test]
+    fn what_opens_a_circuit_is_an_error_and_what_closes_it_is_none() {
+        let level = |to| Event::Circuit { from: "closed", to, open_for: None }.level();
+        assert_eq!(
+            ["open", "isolated", "half_open", "closed"].map(level),
+            [Level::ERROR, Level::ERROR, Level::INFO, Level::INFO]
+        );
+        let level = |to| Event::Endpoint { address: "a".into(), to, ejected_for: None }.level();
+        assert_eq!(
+            ["ejected", "unhealthy", "back", "healthy"].map(level),
+            [Level::WARN, Level::WARN, Level::INFO, Level::INFO]
         );
     }
 
