@@ -8,10 +8,12 @@
 //! | `histogram.rs` | how long calls and attempts take: counted by each of them |
 //! | `health.rs` | one target's health as JSON: its totals, and how its policies stand at present |
 //! | `snapshot.rs` | all targets and the process itself, as JSON |
+//! | `log.rs` | which events go to a host's own logging, and how they get there |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
 mod health;
 pub(crate) mod histogram;
+pub mod log;
 mod process;
 mod snapshot;
 mod totals;
