@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -16,8 +16,9 @@ use tracing::Level;
 use crate::balance::Place;
 use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
+use crate::runtime;
 use crate::target::{State, Target};
-use crate::telemetry::bus;
+use crate::telemetry::{bus, log};
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;
@@ -293,11 +294,16 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Receives events. Called on any thread, also by two at once, with nothing locked.
 pub type Listener = Arc<dyn Fn(&str, &Event) + Send + Sync>;
 
+/// Somebody keeps events: a listener of Rust's, or a host that fetches them.
+const KEEPS: u8 = 1;
+/// Something waits that is not of every call: for the host's logging, or its listeners.
+const PENDING: u8 = 2;
+
 /// Who listens to a target's events, and what they have not heard yet.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    /// Whether anybody keeps events: a listener of Rust's, or a host that fetches them.
-    keeps: AtomicBool,
+    /// [`KEEPS`] and [`PENDING`]: one look for who has nothing to tell.
+    flags: AtomicU8,
     listeners: ArcSwap<Vec<Listener>>,
     // Not on the way of a call to which nobody listens. Swapped whole in a forked child.
     queue: ArcSwap<Mutex<VecDeque<Event>>>,
@@ -314,17 +320,26 @@ impl Listeners {
     /// Whether events of that level are worth making.
     #[inline]
     pub fn is_heard(&self, level: Level) -> bool {
-        self.keeps.load(Relaxed) || bus::is_heard() || tracing::level_filters::LevelFilter::current() >= level
+        self.has(KEEPS)
+            || bus::is_heard()
+            || log::is_on(level.into())
+            || tracing::level_filters::LevelFilter::current() >= level
+    }
+
+    /// Whether there may be something to tell.
+    #[inline]
+    pub fn keeps(&self) -> bool {
+        self.flags.load(Relaxed) != 0
     }
 
     #[inline]
-    pub fn keeps(&self) -> bool {
-        self.keeps.load(Relaxed)
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Relaxed) & flag != 0
     }
 
     /// From now on events are kept until somebody fetches them.
     pub fn keep(&self) {
-        self.keeps.store(true, Relaxed);
+        self.flags.fetch_or(KEEPS, Relaxed);
     }
 
     pub fn add(&self, listener: Listener) {
@@ -337,43 +352,59 @@ impl Listeners {
         if bus::is_heard() {
             bus::tell(name, &event);
         }
-        if !self.keeps.load(Relaxed) {
+        let is_logged = log::admits(&event);
+        if !is_logged && !self.has(KEEPS) {
             return;
         }
-        let shared = self.queue.load();
-        let mut queue = lock(&shared);
-        if queue.len() == MOST {
-            self.dropped.fetch_add(1, Relaxed);
-        } else {
+        let is_pending = is_logged || (event.level() <= Level::INFO && !matches!(event, Event::Retry { .. }));
+        {
+            let shared = self.queue.load();
+            let mut queue = lock(&shared);
+            if queue.len() == MOST {
+                self.dropped.fetch_add(1, Relaxed);
+                return;
+            }
             queue.push_back(event);
+            if is_pending {
+                self.flags.fetch_or(PENDING, Relaxed);
+            }
+        }
+        if is_pending && runtime::is_own_thread() {
+            log::wake();
         }
     }
 
     /// What has not been told, and is the caller's to tell.
     pub fn fetch(&self) -> Vec<Event> {
-        if !self.keeps.load(Relaxed) {
+        if !self.keeps() {
             return Vec::new();
         }
-        lock(&self.queue.load()).drain(..).collect()
+        let shared = self.queue.load();
+        let mut queue = lock(&shared);
+        self.flags.fetch_and(!PENDING, Relaxed);
+        queue.drain(..).collect()
     }
 
-    /// Tells the listeners of Rust's.
+    /// Tells the listeners of Rust's, and whoever logs for a host without logging of its own.
     #[inline]
     pub fn hear(&self, name: &str) {
-        if self.keeps.load(Relaxed) {
+        if self.keeps() {
             self.hear_all(name);
         }
     }
 
     #[cold]
     fn hear_all(&self, name: &str) {
-        let listeners = self.listeners.load_full();
-        if listeners.is_empty() {
+        let (listeners, sink) = (self.listeners.load_full(), log::sink());
+        if listeners.is_empty() && sink.is_none() {
             return;
         }
         for event in self.fetch() {
             for listener in listeners.iter() {
                 shielded(|| listener(name, &event));
+            }
+            if let (Some(sink), Some(record)) = (&sink, log::record(name, &event)) {
+                shielded(|| sink(&record));
             }
         }
     }
@@ -386,7 +417,15 @@ impl Listeners {
     /// F3: what the parent has not told is the parent's.
     pub fn begin_anew(&self) {
         self.queue.store(Arc::default());
+        self.flags.fetch_and(!PENDING, Relaxed);
     }
+}
+
+/// What has happened to any target, is not of every call, and was told to nobody yet: names, and what happened to each. For a host that
+/// was [woken](log::on_background).
+pub fn pending() -> Vec<(String, Vec<Event>)> {
+    let states = State::all().into_iter().filter(|state| state.listeners.has(PENDING));
+    states.map(|state| (state.name().to_owned(), state.listeners.fetch())).collect()
 }
 
 fn lock(queue: &Mutex<VecDeque<Event>>) -> MutexGuard<'_, VecDeque<Event>> {
@@ -399,6 +438,7 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
     shielded(|| {
         tracing::warn!(target: "ambassador", name = state.name(), attempt = call.ended(), wait_ns = wait, "{line}");
     });
+    log::retry(state.name(), &Event::Retry { attempt: call.ended(), wait }, &line);
     line
 }
 
@@ -423,7 +463,7 @@ pub(crate) fn call_ended(state: &State, call: &Call, outcome: &'static str, stop
 }
 
 /// F5: what a listener throws ends here.
-fn shielded(tell: impl FnOnce()) {
+pub(crate) fn shielded(tell: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(tell));
 }
 

@@ -2,6 +2,7 @@
 //! own and leaves the inherited one alone, whose threads stayed with the parent (F3). Its threads never keep the process
 //! alive (F4). [`shutdown`] drains it.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
@@ -143,9 +144,19 @@ fn start() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("ambassador")
+        .on_thread_start(|| IS_OWN.set(true))
         .enable_all()
         .build()
         .expect("the operating system gives threads for the ambassador's runtime")
+}
+
+thread_local! {
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a thread of the runtime's: no host looks after it at what has happened.
+pub(crate) fn is_own_thread() -> bool {
+    IS_OWN.get()
 }
 
 impl Shared {

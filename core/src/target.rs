@@ -10,7 +10,7 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
@@ -21,7 +21,9 @@ use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
+use crate::proxy::{AmbassadorProxy, WeakProxy};
 use crate::stripes::Striped;
+use crate::telemetry::histogram::Durations;
 use crate::telemetry::ledger;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
@@ -209,6 +211,8 @@ pub struct State {
     name: Box<str>,
     /// What the first of its proxies is for.
     target: OnceLock<Target>,
+    /// One that tells of its settings; whoever comes when it is gone takes its place.
+    proxy: ArcSwapOption<WeakProxy>,
     jitter: AtomicU64,
     counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
@@ -220,7 +224,10 @@ pub struct State {
     pub(crate) rate_limit: rate_limit::Cells,
     pub(crate) races: hedge::Cells,
     pub(crate) endpoints: Endpoints,
-    /// How long attempts take; counted from when a proxy first asks for a quantile of it.
+    /// How long calls took, of all that were not refused, and attempts (S2).
+    pub(crate) call_durations: Durations,
+    pub(crate) attempt_durations: Durations,
+    /// The same, of attempts that tell how long a hedge should wait; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
@@ -268,6 +275,7 @@ impl State {
         State {
             name: name.into(),
             target: OnceLock::new(),
+            proxy: ArcSwapOption::empty(),
             jitter: AtomicU64::new(random_seed()),
             counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
@@ -278,6 +286,8 @@ impl State {
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
             endpoints: Endpoints::new(settings),
+            call_durations: Durations::default(),
+            attempt_durations: Durations::default(),
             latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
@@ -398,6 +408,18 @@ impl State {
     /// The same, as it was given.
     pub(crate) fn target(&self) -> &str {
         self.its_target().map_or(&self.name, Target::as_str)
+    }
+
+    /// Another proxy has this state.
+    pub(crate) fn has_proxy(&self, proxy: WeakProxy) {
+        if self.proxy().is_none() {
+            self.proxy.store(Some(Arc::new(proxy)));
+        }
+    }
+
+    /// One of its proxies.
+    pub(crate) fn proxy(&self) -> Option<AmbassadorProxy> {
+        self.proxy.load().as_ref()?.upgrade()
     }
 
     /// Opens the circuit by hand (B1).

@@ -5,6 +5,7 @@
 //! No call comes here: only the first proxy of a name, the end of its last one, and whoever looks.
 
 use std::collections::HashMap;
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use once_cell::sync::Lazy;
 
+use super::lengths::Lengths;
 use super::totals::Totals;
 use crate::target::State;
 
@@ -30,7 +32,7 @@ struct Ledger {
     /// What was counted under names whose states are gone; also of names that have returned since.
     gone: HashMap<Box<str>, Gone>,
     /// What those counted that had no name here, and are gone.
-    other: Totals,
+    other: Counted,
     /// How many have gone so far.
     departures: u64,
 }
@@ -41,8 +43,28 @@ struct Live {
     has_name: bool,
 }
 
-struct Gone {
+/// All that a state counts.
+#[derive(Clone, Default)]
+struct Counted {
     totals: Totals,
+    lengths: Lengths,
+}
+
+impl Counted {
+    fn of(state: &State) -> Counted {
+        Counted { totals: Totals::of(state), lengths: Lengths::of(state) }
+    }
+}
+
+impl AddAssign<&Counted> for Counted {
+    fn add_assign(&mut self, more: &Counted) {
+        self.totals += &more.totals;
+        self.lengths += &more.lengths;
+    }
+}
+
+struct Gone {
+    counted: Counted,
     /// Which departure the last one of this name was.
     at: u64,
 }
@@ -78,22 +100,22 @@ impl Ledger {
         // The name that was gone longest makes room, and its counts are kept with the others'.
         let oldest = only_gone().min_by_key(|(_, gone)| gone.at).map(|(name, _)| name.clone());
         let Some(gone) = oldest.and_then(|name| self.gone.remove(&name)) else { return false };
-        self.other += &gone.totals;
+        self.other += &gone.counted;
         true
     }
 
     fn leave(&mut self, state: &State) {
         let Some(Live { has_name, .. }) = self.live.remove(&std::ptr::from_ref(state).addr()) else { return };
-        let totals = Totals::of(state);
+        let counted = Counted::of(state);
         if !has_name {
-            self.other += &totals;
+            self.other += &counted;
             return;
         }
         self.forget_name(state.name());
         self.departures += 1;
         let at = self.departures;
-        let gone = self.gone.entry(state.name().into()).or_insert_with(|| Gone { totals: Totals::default(), at });
-        gone.totals += &totals;
+        let gone = self.gone.entry(state.name().into()).or_insert_with(|| Gone { counted: Counted::default(), at });
+        gone.counted += &counted;
         gone.at = at;
     }
 
@@ -130,26 +152,52 @@ pub(crate) struct Row {
     /// `None` when its last proxy is gone.
     pub state: Option<Arc<State>>,
     pub totals: Totals,
+    /// How long things took under this name of those that are gone.
+    lengths_before: Lengths,
+}
+
+impl Row {
+    /// How long things took under this name.
+    pub fn lengths(&self) -> Lengths {
+        let mut lengths = self.lengths_before.clone();
+        self.state.iter().for_each(|state| lengths += &Lengths::of(state));
+        lengths
+    }
 }
 
 /// All that have no row of their own.
-#[derive(Default)]
 pub(crate) struct Others {
     pub states: Vec<Arc<State>>,
     pub totals: Totals,
+    lengths_before: Lengths,
+}
+
+impl Others {
+    pub fn lengths(&self) -> Lengths {
+        let mut lengths = self.lengths_before.clone();
+        self.states.iter().for_each(|state| lengths += &Lengths::of(state));
+        lengths
+    }
+
+    /// Whether there was never one.
+    pub fn are_none(&self) -> bool {
+        self.states.is_empty() && self.totals == Totals::default()
+    }
 }
 
 /// Every name in order, and what is under none of them. A count that is read here is never less than it was.
 pub(crate) fn read() -> (Vec<Row>, Others) {
-    let (live, gone, other) = look();
-    let mut rows: HashMap<Box<str>, Row> =
-        gone.into_iter().map(|(name, totals)| (name.clone(), Row { name, state: None, totals })).collect();
-    let mut others = Others { states: Vec::new(), totals: other };
+    let (live, gone, Counted { totals, lengths }) = look();
+    let row = |(name, Counted { totals, lengths }): (Box<str>, Counted)| {
+        (name.clone(), Row { name, state: None, totals, lengths_before: lengths })
+    };
+    let mut rows: HashMap<Box<str>, Row> = gone.into_iter().map(row).collect();
+    let mut others = Others { states: Vec::new(), totals, lengths_before: lengths };
     for (state, has_name) in live {
         let totals = Totals::of(&state);
         if has_name {
-            let row = || Row { name: state.name().into(), state: None, totals: Totals::default() };
-            let row = rows.entry(state.name().into()).or_insert_with(row);
+            let name: Box<str> = state.name().into();
+            let row = rows.entry(name.clone()).or_insert_with(|| row((name, Counted::default())).1);
             row.totals += &totals;
             row.state = Some(state);
         } else {
@@ -162,7 +210,7 @@ pub(crate) fn read() -> (Vec<Row>, Others) {
     (rows, others)
 }
 
-type Looked = (Vec<(Arc<State>, bool)>, Vec<(Box<str>, Totals)>, Totals);
+type Looked = (Vec<(Arc<State>, bool)>, Vec<(Box<str>, Counted)>, Counted);
 
 /// Who is there, and who is gone: nobody is missing between the two.
 fn look() -> Looked {
@@ -186,7 +234,7 @@ fn look() -> Looked {
             }
         });
         if !is_leaving || patience == 0 {
-            let gone = ledger.gone.iter().map(|(name, gone)| (name.clone(), gone.totals.clone())).collect();
+            let gone = ledger.gone.iter().map(|(name, gone)| (name.clone(), gone.counted.clone())).collect();
             return (live, gone, ledger.other.clone());
         }
         drop(ledger);

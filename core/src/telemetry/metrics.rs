@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::exposition::{Format, Kind, Page};
 use super::ledger::{self, OTHER, Others, Row};
+use super::lengths::{BOUNDS, Buckets, Lengths};
 use super::totals::Totals;
 use super::{bus, process};
 use crate::balance::Condition;
@@ -49,7 +50,13 @@ impl Seen {
     /// Each target, and what the others counted.
     fn counted(&self) -> impl Iterator<Item = (&str, &Totals)> {
         let named = self.rows.iter().map(|row| (&*row.name, &row.totals));
-        named.chain((self.others.totals != Totals::default()).then_some((OTHER, &self.others.totals)))
+        named.chain((!self.others.are_none()).then_some((OTHER, &self.others.totals)))
+    }
+
+    /// How long things took at each of them.
+    fn lengths(&self) -> impl Iterator<Item = (&str, Lengths)> {
+        let named = self.rows.iter().map(|row| (&*row.name, row.lengths()));
+        named.chain((!self.others.are_none()).then(|| (OTHER, self.others.lengths())))
     }
 
     /// Each target that is there.
@@ -80,6 +87,15 @@ impl Samples<'_> {
     /// One for each value of the last label.
     fn by<const N: usize>(&mut self, target: &str, names: [&str; N], values: [u64; N]) {
         names.iter().zip(values).for_each(|(name, value)| self.is(&[target, name], value));
+    }
+}
+
+impl Samples<'_> {
+    fn lengths(&mut self, target: &str, lengths: &Buckets) {
+        let Buckets { at_most, count, sum_ns } = lengths;
+        let bounds = BOUNDS.map(|(_, bound)| bound);
+        let counts: Vec<(&str, u64)> = bounds.into_iter().zip(at_most.iter().copied()).collect();
+        self.page.histogram(self.metric, &[target], &counts, *count, seconds(*sum_ns));
     }
 }
 
@@ -147,6 +163,26 @@ pub static METRICS: &[Metric] = &[
         help: "Results that came after their attempt had been given up, and were dropped.",
         read: |seen, samples| {
             seen.counted().for_each(|(target, totals)| samples.is(&[target], totals.late));
+        },
+    },
+    Metric {
+        name: "call_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["target"],
+        unit: Some("seconds"),
+        help: "How long calls took that were not refused, waits and all attempts included.",
+        read: |seen, samples| {
+            seen.lengths().for_each(|(target, lengths)| samples.lengths(target, &lengths.calls));
+        },
+    },
+    Metric {
+        name: "attempt_duration_seconds",
+        kind: Kind::Histogram,
+        labels: &["target"],
+        unit: Some("seconds"),
+        help: "How long attempts took.",
+        read: |seen, samples| {
+            seen.lengths().for_each(|(target, lengths)| samples.lengths(target, &lengths.attempts));
         },
     },
     Metric {

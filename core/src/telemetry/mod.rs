@@ -1,15 +1,18 @@
 //! What is seen of all that the ambassador does (S2, S3): every target of this process in one JSON text, and the same as metrics.
 //!
-//! Nothing here is on the way of a call. Calls count in their target's [`State`]; who asks reads what was counted.
+//! But for the histograms, nothing here is on the way of a call. Calls count in their target's [`State`]; who asks reads what was counted.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `totals.rs` | what was counted of one target, as plain numbers that add up |
+//! | `histogram.rs` | how long calls and attempts take: counted by each of them |
+//! | `lengths.rs` | the same as others want it: by fixed bounds, and as quantiles of the last seconds |
 //! | `ledger.rs` | which targets are seen by name, and what those counted that are gone |
 //! | `health.rs` | one target's health as JSON: its totals, and how its policies stand at present |
 //! | `snapshot.rs` | all targets and the process itself, as JSON |
 //! | `metrics.rs`, `exposition.rs` | the table of metrics; the formats in which they are written |
 //! | `bus.rs` | events of all targets, to who listens to the whole process |
+//! | `log.rs` | which events go to a host's own logging, and how they get there |
 //! | `admin/`, `dashboard.rs` | the admin server, and the files of its page |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
@@ -20,7 +23,10 @@ pub(crate) mod bus;
 mod dashboard;
 mod exposition;
 mod health;
+pub(crate) mod histogram;
 pub(crate) mod ledger;
+mod lengths;
+pub mod log;
 mod metrics;
 mod process;
 mod snapshot;
@@ -40,7 +46,7 @@ pub(crate) use health::health;
 pub use ledger::{MOST_TARGETS, OTHER};
 pub use metrics::{METRICS, MOST_ENDPOINTS, Metric, metrics};
 pub use process::{Workers, set_workers};
-pub use snapshot::snapshot;
+pub use snapshot::{config, snapshot};
 pub(crate) use totals::Totals;
 
 /// The first proxy of this process is made, or another.

@@ -3,7 +3,6 @@
 use super::health::health;
 use super::ledger::{self, Others, Row};
 use super::process::{self, Health};
-use super::totals::Totals;
 use super::{bus, not_ready};
 use crate::clock;
 use crate::event::quoted;
@@ -44,11 +43,29 @@ pub fn snapshot() -> String {
     )
 }
 
+/// The settings in force of every target (C3), as JSON, spelled as in the configuration file, each with where it comes from; what is
+/// secret is `***` (S3).
+///
+/// ```
+/// assert!(ambassador_core::telemetry::config().starts_with(r#"{"targets":["#));
+/// ```
+pub fn config() -> String {
+    let (rows, _) = ledger::read();
+    let target = |Row { state, .. }: &Row| {
+        let proxy = state.as_ref()?.proxy()?;
+        let (name, target) = (quoted(proxy.name()), quoted(proxy.target()));
+        Some(format!(r#"{{"name":{name},"target":{target},"policy":{}}}"#, proxy.policy_json()))
+    };
+    let targets: Vec<String> = rows.iter().filter_map(target).collect();
+    format!(r#"{{"targets":[{}]}}"#, targets.join(","))
+}
+
 /// All that have no row of their own, together; `null` when every target has one.
-fn other(Others { states, totals }: &Others) -> String {
-    if states.is_empty() && *totals == Totals::default() {
+fn other(others: &Others) -> String {
+    if others.are_none() {
         return "null".into();
     }
+    let Others { states, totals, .. } = others;
     let in_flight: u64 = states.iter().map(|state| state.in_flight()).sum();
     let abandoned = states.iter().map(|state| state.bulkhead.abandoned()).sum();
     format!(r#"{{"targets":{},"in_flight":{in_flight},{}}}"#, states.len(), totals.to_json(abandoned))

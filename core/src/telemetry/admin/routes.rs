@@ -16,7 +16,7 @@ use super::stream::{Hub, Stream};
 use super::{Server, door};
 use crate::event::quoted;
 use crate::target::State;
-use crate::telemetry::{Format, dashboard, metrics, not_ready, snapshot, warm};
+use crate::telemetry::{Format, config, dashboard, metrics, not_ready, snapshot, warm};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -123,6 +123,7 @@ impl Routes {
                 answer(StatusCode::OK, format.content_type(), metrics(format))
             }
             "/v1/snapshot" => answer(StatusCode::OK, JSON, snapshot()),
+            "/v1/config" => answer(StatusCode::OK, JSON, config()),
             "/v1/events" => self.events(request.uri().query().unwrap_or_default()),
             _ => refuse(StatusCode::NOT_FOUND, "there is nothing here"),
         }
