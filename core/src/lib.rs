@@ -57,6 +57,7 @@ pub mod settings;
 mod stripes;
 mod sync;
 pub mod target;
+pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;

@@ -38,6 +38,8 @@ use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::Settings;
 use crate::target::{InForce, State, Target};
+use crate::telemetry::spans;
+use crate::telemetry::trace::{self, Context};
 use crate::testing;
 
 pub use builder::Builder;
@@ -59,6 +61,8 @@ struct Inner {
     #[cfg(feature = "http")]
     common: OnceLock<crate::http::Common>,
     authorization: Authorization,
+    /// Its requests are the ambassador's own: they have no spans, and a shutdown lets them through.
+    is_exporter: bool,
 }
 
 /// What says of its requests who sends them; clones share it, and the tokens that it has.
@@ -135,6 +139,7 @@ impl AmbassadorProxy {
             #[cfg(feature = "http")]
             common: OnceLock::new(),
             authorization,
+            is_exporter: false,
         }))
     }
 
@@ -246,7 +251,11 @@ impl AmbassadorProxy {
             let shared = self.settings();
             let rules = self.rules(&shared);
             self.0.state.look_after_endpoints(&self.0.target);
-            Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
+            if spans::duties() != 0 {
+                self.begin_span(call);
+            }
+            let is_late = runtime::is_shut_down() && !self.0.is_exporter;
+            Flat::of(if is_late { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
         let decision = decision.map(Flat::decision);
         match decision {
@@ -258,6 +267,19 @@ impl AmbassadorProxy {
             }
         }
         decision
+    }
+
+    /// P6: the call has a span, below the host's present one; unless it has one already.
+    #[cold]
+    fn begin_span(&self, call: &mut Call) {
+        if self.0.is_exporter {
+            return;
+        }
+        #[cfg(feature = "otlp")]
+        telemetry::otlp::start();
+        if call.span().is_none() && spans::duties() & spans::SPANS != 0 {
+            call.set_span(spans::begin(call.entered(), trace::current(), None));
+        }
     }
 
     /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3). Said when no attempt
@@ -565,10 +587,28 @@ impl AmbassadorProxy {
         &self.0.target
     }
 
-    /// What a trace is known by that begins here (P6).
+    /// What a trace is known by that begins here (P6); the ambassador's own requests begin none.
     #[cfg(feature = "http")]
-    pub(crate) fn random_trace(&self) -> u128 {
-        u128::from(self.state().random()) << 64 | u128::from(self.state().random())
+    pub(crate) fn begun_trace(&self) -> Option<u128> {
+        (!self.0.is_exporter).then(|| u128::from(self.state().random()) << 64 | u128::from(self.state().random()))
+    }
+
+    /// Whether its calls have spans.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_spans(&self) -> bool {
+        !self.0.is_exporter && spans::duties() & spans::SPANS != 0
+    }
+
+    /// The same proxy, for the ambassador's own requests: nobody sees them, and a shutdown lets them through.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn for_exports(&self) -> AmbassadorProxy {
+        let Inner { target, policy, state, .. } = &*self.0;
+        let state = Arc::new(State::new(state.name(), &policy.shared));
+        let mut proxy = AmbassadorProxy::of(target.clone(), policy.clone(), state, None);
+        if let Some(inner) = Arc::get_mut(&mut proxy.0) {
+            inner.is_exporter = true;
+        }
+        proxy
     }
 
     /// The error of that code, for Rust callers.
@@ -589,16 +629,19 @@ impl AmbassadorProxy {
         format!("[Ambassador] {}: {}, {}", self.target(), taken(call, now), stop.as_str())
     }
 
-    /// What an attempt may send along: `idempotency-key`, the same for all attempts of a call; `traceparent`, of one trace
-    /// for the call and a span for each attempt; `x-ambassador-attempt`; and, when bounded, `x-ambassador-remaining-ms`.
+    /// What an attempt may send along: `idempotency-key`, the same for all attempts of a call; `traceparent` (P6) of the call's span
+    /// while spans are exported, else of the host's present one, else of a trace that begins here; `tracestate`, where that has one; `x-ambassador-attempt`; and, when bounded, `x-ambassador-remaining-ms`.
     pub fn headers(&self, call: &Call, id: CallId, now: Nanos) -> Vec<(&'static str, String)> {
-        let trace = id.0;
-        let span = (trace as u64 ^ (trace >> 64) as u64).wrapping_add(u64::from(call.attempt())).max(1);
+        let context = call.span().context().or_else(trace::current);
+        let context = context.unwrap_or_else(|| Context::begun(id.0, call.attempt()));
         let mut headers = vec![
             ("idempotency-key", id.to_string()),
-            ("traceparent", format!("00-{trace:032x}-{span:016x}-01")),
+            (trace::TRACEPARENT, context.traceparent()),
             ("x-ambassador-attempt", call.attempt().to_string()),
         ];
+        if let Some(state) = context.tracestate() {
+            headers.push((trace::TRACESTATE, state.into()));
+        }
         if call.bound() != NEVER {
             headers.push(("x-ambassador-remaining-ms", (call.bound().saturating_sub(now) / 1_000_000).to_string()));
         }
