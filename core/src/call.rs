@@ -737,7 +737,7 @@ impl Call {
             self.give_token_back(rules);
             return self.finish(rules, now, self.last_error(), Stop::NoEndpoint);
         }
-        rules.state.retries.fetch_add(1, Relaxed);
+        rules.state.retry(self.last);
         self.run(rules.policy, now)
     }
 

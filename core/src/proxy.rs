@@ -21,7 +21,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 #[cfg(feature = "http")]
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -31,15 +31,15 @@ use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
 use crate::endpoint::Endpoint;
 use crate::error::{Code, ConfigError, Error};
-use crate::event::{self, Event, quoted};
+use crate::event::{self, Event};
 use crate::fault::{self, Point};
 use crate::policy::bulkhead::Limit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::Settings;
 use crate::target::{InForce, State, Target};
-use crate::telemetry::spans;
 use crate::telemetry::trace::{self, Context};
+use crate::telemetry::{Totals, health, spans};
 use crate::testing;
 
 pub use builder::Builder;
@@ -118,6 +118,7 @@ impl AmbassadorProxy {
     /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
     pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
         let settings = settings.finish()?;
+        crate::telemetry::begin();
         let authorization = settings.authorization()?;
         let state = State::shared(settings.state_name(), &settings.policy.shared);
         state.measure_for(&settings.policy);
@@ -128,6 +129,7 @@ impl AmbassadorProxy {
     }
 
     fn of(target: Target, policy: Policy, state: Arc<State>, authorization: Authorization) -> AmbassadorProxy {
+        state.stands_for(&target);
         let number = state.number_of(&policy.shared);
         let itself = Endpoint::at(target.clone());
         AmbassadorProxy(Arc::new(Inner {
@@ -276,7 +278,7 @@ impl AmbassadorProxy {
             return;
         }
         #[cfg(feature = "otlp")]
-        telemetry::otlp::start();
+        crate::telemetry::otlp::start();
         if call.span().is_none() && spans::duties() & spans::SPANS != 0 {
             call.set_span(spans::begin(call.entered(), trace::current(), None));
         }
@@ -587,10 +589,16 @@ impl AmbassadorProxy {
         &self.0.target
     }
 
-    /// What a trace is known by that begins here (P6); the ambassador's own requests begin none.
+    /// What a trace is known by that begins here (P6).
     #[cfg(feature = "http")]
-    pub(crate) fn begun_trace(&self) -> Option<u128> {
-        (!self.0.is_exporter).then(|| u128::from(self.state().random()) << 64 | u128::from(self.state().random()))
+    pub(crate) fn random_trace(&self) -> u128 {
+        u128::from(self.state().random()) << 64 | u128::from(self.state().random())
+    }
+
+    /// Whether its requests are the ambassador's own.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_exporter(&self) -> bool {
+        self.0.is_exporter
     }
 
     /// Whether its calls have spans.
@@ -655,83 +663,7 @@ impl AmbassadorProxy {
 
     /// [`health`](AmbassadorProxy::health), at that instant of the clock that calls are driven by.
     pub fn health_at(&self, now: Nanos) -> String {
-        let state = self.state();
-        let shared = state.settings();
-        let count = |cell: &AtomicU64| cell.load(Relaxed);
-        let in_flight = state.in_flight();
-        let [ok, failure, timeout, cancelled] = state.calls();
-        let [ok_attempts, failed_attempts, timed_out_attempts, cancelled_attempts] = state.attempts();
-        let rejections = &state.rejections;
-        let mut json = format!(
-            concat!(
-                r#"{{"target":{},"name":{},"in_flight":{},"#,
-                r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":{}}},"#,
-                r#""attempts":{{"ok":{},"failure":{},"timeout":{},"cancelled":{}}},"#,
-                r#""retries":{},"hedges":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
-                r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{},"no_endpoint":{}}}"#
-            ),
-            quoted(self.target()),
-            quoted(self.name()),
-            in_flight,
-            ok,
-            failure,
-            timeout,
-            count(&state.rejected),
-            cancelled,
-            count(&state.fallback),
-            ok_attempts,
-            failed_attempts,
-            timed_out_attempts,
-            cancelled_attempts,
-            count(&state.retries),
-            count(&state.hedges),
-            count(&state.late),
-            state.bulkhead.abandoned(),
-            count(&state.internal_errors),
-            state.listeners.dropped(),
-            count(&rejections.shutdown),
-            count(&rejections.rate_limited),
-            count(&rejections.bulkhead_full),
-            count(&rejections.circuit_open),
-            count(&rejections.no_endpoint),
-        );
-        let _ = match &shared.breaker {
-            None => write!(json, r#","circuit":null"#),
-            Some(breaker) => {
-                let (outcomes, failures) = state.breaker.counts(breaker, now);
-                let open_for = state.breaker.open_for(now).map_or("null".into(), |length| length.to_string());
-                let [closed, open, half_open, isolated] = &state.breaker.entered;
-                write!(
-                    json,
-                    concat!(
-                        r#","circuit":{{"state":"{}","open_for_ns":{},"outcomes":{},"failures":{},"#,
-                        r#""transitions":{{"closed":{},"open":{},"half_open":{},"isolated":{}}}}}"#
-                    ),
-                    state.breaker.circuit().as_str(),
-                    open_for,
-                    outcomes,
-                    failures,
-                    closed.load(Relaxed),
-                    open.load(Relaxed),
-                    half_open.load(Relaxed),
-                    isolated.load(Relaxed),
-                )
-            }
-        };
-        let _ = match &shared.budget {
-            None => write!(json, r#","budget":null"#),
-            Some(budget) => write!(json, r#","budget":{{"tokens":{}}}"#, state.budget.tokens(budget, now).max(0.0)),
-        };
-        let _ = match &shared.bulkhead {
-            None => write!(json, r#","bulkhead":null"#),
-            Some(bulkhead) => {
-                let (occupied, queued) = state.bulkhead.occupied();
-                let limit = state.bulkhead.limit(bulkhead);
-                write!(json, r#","bulkhead":{{"limit":{limit},"occupied":{occupied},"queued":{queued}}}"#)
-            }
-        };
-        let _ = write!(json, r#","endpoints":{}}}"#, state.endpoints.to_json(now));
-        json
+        health(self.state(), self.target(), &Totals::of(self.state()), now)
     }
 
     /// For tests: from now on this target's jitter is that of the seed. The same seed gives the same waits in every language.

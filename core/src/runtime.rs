@@ -2,6 +2,7 @@
 //! own and leaves the inherited one alone, whose threads stayed with the parent (F3). Its threads never keep the process
 //! alive (F4). [`shutdown`] drains it.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
@@ -17,6 +18,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+use crate::telemetry;
 
 /// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
 /// being driven so. I/O of the future's own finds the shared runtime.
@@ -133,9 +135,19 @@ fn start() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("ambassador")
+        .on_thread_start(|| IS_OWN.set(true))
         .enable_all()
         .build()
         .expect("the operating system gives threads for the ambassador's runtime")
+}
+
+thread_local! {
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a thread of the runtime's: no host looks after it at what has happened.
+pub(crate) fn is_own_thread() -> bool {
+    IS_OWN.get()
 }
 
 impl Shared {
@@ -205,6 +217,8 @@ pub fn shutdown(timeout: Duration) -> bool {
         guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(guard);
+    #[cfg(feature = "otlp")]
+    telemetry::otlp::flush(until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now())));
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
         ENDED.store(true, SeqCst);
@@ -233,6 +247,7 @@ pub fn forked() {
     for state in State::all() {
         state.begin_anew();
     }
+    telemetry::begin_anew();
 }
 
 #[cfg(test)]

@@ -168,6 +168,13 @@ pub(crate) struct Rejections {
     pub no_endpoint: AtomicU64,
 }
 
+/// Attempts that followed another, by how that one ended.
+#[derive(Debug, Default)]
+pub(crate) struct Retries {
+    pub after_failure: AtomicU64,
+    pub after_timeout: AtomicU64,
+}
+
 /// Settings of a state, and their number: each that comes into force has the next one.
 #[derive(Debug)]
 pub(crate) struct Numbered {
@@ -199,6 +206,8 @@ impl Deref for InForce<'_> {
 #[derive(Debug)]
 pub struct State {
     name: Box<str>,
+    /// What the first of its proxies is for.
+    target: OnceLock<Target>,
     jitter: AtomicU64,
     counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
@@ -215,7 +224,7 @@ pub struct State {
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
     pub(crate) rejections: Rejections,
-    pub(crate) retries: AtomicU64,
+    pub(crate) retries: Retries,
     pub(crate) hedges: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
@@ -256,6 +265,7 @@ impl State {
     pub(crate) fn new(name: &str, settings: &Shared) -> State {
         State {
             name: name.into(),
+            target: OnceLock::new(),
             jitter: AtomicU64::new(random_seed()),
             counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
@@ -270,7 +280,7 @@ impl State {
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
             rejections: Rejections::default(),
-            retries: AtomicU64::new(0),
+            retries: Retries::default(),
             hedges: AtomicU64::new(0),
             late: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
@@ -371,6 +381,25 @@ impl State {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A proxy for that target has this state.
+    pub(crate) fn stands_for(&self, target: &Target) {
+        self.target.get_or_init(|| target.clone());
+    }
+
+    /// What the first of its proxies is for.
+    pub(crate) fn target(&self) -> &str {
+        self.target.get().map_or(&self.name, Target::as_str)
+    }
+
+    /// Another attempt follows one that ended so.
+    pub(crate) fn retry(&self, last: Outcome) {
+        let cell = match last {
+            Outcome::Timeout | Outcome::Overdue => &self.retries.after_timeout,
+            _ => &self.retries.after_failure,
+        };
+        cell.fetch_add(1, Release);
     }
 
     /// A call came, whatever becomes of it.
@@ -577,9 +606,9 @@ mod tests {
         let one = shared("state-of-one");
         assert!(Arc::ptr_eq(&one, &shared("state-of-one")));
         assert!(!Arc::ptr_eq(&one, &shared("state-of-another")));
-        one.retries.store(7, Relaxed);
+        one.retry(Outcome::Retry);
         drop(one);
-        assert_eq!(shared("state-of-one").retries.load(Relaxed), 0);
+        assert_eq!(shared("state-of-one").retries.after_failure.load(Relaxed), 0);
     }
 
     #[test]

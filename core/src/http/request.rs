@@ -146,7 +146,7 @@ impl Draft {
     pub fn trace_on(
         &mut self,
         current: impl FnOnce() -> Option<Context>,
-        begun: impl FnOnce() -> Option<u128>,
+        begun: impl FnOnce() -> u128,
     ) -> Option<Context> {
         let own = context_of(&self.headers);
         if own.is_some() {
@@ -159,7 +159,7 @@ impl Draft {
         let current = current();
         self.trace = match &current {
             Some(current) => Onward::From(current.clone()),
-            None => begun().map_or(Onward::Nothing, Onward::Begun),
+            None => Onward::Begun(begun()),
         };
         current
     }
