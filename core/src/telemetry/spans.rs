@@ -163,7 +163,7 @@ impl Sampler {
         match parent {
             Some(parent) if self.by_parent => parent.is_sampled(),
             // As other implementations decide it, so that all keep the same traces.
-            _ => self.ratio >= 1.0 || ((trace_id as u64) >> 1) as f64 / ((1_u64 << 63) as f64) < self.ratio,
+            _ => (trace_id as u64) >> 1 < (self.ratio * (1_u64 << 63) as f64) as u64,
         }
     }
 }
