@@ -226,6 +226,8 @@ pub fn shutdown(timeout: Duration) -> bool {
         guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(guard);
+    #[cfg(feature = "otlp")]
+    telemetry::otlp::flush(until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now())));
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
         ENDED.store(true, SeqCst);

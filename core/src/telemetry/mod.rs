@@ -14,6 +14,8 @@
 //! | `bus.rs` | events of all targets, to who listens to the whole process |
 //! | `log.rs` | which events go to a host's own logging, and how they get there |
 //! | `admin/`, `dashboard.rs` | the admin server, and the files of its page |
+//! | `trace.rs`, `spans.rs` | where a call stands in a trace; what is kept of it until it has ended, while spans are exported |
+//! | `otlp/` | spans and metrics, to an OpenTelemetry collector |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
 #[cfg(feature = "admin")]
@@ -28,9 +30,13 @@ pub(crate) mod ledger;
 mod lengths;
 pub mod log;
 mod metrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod process;
 mod snapshot;
+pub(crate) mod spans;
 mod totals;
+pub mod trace;
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -54,6 +60,17 @@ pub(crate) fn begin() {
     process::started_ms();
     #[cfg(feature = "admin")]
     admin::begin_as_the_environment_says();
+    #[cfg(feature = "otlp")]
+    otlp::begin();
+}
+
+/// F3: this is a forked child.
+pub(crate) fn begin_anew() {
+    ledger::begin_anew();
+    bus::begin_anew();
+    spans::begin_anew();
+    #[cfg(feature = "otlp")]
+    otlp::begin_anew();
 }
 
 /// In which language the program is written that the ambassador is part of, for `build_info` and the snapshot. Said by a binding when
@@ -88,10 +105,4 @@ pub(crate) fn not_ready() -> Vec<String> {
 #[cfg(feature = "admin")]
 pub(crate) fn warm() {
     State::all().iter().filter(|state| state.endpoints.is_awaited()).for_each(State::look_for_endpoints);
-}
-
-/// F3: what a forked child does not have of its parent's.
-pub(crate) fn begin_anew() {
-    ledger::begin_anew();
-    bus::begin_anew();
 }
