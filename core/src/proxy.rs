@@ -134,7 +134,14 @@ impl AmbassadorProxy {
         state.stands_for(&draft.target);
         let settled = Cell::new(Settled::new(policy, places, &state, authorization));
         let itself = Endpoint::at(draft.target.clone());
-        AmbassadorProxy(Arc::new(Inner { target: draft.target.clone(), draft, settled, state, itself, is_exporter: false }))
+        AmbassadorProxy(Arc::new(Inner {
+            target: draft.target.clone(),
+            draft,
+            settled,
+            state,
+            itself,
+            is_exporter: false,
+        }))
     }
 
     /// The configuration has changed: from now on this proxy obeys it as it is, over what the app made it of (C3).

@@ -152,9 +152,11 @@ fn a_call_is_a_span_below_the_hosts_with_an_event_for_each_attempt() {
             .map(|(name, said)| (*name, &*said["ambassador.attempt.number"], &*said["ambassador.attempt.outcome"]))
             .collect();
         assert_eq!(outcomes, [("attempt", "1", "failure"), ("attempt", "2", "failure"), ("attempt", "3", "ok")]);
-        assert!(span.events.iter().all(|event| {
-            (span.start_time_unix_nano..=span.end_time_unix_nano).contains(&event.time_unix_nano)
-        }));
+        assert!(
+            span.events
+                .iter()
+                .all(|event| { (span.start_time_unix_nano..=span.end_time_unix_nano).contains(&event.time_unix_nano) })
+        );
 
         // What the function sends on is below the call's span, whichever attempt it is.
         let onward = format!("00-{TRACE}-{}-01", hex(&span.span_id));
@@ -291,10 +293,8 @@ fn a_failure_says_what_it_was_and_a_refusal_why() {
                 (attributes["ambassador.outcome"].clone(), attributes["error.type"].clone(), status.message.clone())
             })
             .collect();
-        let expected = [
-            ("failure", "CONNECT", "retries exhausted"),
-            ("rejected", "CIRCUIT_OPEN", "the circuit is open"),
-        ];
+        let expected =
+            [("failure", "CONNECT", "retries exhausted"), ("rejected", "CIRCUIT_OPEN", "the circuit is open")];
         assert_eq!(told, expected.map(|(outcome, error, why)| (outcome.into(), error.into(), why.into())));
         assert_eq!(spans.iter().map(|span| span.events.len()).collect::<Vec<_>>(), [2, 0]);
     });
@@ -319,7 +319,8 @@ fn a_response_that_is_an_error_marks_the_span() {
 #[test]
 fn every_attempt_of_a_hedged_call_is_an_event_also_the_one_that_lost() {
     exporting("every_attempt_of_a_hedged_call_is_an_event_also_the_one_that_lost", &[], |collector| {
-        let proxy = builder().hedge(Hedge::after(Duration::from_millis(1))).idempotent(true).timeout(None).build().unwrap();
+        let proxy =
+            builder().hedge(Hedge::after(Duration::from_millis(1))).idempotent(true).timeout(None).build().unwrap();
         let ended: Result<&str, _> = runtime::block_on(proxy.execute(|ctx| async move {
             if ctx.attempt() == 1 {
                 std::future::pending::<()>().await;

@@ -78,11 +78,8 @@ impl<'a> Errand<'a> {
             Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
         };
         let mut draft = Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream)?;
-        let parent = if proxy.is_exporter() {
-            None
-        } else {
-            draft.trace_on(|| options.parent_now(), || proxy.random_trace())
-        };
+        let parent =
+            if proxy.is_exporter() { None } else { draft.trace_on(|| options.parent_now(), || proxy.random_trace()) };
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });

@@ -182,7 +182,8 @@ pub(crate) fn begin(entered: Nanos, parent: Option<Context>, requested: Option<R
 
 fn begin_sampled(sampler: Sampler, entered: Nanos, parent: Option<Context>, requested: Option<Requested>) -> u32 {
     let span_id = next_id();
-    let trace_id = parent.as_ref().map_or_else(|| u128::from(next_id()) << 64 | u128::from(next_id()), Context::trace_id);
+    let trace_id =
+        parent.as_ref().map_or_else(|| u128::from(next_id()) << 64 | u128::from(next_id()), Context::trace_id);
     let is_sampled = sampler.takes(parent.as_ref(), trace_id);
     let (context, parent) = match parent {
         Some(parent) => (parent.child(span_id, is_sampled), parent.span_id()),

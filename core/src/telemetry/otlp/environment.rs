@@ -295,7 +295,8 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> (Option<Plan>, Vec<String>) {
         let mut wrong = Vec::new();
-        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, said)| (*said).to_owned());
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, said)| (*said).to_owned());
         (plan(&variable, &mut wrong), wrong)
     }
 

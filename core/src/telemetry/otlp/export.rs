@@ -196,7 +196,10 @@ impl Sender {
                 // Told once, until it goes well again.
                 if !std::mem::replace(&mut self.is_failing, true) {
                     let Sender { kind, road, .. } = self;
-                    warn(&format!("{kind} cannot be sent to {}{}, and are dropped until they can: {why}", road.origin, road.path));
+                    warn(&format!(
+                        "{kind} cannot be sent to {}{}, and are dropped until they can: {why}",
+                        road.origin, road.path
+                    ));
                 }
             }
             None => self.is_failing = false,
@@ -219,7 +222,8 @@ impl Sender {
         request = request.header(USER_AGENT, concat!("OTel-OTLP-Exporter-Ambassador/", env!("CARGO_PKG_VERSION")));
         for (name, value) in &self.road.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header's name"))?;
-            let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| format!("{name} is no header's value"))?;
+            let mut value =
+                HeaderValue::from_str(value.reveal()).map_err(|_| format!("{name} is no header's value"))?;
             value.set_sensitive(true);
             request = request.header(name, value);
         }

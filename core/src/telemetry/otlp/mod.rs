@@ -1,4 +1,4 @@
-//! Spans and metrics, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
+//! Spans, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
 //! `AMBASSADOR_OTLP=1`, or `OTEL_TRACES_EXPORTER=otlp` and `OTEL_METRICS_EXPORTER=otlp`.
 //!
 //! One task of the shared runtime sends what is due; it begins with the first call. A collector that does not answer costs spans,
@@ -39,8 +39,7 @@ struct Counts {
     failed: AtomicU64,
 }
 
-static COUNTS: Counts =
-    Counts { exported: AtomicU64::new(0), dropped: AtomicU64::new(0), failed: AtomicU64::new(0) };
+static COUNTS: Counts = Counts { exported: AtomicU64::new(0), dropped: AtomicU64::new(0), failed: AtomicU64::new(0) };
 
 /// How the export fares, since this process began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
