@@ -25,10 +25,14 @@ use crate::policy::bulkhead::{Entry, Limit};
 use crate::policy::hedge::{After, Ended, Race, Racer};
 use crate::policy::{Policy, Shared};
 use crate::target::State;
+use crate::telemetry::spans::{NUMBER_BITS, Span};
 use crate::testing;
 
 /// How long an attempt without a bound may be a probe of the breaker's before it counts as failed (B3).
 const LEASE: Nanos = 10 * SECOND;
+
+/// In a call's words the number of its span stands above the breaker's permit, or the number of its race.
+const SPAN_SHIFT: u32 = u64::BITS - NUMBER_BITS;
 
 /// A call in flight. Copying it does not make a second call: keep one, and drive that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub struct Call {
     tried: u64,
     /// What endpoints are found by that are chosen by a key (E1); 0 without one.
     key: u64,
+    /// The number of its span, while spans are exported; 0 for none.
+    span: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,6 +342,7 @@ impl Call {
             place: Place::NONE,
             tried: 0,
             key: 0,
+            span: 0,
         }
     }
 
@@ -397,6 +404,7 @@ impl Call {
             | (self.last as u64) << 40
             | (self.stop as u64) << 48
             | flags << 56;
+        let permit = permit | (self.span as u64) << SPAN_SHIFT;
         let Call { entered, started, until, previous_wait, number, tried, key, .. } = *self;
         [entered, started, until, previous_wait, state, permit, number, self.place.to_word(), tried, key]
     }
@@ -407,6 +415,7 @@ impl Call {
         [entered, started, until, previous_wait, state, permit, number, place, tried, key]: [u64; Call::WORDS],
     ) -> Call {
         let flags = state >> 56;
+        let (permit, span) = (permit & ((1 << SPAN_SHIFT) - 1), (permit >> SPAN_SHIFT) as u32);
         let is_racing = flags & 8 != 0 && permit != 0;
         let stop = (state >> 48) as u8 as usize;
         Call {
@@ -432,6 +441,7 @@ impl Call {
             place: Place::from_word(place),
             tried,
             key,
+            span,
         }
     }
 
@@ -589,7 +599,28 @@ impl Call {
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
         let permit = self.permit.take();
         let place = std::mem::replace(&mut self.place, Place::NONE);
+        if self.span != 0 {
+            self.tell_span(rules, self.attempt, self.last, place, self.started, now);
+        }
         record(rules, self.attempt, self.last, permit, place, self.started, now);
+    }
+
+    /// P6: the call's span has one attempt more.
+    #[cold]
+    fn tell_span(&self, rules: Rules<'_>, number: u32, outcome: Outcome, place: Place, started: Nanos, now: Nanos) {
+        let endpoint = rules.state.endpoints.with(place, |member| member.endpoint.address().clone());
+        self.span().attempt_ended(number, outcome, now.saturating_sub(started), now, endpoint);
+    }
+
+    /// What its span is kept under.
+    #[inline]
+    pub(crate) const fn span(&self) -> Span {
+        Span { number: self.span, entered: self.entered }
+    }
+
+    /// The call has this span from now on.
+    pub(crate) const fn set_span(&mut self, number: u32) {
+        self.span = number;
     }
 
     /// What a call ends with whose attempt outran its bound, and may not be tried again.
@@ -776,6 +807,9 @@ impl Call {
             return self.end(rules, now, self.stop);
         }
         self.phase = Phase::Ended;
+        if self.span != 0 {
+            self.span().ended(rules.state.name(), "fallback", self.stop, now);
+        }
         event::call_ended(rules.state, self, "fallback", self.stop, now);
         rules.state.call_durations.record(self.elapsed(now), now);
         rules.state.fell_back();
@@ -838,6 +872,9 @@ impl Call {
     fn end(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
         self.phase = Phase::Ended;
         let outcome = if self.is_rejected { "rejected" } else { self.last.as_str() };
+        if self.span != 0 {
+            self.span().ended(rules.state.name(), outcome, stop, now);
+        }
         event::call_ended(rules.state, self, outcome, stop, now);
         if self.is_rejected {
             rules.state.reject();

@@ -18,6 +18,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+use crate::telemetry;
 
 /// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
 /// being driven so. I/O of the future's own finds the shared runtime.
@@ -216,6 +217,8 @@ pub fn shutdown(timeout: Duration) -> bool {
         guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(guard);
+    #[cfg(feature = "otlp")]
+    telemetry::otlp::flush(until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now())));
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
         ENDED.store(true, SeqCst);
@@ -244,6 +247,7 @@ pub fn forked() {
     for state in State::all() {
         state.begin_anew();
     }
+    telemetry::begin_anew();
 }
 
 #[cfg(test)]

@@ -126,6 +126,9 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = number as u8;
+        if self.span != 0 {
+            self.tell_span(rules, number, self.last, racer.place, racer.started, now);
+        }
         record(rules, number, self.last, racer.permit, racer.place, racer.started, now);
         match self.last {
             Outcome::Ok => self.win(rules, now, Give::Value, Stop::Ok),
@@ -170,6 +173,9 @@ impl Call {
     pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) -> Vec<Racer> {
         let lost = rules.state.races.end(std::mem::take(&mut self.race)).racers;
         for racer in &lost {
+            if self.span != 0 {
+                self.tell_span(rules, racer.number, Outcome::Cancelled, racer.place, racer.started, now);
+            }
             record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.place, racer.started, now);
         }
         self.place = Place::NONE;

@@ -47,6 +47,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::proxy::AmbassadorProxy;
 use crate::runtime::{self, Coming};
+use crate::telemetry::trace::{self, Context};
 
 /// How far an attempt goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,18 @@ pub struct Options {
     pub mode: Mode,
     /// Whether the request may safely be made twice, whatever its method says (P2).
     pub idempotent: Option<bool>,
+    /// What the request comes from in its trace (P6), unless its own `traceparent` says so; where neither does, the host's present
+    /// span is [asked for](crate::telemetry::trace::set_source).
+    pub parent: Option<Context>,
+    /// It was, and there is no other.
+    is_asked: bool,
+}
+
+impl Options {
+    /// What the request comes from, as seen from here and now.
+    fn parent_now(&self) -> Option<Context> {
+        self.parent.clone().or_else(|| if self.is_asked { None } else { trace::current() })
+    }
 }
 
 /// Whence a response came: one of its extensions.
@@ -169,6 +182,8 @@ impl AmbassadorProxy {
     /// the runtime's threads, it is refused here and now.
     pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
         let proxy = self.clone();
+        // On a thread of the runtime nobody knows the host's present span.
+        let options = Options { parent: options.parent_now(), is_asked: true, ..options };
         let coming = Coming::new();
         let sent = async move {
             let told = Mutex::new(told);

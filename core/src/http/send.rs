@@ -3,10 +3,10 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 
 use super::auth::{Origin, Sent};
@@ -25,6 +25,8 @@ use crate::clock::{self, Nanos};
 use crate::error::{Code, Error};
 use crate::front::{Answer, CallError, Reads, Terms};
 use crate::proxy::AmbassadorProxy;
+use crate::telemetry::spans::{self, Brought, Requested, Span};
+use crate::telemetry::trace::Context;
 
 /// A request on its way, whatever attempt it is at.
 struct Errand<'a> {
@@ -38,6 +40,9 @@ struct Errand<'a> {
     is_sent: AtomicBool,
     /// Whether a server has refused who sends it, and was told otherwise.
     has_asked_again: AtomicBool,
+    /// P6: what it comes from.
+    parent: Option<Context>,
+    span: OnceLock<Span>,
 }
 
 /// What an attempt's body is made from (P4).
@@ -72,8 +77,9 @@ impl<'a> Errand<'a> {
             Ok(bytes) => Outgoing::Whole(bytes),
             Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
         };
-        let draft =
-            Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
+        let mut draft = Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream)?;
+        let parent =
+            if proxy.is_exporter() { None } else { draft.trace_on(|| options.parent_now(), || proxy.random_trace()) };
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
@@ -86,7 +92,22 @@ impl<'a> Errand<'a> {
             is_idempotent,
             is_sent: AtomicBool::new(false),
             has_asked_again: AtomicBool::new(false),
+            parent,
+            span: OnceLock::new(),
         })
+    }
+
+    /// S3: what its span says of it.
+    fn requested(&self) -> Requested {
+        let site = &self.proxy.common().site;
+        let (host, port, is_tls) = site.parts();
+        Requested {
+            method: self.draft.method.clone(),
+            scheme: if is_tls { "https" } else { "http" },
+            host: host.into(),
+            port,
+            path: self.draft.path.path().into(),
+        }
     }
 
     fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a> {
@@ -209,20 +230,31 @@ impl<'a> Errand<'a> {
 }
 
 impl Reads<Response<Body>, Fault> for Errand<'_> {
-    fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
-        brought?.as_ref().ok().and_then(rules::hint)
+    fn hint(&self, attempt: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
+        let brought = brought?;
+        // P6: its span is told of it by the way.
+        if let Some(span) = self.span.get() {
+            span.brought(attempt, told_of(brought));
+        }
+        brought.as_ref().ok().and_then(rules::hint)
     }
 
-    /// E1
-    fn keyed(&self, call: Call) -> Call {
-        match &self.proxy.policy().shared.hash_on {
+    fn prepared(&self, call: Call) -> Call {
+        // E1
+        let mut call = match &self.proxy.policy().shared.hash_on {
             None => call,
             Some(HashOn::Path) => call.keyed(self.draft.path.as_str().as_bytes()),
             Some(HashOn::Header(name)) => match self.draft.headers.get(name) {
                 Some(value) => call.keyed(value.as_bytes()),
                 None => call,
             },
+        };
+        // P6
+        if self.proxy.has_spans() {
+            call.set_span(spans::begin(call.entered(), self.parent.clone(), Some(self.requested())));
+            let _ = self.span.set(call.span());
         }
+        call
     }
 
     fn text(&self, response: &Response<Body>) -> String {
@@ -239,6 +271,21 @@ impl Reads<Response<Body>, Fault> for Errand<'_> {
 
     fn may_hedge(&self) -> bool {
         self.is_idempotent
+    }
+}
+
+/// What a span tells of what an attempt brought.
+fn told_of(brought: &Result<Response<Body>, Fault>) -> Brought {
+    match brought {
+        Ok(response) => Brought::Response {
+            status: response.status().as_u16(),
+            version: match response.version() {
+                Version::HTTP_2 => "2",
+                Version::HTTP_10 => "1.0",
+                _ => "1.1",
+            },
+        },
+        Err(fault) => Brought::Fault(fault.code),
     }
 }
 

@@ -9,14 +9,20 @@
 //! | `health.rs` | one target's health as JSON: its totals, and how its policies stand at present |
 //! | `snapshot.rs` | all targets and the process itself, as JSON |
 //! | `log.rs` | which events go to a host's own logging, and how they get there |
+//! | `trace.rs`, `spans.rs` | where a call stands in a trace; what is kept of it until it has ended, while spans are exported |
+//! | `otlp/` | spans, to an OpenTelemetry collector |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
 mod health;
 pub(crate) mod histogram;
 pub mod log;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod process;
 mod snapshot;
+pub(crate) mod spans;
 mod totals;
+pub mod trace;
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -27,6 +33,15 @@ pub(crate) use totals::Totals;
 /// The first proxy of this process is made, or another.
 pub(crate) fn begin() {
     process::started_ms();
+    #[cfg(feature = "otlp")]
+    otlp::begin();
+}
+
+/// F3: this is a forked child.
+pub(crate) fn begin_anew() {
+    spans::begin_anew();
+    #[cfg(feature = "otlp")]
+    otlp::begin_anew();
 }
 
 /// In which language the program is written that the ambassador is part of, for `build_info` and the snapshot. Said by a binding when
