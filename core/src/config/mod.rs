@@ -209,7 +209,7 @@ static OF_THE_ENVIRONMENT: Lazy<Result<Option<Arc<Config>>, ConfigError>> = Lazy
 /// The file or text holds from now on, for proxies that are made from now on; those that exist obey it when they are
 /// [renewed](AmbassadorProxy::renew). What has a line break, or begins with `{`, is a text; all else is the path of a file.
 ///
-/// ```
+/// ```standalone_crate
 /// use ambassador_core::{AmbassadorProxy, config};
 ///
 /// config::configure("version: 1\ntargets: {payment-api.example.com: {max_retries: 5}}\n")?;
