@@ -11,6 +11,7 @@
 //! ```
 
 mod effective;
+#[cfg(feature = "http")]
 pub(crate) mod layer;
 mod network;
 mod spelling;
@@ -33,6 +34,7 @@ use crate::target::{self, Target};
 pub use effective::{Effective, Origin, Place};
 pub(crate) use effective::{Places, effective, to_json};
 pub use spelling::Spelling;
+#[cfg(feature = "http")]
 pub(crate) use spelling::nearest;
 use spelling::{is_name, is_text, number};
 use table::{Id, Kind, SPECS, Spec};

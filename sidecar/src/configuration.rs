@@ -21,8 +21,11 @@ pub enum Format {
 /// What is said on stdout and on stderr, and with which status the program ends.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
+    /// On stdout.
     pub out: String,
+    /// On stderr.
     pub err: String,
+    /// With which status.
     pub status: u8,
 }
 
@@ -42,6 +45,7 @@ pub struct Check {
 }
 
 impl Check {
+    /// Does it.
     pub fn run(&self) -> Said {
         match (Config::load(&self.file), self.format) {
             (Ok(_), Format::Json) => Said { out: "[]\n".into(), ..Said::default() },
@@ -69,6 +73,7 @@ pub struct Explain {
 }
 
 impl Explain {
+    /// Does it.
     pub fn run(&self) -> Said {
         let config = match Config::load(&self.file) {
             Ok(config) => config,
@@ -95,6 +100,7 @@ pub struct Init {
 }
 
 impl Init {
+    /// Does it.
     pub fn run(&self) -> Said {
         match write(&self.file) {
             Ok(()) => {

@@ -381,7 +381,7 @@ impl<'a> Loading<'a> {
         let is_url = matches!(spec.kind, Kind::Endpoints) || spec.name.starts_with("discovery");
         if is_secret || is_url {
             let mut lines = Vec::new();
-            lines_of(node, is_secret, &mut lines);
+            lines_of(node, &mut lines);
             lines.into_iter().for_each(|line| self.hide(line));
         }
     }
@@ -626,14 +626,14 @@ fn without_brackets(found: String) -> String {
     }
 }
 
-fn lines_of(node: &Node, with_keys: bool, lines: &mut Vec<u32>) {
+fn lines_of(node: &Node, lines: &mut Vec<u32>) {
     lines.push(node.at.line);
     match &node.tree {
-        Tree::List(nodes) => nodes.iter().for_each(|node| lines_of(node, with_keys, lines)),
+        Tree::List(nodes) => nodes.iter().for_each(|node| lines_of(node, lines)),
         Tree::Map(pairs) => {
             for (key, node) in pairs {
                 lines.push(key.at.line);
-                lines_of(node, with_keys, lines);
+                lines_of(node, lines);
             }
         }
         Tree::Text(text) => lines.extend((node.at.line..).take(text.lines().count() + 1)),

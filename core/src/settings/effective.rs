@@ -166,7 +166,7 @@ fn push_json(json: &mut String, value: &Value) {
 /// A length of time that nothing was rounded of, as the configuration file spells it: `2s`, `1500ms`, `250us`.
 pub(crate) fn exactly(length: Nanos) -> String {
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| length % unit == 0).unwrap_or((1, "ns"));
+    let (unit, name) = units.into_iter().find(|(unit, _)| length.is_multiple_of(*unit)).unwrap_or((1, "ns"));
     format!("{}{name}", length / unit)
 }
 

@@ -59,6 +59,7 @@ struct AuthDraft {
     scope: Option<Secret>,
 }
 
+#[cfg(feature = "http")]
 impl Drafts {
     /// Nothing is said of where endpoints are looked for; of how, all that was.
     pub(super) fn forget_source(&mut self) {
