@@ -399,7 +399,7 @@ fn switched(value: &Value) -> Option<Option<()>> {
 
 fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
     let names: Vec<String> = SPECS.iter().filter(|s| spelling.offers(s)).map(|s| spelling.name(s)).collect();
-    let nearest = nearest(field, names.iter().map(String::as_str));
+    let nearest = spelling::nearest(field, names.iter().map(String::as_str));
     // Those of its group, if it has one; else those that stand alone.
     let group = field.find('.').map_or("", |at| &field[..=at]);
     let is_beside = |name: &&String| match group {
