@@ -214,6 +214,7 @@ generate: ## the files made from core/errors.toml, from the C crate, and from th
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test generated
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-c --test header
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test conformance
+	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test config
 
 clean: ## remove all that was built here
 	rm -rf build target bindings-java/target bindings-node/*.node bindings-node/LICENSE bindings-node/node_modules examples/node/node_modules benches/node/node_modules

@@ -777,6 +777,27 @@ export interface RetryMessage {
   readonly error: unknown;
 }
 
+/** How much is logged: what matters that much, or more. */
+export type LogLevel = "off" | "error" | "warn" | "info" | "debug";
+
+/** What the channel `ambassador:log` of `node:diagnostics_channel` publishes. */
+export interface LogMessage {
+  /** `"error"`: a circuit is open, or the ambassador itself failed; `"warn"`: a retry, an endpoint left out; `"info"`: what is well again. */
+  readonly level: Exclude<LogLevel, "off">;
+  /** The line: `[Ambassador] payment-api.example.com: the circuit is open for 5s; it was closed`. */
+  readonly line: string;
+  /** What happened. */
+  readonly event: AmbassadorEvent;
+}
+
+/**
+ * So much is logged from now on, in all threads of the process: `"warn"` and more, until this is called, on stderr, or on the channel
+ * `ambassador:log` while somebody subscribes to it. Never more than the environment's `AMBASSADOR_LOG` says, where it is set.
+ *
+ * @throws ConfigError when it is no level
+ */
+export function setLogLevel(level: LogLevel): void;
+
 /**
  * Refuses new calls from now on, in all threads of the process, and waits for those in flight at most `timeoutMs`
  * milliseconds (default 30000). Nothing needs this for a clean exit.

@@ -5,7 +5,7 @@
 const { native } = require("./bridge.js");
 const { BY_CODE } = require("./errors.js");
 const events = require("./events.js");
-const { tell } = require("./retry-line.js");
+const log = require("./log.js");
 
 /** Flags of a request; src/requests.rs has the same. */
 const STREAM = 1;
@@ -199,7 +199,7 @@ function errorOf(core, told) {
 /** R7: the core has made the line; what it says is told apart for who listens. */
 function tellRetry(core, line, attempt) {
   const [, length, unit, error] = / after ([\d.]+)(m?s): ([^]*)$/.exec(line) ?? [];
-  tell({ line, target: core.target, attempt, waitMs: Number(length) * (unit === "ms" ? 1 : 1000), error });
+  log.sayRetry({ line, target: core.target, attempt, waitMs: Number(length) * (unit === "ms" ? 1 : 1000), error }, core.name);
 }
 
 module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, send, giveUp, pull, uploads, uploaded };

@@ -272,7 +272,7 @@ fn list(texts: &[String]) -> String {
 }
 
 /// JSON text.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {

@@ -155,6 +155,17 @@ impl AmbassadorProxy {
         }))
     }
 
+    /// A proxy as that configuration makes it of settings, whatever is in force, with a state of its own.
+    #[cfg(feature = "http")]
+    pub(crate) fn configured(draft: Settings, config: &crate::config::Config) -> Result<AmbassadorProxy, ConfigError> {
+        let mut settings = draft.clone();
+        let places = settings.obey(config);
+        // What it would be made of is not read: certificates lie where the app runs.
+        let policy = settings.finish()?.policy;
+        let state = Arc::new(State::new(draft.state_name(), &policy.shared));
+        Ok(AmbassadorProxy::of(draft, policy, places, state, None))
+    }
+
     /// The configuration has changed: from now on this proxy obeys it as it is, over what the app made it of (C3).
     ///
     /// # Errors

@@ -102,17 +102,14 @@ pub(crate) fn effective(
         .collect()
 }
 
-/// Where a file said it: the field itself, or of a group that is off, that it is.
+/// Where a file said it last: of a field itself or of its group as a whole, of a group also of one of its fields.
 fn place_of(places: &Places, spec: &Spec) -> Option<Place> {
-    let found = |name: &str| places.iter().rev().find(|(said, _)| *said == name).map(|(_, place)| place.clone());
-    let within = |group: &str| {
-        let group = format!("{group}.");
-        places.iter().find(|(said, _)| said.starts_with(&group)).map(|(_, place)| place.clone())
+    let group = spec.name.split_once('.').map_or("", |(group, _)| group);
+    let within = matches!(spec.kind, Kind::Group).then(|| format!("{}.", spec.name));
+    let concerns = |said: &str| {
+        said == spec.name || said == group || within.as_ref().is_some_and(|within| said.starts_with(within.as_str()))
     };
-    found(spec.name).or_else(|| match spec.kind {
-        Kind::Group => within(spec.name),
-        _ => None,
-    })
+    places.iter().rev().find(|(said, _)| concerns(said)).map(|(_, place)| place.clone())
 }
 
 /// The same as JSON: an array of objects of `field`, `value` and `origin`.
@@ -169,7 +166,7 @@ fn push_json(json: &mut String, value: &Value) {
 /// A length of time that nothing was rounded of, as the configuration file spells it: `2s`, `1500ms`, `250us`.
 pub(crate) fn exactly(length: Nanos) -> String {
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| length % unit == 0).unwrap_or((1, "ns"));
+    let (unit, name) = units.into_iter().find(|(unit, _)| length.is_multiple_of(*unit)).unwrap_or((1, "ns"));
     format!("{}{name}", length / unit)
 }
 

@@ -171,6 +171,23 @@ pub fn within<T>(context: Option<Context>, function: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The same, for hosts that begin a call by another function than the one that knows: the next question of this thread is answered
+/// so. To be said before each call.
+pub fn give(context: Option<Context>) {
+    GIVEN.set(context);
+}
+
+/// The context of the two headers' values, one line each, as bindings hand it over: the second may be missing.
+pub fn from_lines(lines: &str) -> Option<Context> {
+    let (parent, state) = lines.split_once('\n').map_or((lines, None), |(parent, state)| (parent, Some(state)));
+    Context::parse(parent, state)
+}
+
+/// Whether calls have spans of their own, which hosts give the present context of theirs.
+pub fn has_spans() -> bool {
+    super::spans::duties() & super::spans::SPANS != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

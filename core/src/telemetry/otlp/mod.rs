@@ -1,4 +1,4 @@
-//! Spans and metrics, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
+//! Spans, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
 //! `AMBASSADOR_OTLP=1`, or `OTEL_TRACES_EXPORTER=otlp` and `OTEL_METRICS_EXPORTER=otlp`.
 //!
 //! One task of the shared runtime sends what is due; it begins with the first call. A collector that does not answer costs spans,

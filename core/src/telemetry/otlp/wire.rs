@@ -65,15 +65,6 @@ impl Message {
         self.present64(field, number.to_bits());
     }
 
-    /// Numbers of eight bytes each, packed.
-    pub fn packed64(&mut self, field: u32, numbers: impl ExactSizeIterator<Item = u64>) {
-        if numbers.len() > 0 {
-            self.tag(field, DELIMITED);
-            self.number(numbers.len() as u64 * 8);
-            numbers.for_each(|number| self.0.extend(number.to_le_bytes()));
-        }
-    }
-
     pub fn bytes(&mut self, field: u32, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.tag(field, DELIMITED);
@@ -118,7 +109,6 @@ mod tests {
         message.fixed32(2, 0);
         message.fixed64(3, 0);
         message.text(4, "");
-        message.packed64(5, [].into_iter());
         assert!(message.into_bytes().is_empty());
         let mut message = Message::default();
         message.double(1, 0.0);
