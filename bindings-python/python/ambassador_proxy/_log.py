@@ -1,5 +1,5 @@
-"""What the ambassador says by ``logging``: the logger ``ambassador``. How much is said is that logger's level, which the core is told,
-so that what nobody wants to read is not even made; ``AMBASSADOR_LOG`` bounds it from outside.
+"""What the ambassador says by ``logging``: the logger ``ambassador``. How much is said is that logger's level, which the core is
+told, so that what nobody wants to read is not even made; ``AMBASSADOR_LOG`` bounds it from outside.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def follow() -> None:
 
 
 class _Following(dict[int, bool]):
-    """What a logger remembers of its levels, and ``logging`` makes it forget whenever any level is changed: then it is time to look."""
+    """What a logger remembers of its levels. ``logging`` makes it forget when any level is changed: then it is time to look."""
 
     def clear(self) -> None:
         super().clear()
