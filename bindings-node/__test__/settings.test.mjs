@@ -314,7 +314,7 @@ test("anything may be a fallback but undefined and null, which are none", () => 
 });
 
 test("the effective policy tells where each setting comes from", () => {
-  const told = new AmbassadorProxy(TARGET, { maxRetries: 5, timeoutMs: 2000, backoff: { baseMs: 250 }, auth: { bearer: SECRET } }).effectivePolicy();
+  const told = new AmbassadorProxy(TARGET, { maxRetries: 5, timeoutMs: 2000, backoff: { baseMs: 250 }, auth: { bearer: "s3cr3t" } }).effectivePolicy();
   assert.deepEqual(told.map(({ field }) => field), fields.filter(({ kind }) => kind !== "host").map(({ name }) => name));
   const given = told.filter(({ origin }) => origin === "constructor").map(({ field, value }) => [field, value]);
   assert.deepEqual(given, [["maxRetries", 5], ["backoff.baseMs", 250], ["auth", true], ["auth.bearer", "***"]]);
