@@ -202,6 +202,8 @@ fn is_default(spec: &Spec, value: &Value, policy: &Policy, target: &str) -> bool
         (_, Value::Null) if spec.name.split_once('.').is_some_and(|(group, _)| is_off(group)) => true,
         // A hedge needs workers.
         (Id::RunIn, Value::Text(_)) => policy.hedge.is_some(),
+        // Nobody sends a key.
+        (Id::ApiKeyHeader, Value::Null) => true,
         (_, Value::List(values)) => values.is_empty(),
         (_, Value::Map(pairs)) => pairs.is_empty(),
         _ => *value == default_of(spec),
