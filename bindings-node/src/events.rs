@@ -82,9 +82,8 @@ fn spelled(name: &str, events: &[Event], logs: bool) -> (String, bool) {
     let (mut json, mut any) = (String::from("["), false);
     for event in events {
         let comma = if json.len() == 1 { "" } else { "," };
-        let said = if logs { log::record(name, event) } else { None };
-        any |= said.is_some();
-        let (level, line) = said.map_or((0, String::new()), |said| (said.level as u8, said.line));
+        let (level, line) = if logs { log::numbered(name, event) } else { (0, String::new()) };
+        any |= level != 0;
         let _ = write!(json, "{comma}{},{level},{}", event.to_json(name), quoted(&line));
     }
     (json + "]", any)

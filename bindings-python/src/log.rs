@@ -22,7 +22,7 @@ pub fn told(core: &AmbassadorProxy) -> Vec<Told> {
 
 fn spelled(name: &str, events: &[Event]) -> Vec<Told> {
     let spell = |event: &Event| {
-        let (level, line) = log::record(name, event).map_or((0, String::new()), |said| (said.level as u8, said.line));
+        let (level, line) = log::numbered(name, event);
         (event.to_json(name), level, line)
     };
     events.iter().map(spell).collect()

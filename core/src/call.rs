@@ -597,17 +597,51 @@ impl Call {
     /// O2: the attempt is recorded, whatever is decided then.
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
-        let permit = self.permit.take();
-        let place = std::mem::replace(&mut self.place, Place::NONE);
+        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
+        self.place = Place::NONE;
+        self.record(rules, &attempt, self.last, now);
+    }
+
+    /// O2: an attempt has ended so.
+    #[inline]
+    fn record(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        let Rules { policy, shared, state } = rules;
+        let Racer { number, started, place, permit, .. } = *attempt;
+        let took = now.saturating_sub(started);
         if self.span != 0 {
-            self.tell_span(rules, self.attempt, self.last, place, self.started, now);
+            self.tell_span(rules, attempt, outcome, now);
         }
-        record(rules, self.attempt, self.last, permit, place, self.started, now);
+        state.count_attempt(outcome);
+        state.attempt_durations.record(took, now);
+        event::attempt_ended(state, number, outcome.as_str(), took, place);
+        if !place.is_none() {
+            state.went(shared, place, outcome, started, now);
+        }
+        if let Some(bulkhead) = &shared.bulkhead
+            && bulkhead.limit == Limit::Adaptive
+            && outcome == Outcome::Ok
+        {
+            state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
+        }
+        if policy.hedge.is_some() && matches!(outcome, Outcome::Ok | Outcome::Timeout) {
+            state.took(took, now);
+        }
+        let Some(permit) = permit else { return };
+        match &shared.breaker {
+            // A3, B3: control flow moves nothing.
+            _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
+            None => state.breaker.let_go(permit),
+            Some(breaker) => {
+                let failed = !matches!(outcome, Outcome::Ok | Outcome::Deferred);
+                state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
+            }
+        }
     }
 
     /// P6: the call's span has one attempt more.
     #[cold]
-    fn tell_span(&self, rules: Rules<'_>, number: u32, outcome: Outcome, place: Place, started: Nanos, now: Nanos) {
+    fn tell_span(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        let Racer { number, started, place, .. } = *attempt;
         let endpoint = rules.state.endpoints.with(place, |member| member.endpoint.address().clone());
         self.span().attempt_ended(number, outcome, now.saturating_sub(started), now, endpoint);
     }
@@ -806,11 +840,7 @@ impl Call {
         if !well {
             return self.end(rules, now, self.stop);
         }
-        self.phase = Phase::Ended;
-        if self.span != 0 {
-            self.span().ended(rules.state.name(), "fallback", self.stop, now);
-        }
-        event::call_ended(rules.state, self, "fallback", self.stop, now);
+        self.tell_end(rules, "fallback", self.stop, now);
         rules.state.call_durations.record(self.elapsed(now), now);
         rules.state.fell_back();
     }
@@ -867,15 +897,21 @@ impl Call {
         }
     }
 
-    /// S1, S2: counted and told, once.
+    /// S1, P6: it has ended, and that is told.
     #[inline]
-    fn end(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
+    fn tell_end(&mut self, rules: Rules<'_>, outcome: &'static str, stop: Stop, now: Nanos) {
         self.phase = Phase::Ended;
-        let outcome = if self.is_rejected { "rejected" } else { self.last.as_str() };
         if self.span != 0 {
             self.span().ended(rules.state.name(), outcome, stop, now);
         }
         event::call_ended(rules.state, self, outcome, stop, now);
+    }
+
+    /// S1, S2: counted and told, once.
+    #[inline]
+    fn end(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
+        let outcome = if self.is_rejected { "rejected" } else { self.last.as_str() };
+        self.tell_end(rules, outcome, stop, now);
         if self.is_rejected {
             rules.state.reject();
         } else {
@@ -906,46 +942,6 @@ fn ask_the_breaker(rules: Rules<'_>, now: Nanos) -> Result<Option<Permit>, Nanos
     let (answer, change) = rules.state.breaker.admit(breaker, lease, now);
     rules.state.changed(change, now);
     answer.map(Some).map_err(|refused| refused.after.unwrap_or(0))
-}
-
-/// O2: an attempt has ended.
-#[inline]
-fn record(
-    rules: Rules<'_>,
-    number: u32,
-    outcome: Outcome,
-    permit: Option<Permit>,
-    place: Place,
-    started: Nanos,
-    now: Nanos,
-) {
-    let Rules { policy, shared, state } = rules;
-    state.count_attempt(outcome);
-    let took = now.saturating_sub(started);
-    state.attempt_durations.record(took, now);
-    event::attempt_ended(state, number, outcome.as_str(), took, place);
-    if !place.is_none() {
-        state.went(shared, place, outcome, started, now);
-    }
-    if let Some(bulkhead) = &shared.bulkhead
-        && bulkhead.limit == Limit::Adaptive
-        && outcome == Outcome::Ok
-    {
-        state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
-    }
-    if policy.hedge.is_some() && matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-        state.took(took, now);
-    }
-    let Some(permit) = permit else { return };
-    match &shared.breaker {
-        // A3, B3: control flow moves nothing.
-        _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
-        None => state.breaker.let_go(permit),
-        Some(breaker) => {
-            let failed = !matches!(outcome, Outcome::Ok | Outcome::Deferred);
-            state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
-        }
-    }
 }
 
 /// T1, T3: whether what an attempt brings comes after its bound.

@@ -266,7 +266,7 @@ impl Event {
 }
 
 /// A JSON array of texts.
-fn list(texts: &[String]) -> String {
+pub(crate) fn list(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", texts.join(","))
 }

@@ -32,7 +32,7 @@ use crate::policy::{Policy, RunIn};
 use crate::target::{self, Target};
 
 pub use effective::{Effective, Origin, Place};
-pub(crate) use effective::{Places, effective, to_json};
+pub(crate) use effective::{Places, effective, of_state, to_json};
 pub use spelling::Spelling;
 #[cfg(feature = "http")]
 pub(crate) use spelling::nearest;

@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
-use crate::balance::{Changed, Endpoints};
+use crate::balance::{Changed, Endpoints, mix};
 use crate::call::Outcome;
 use crate::clock::{self, Nanos};
 use crate::event::{Event, Listeners};
@@ -530,14 +530,9 @@ impl State {
         self.jitter.store(random_seed(), Relaxed);
     }
 
-    /// The next number of this target's jitter: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-    /// generators", 2014), whose state is one counter, so that any thread may draw.
+    /// The next number of this target's jitter.
     pub(crate) fn random(&self) -> u64 {
-        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut z = self.jitter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        next_random(&self.jitter)
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -552,8 +547,15 @@ impl Drop for State {
     }
 }
 
+/// The next random number: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), whose state is
+/// one counter, so that any thread may draw.
+pub(crate) fn next_random(counter: &AtomicU64) -> u64 {
+    const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+    mix(counter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA))
+}
+
 /// A different start in every process, or clients that start together would retry together.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     getrandom::u64().unwrap_or_else(|_| {
         use std::hash::{BuildHasher, RandomState};
         RandomState::new().hash_one(std::process::id())

@@ -19,7 +19,7 @@ mod tasks;
 #[cfg(all(test, not(feature = "loom")))]
 mod tests;
 
-pub(crate) use hash::hash;
+pub(crate) use hash::{hash, mix};
 pub(crate) use live::{Choice, Endpoints};
 pub(crate) use member::{Condition, Place};
 pub(crate) use set::Changed;

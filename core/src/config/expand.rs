@@ -1,9 +1,9 @@
 //! What texts of a configuration stand for: `${NAME}` is an environment variable, `${NAME:-otherwise}` the same or that text when it is
 //! not set or empty, `${file:/path}` what a file says, without white space at its end. `$$` is a dollar.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use super::files::text_of;
 
 /// The largest file that stands for a text.
 const MOST_BYTES: u64 = 64 << 10;
@@ -73,15 +73,7 @@ fn stands_for(
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|e| e.to_string())?;
-    if file.metadata().is_ok_and(|about| !about.is_file()) {
-        return Err("it is no file".into());
-    }
-    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err("it is larger".into());
-    }
+    let mut text = text_of(path, MOST_BYTES)?.ok_or("it is larger")?;
     text.truncate(text.trim_end().len());
     Ok(text)
 }

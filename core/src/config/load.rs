@@ -1,19 +1,18 @@
 //! Reading a configuration: files and what they include, each value through the table of settings, every fault with its place. Nothing
 //! is kept of a configuration that has any.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entries::{Entry, Pattern};
-use super::expand::{Environment, expand};
+use super::expand::{Environment, Expanded, expand};
 use super::fault::{Fault, Faults};
+use super::files::{files_in, text_of};
 use super::sections::{self, ADMIN, LISTENERS, TELEMETRY, TENANTS};
 use super::tree::{self, At, Key, Node, Tree};
 use super::{Config, Tenant};
-use crate::settings::layer::{Said, is_the_apps, row, rows};
-use crate::settings::table::{Kind, Spec};
+use crate::settings::layer::Said;
 use crate::settings::{Place, Settings, Spelling, Value, nearest};
 use crate::target::Target;
 
@@ -62,16 +61,9 @@ impl<'a> Loading<'a> {
     }
 
     fn text_of(&mut self, path: &Path) -> Result<String, String> {
-        let mut text = String::new();
-        let file = File::open(path).map_err(|e| e.to_string())?;
-        if file.metadata().is_ok_and(|about| !about.is_file()) {
-            return Err("it is no file".into());
-        }
-        file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
-        self.bytes += text.len() as u64;
-        if text.len() as u64 > MOST_BYTES {
-            return Err(format!("it is larger than {} MiB", MOST_BYTES >> 20));
-        }
+        let text = text_of(path, MOST_BYTES)?;
+        self.bytes += text.as_ref().map_or(MOST_BYTES + 1, |text| text.len() as u64);
+        let text = text.ok_or_else(|| format!("it is larger than {} MiB", MOST_BYTES >> 20))?;
         if self.bytes > MOST_BYTES_IN_ALL {
             return Err(format!("all files together are larger than {} MiB", MOST_BYTES_IN_ALL >> 20));
         }
@@ -93,12 +85,12 @@ impl<'a> Loading<'a> {
         self.files.push(Source { name: shown.into(), folder, canonical, text, hidden: Vec::new() });
         match tree::read(&self.source().text) {
             Ok(node) => self.root(&node),
-            Err((at, why)) => self.unreadable(at, &why),
+            Err((at, why)) => self.unreadable(at, why),
         }
         self.within.pop();
     }
 
-    fn unreadable(&mut self, at: Option<At>, why: &str) {
+    fn unreadable(&mut self, at: Option<At>, why: String) {
         // A reader that stumbles over a secret may repeat it.
         let line = at.and_then(|at| self.source().text.lines().nth((at.line as usize).saturating_sub(1)));
         let words = ["auth", "bearer", "password", "secret", "token", "key", "header", "@"];
@@ -106,7 +98,6 @@ impl<'a> Loading<'a> {
         if let (Some(at), false) = (at, is_open) {
             self.hide(at.line);
         }
-        let why = why.split(' ').map(Target::shown).collect::<Vec<_>>().join(" ");
         let fault = Fault::new(&self.name(), at.unwrap_or_default(), String::new(), why, "YAML or JSON");
         self.faults.push(fault);
     }
@@ -115,11 +106,17 @@ impl<'a> Loading<'a> {
         &self.files[*self.within.last().expect("a file is at hand")]
     }
 
+    /// What a text of the file at hand stands for.
+    pub(super) fn expanded(&mut self, text: &str) -> Expanded {
+        let at = *self.within.last().expect("a file is at hand");
+        expand(text, self.environment, &self.files[at].folder, &mut self.config.files)
+    }
+
     fn name(&self) -> Arc<str> {
         Arc::clone(&self.source().name)
     }
 
-    fn hide(&mut self, line: u32) {
+    pub(super) fn hide(&mut self, line: u32) {
         let at = *self.within.last().expect("a file is at hand");
         self.files[at].hidden.push(line);
     }
@@ -155,7 +152,7 @@ impl<'a> Loading<'a> {
                 "include" => self.include(node),
                 "defaults" => {
                     let said = self.entry(node, "defaults");
-                    self.add_defaults(said);
+                    self.add_section("defaults", said, |config| &mut config.defaults);
                 }
                 "targets" => {
                     let mut targets = std::mem::take(&mut self.config.targets);
@@ -185,7 +182,7 @@ impl<'a> Loading<'a> {
     }
 
     /// A name that none of these is.
-    fn unknown<'n>(&mut self, key: &Key, path: &str, names: impl Iterator<Item = &'n str> + Clone) {
+    pub(super) fn unknown<'n>(&mut self, key: &Key, path: &str, names: impl Iterator<Item = &'n str> + Clone) {
         // S3: what a slip of the pen was given may be a secret.
         self.hide(key.at.line);
         let mut allowed = format!("one of {}", names.clone().collect::<Vec<_>>().join(", "));
@@ -230,7 +227,7 @@ impl<'a> Loading<'a> {
                 continue;
             };
             let folder = self.source().folder.clone();
-            let given = match expand(given, self.environment, &folder, &mut self.config.files) {
+            let given = match self.expanded(given) {
                 Ok(expanded) => expanded.unwrap_or_else(|| given.clone()),
                 Err((found, allowed)) => {
                     self.complain(node.at, "include", found, allowed);
@@ -305,128 +302,6 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// What is said of a target, or of all: each field through the table.
-    fn entry(&mut self, node: &Node, path: &str) -> Vec<Said> {
-        let mut all = Vec::new();
-        let Some(pairs) = self.group(node, path) else { return all };
-        let mut draft = Settings::of_a_file();
-        for (key, node) in pairs {
-            let path = joined(path, &key.name);
-            match row(&key.name) {
-                Some(Spec { kind: Kind::Group, .. }) if matches!(node.tree, Tree::Map(_)) => {
-                    for (inner, node) in self.group(node, &path).into_iter().flatten() {
-                        let field = format!("{}.{}", key.name, inner.name);
-                        let path = joined(&path, &inner.name);
-                        match row(&field) {
-                            Some(spec) => self.field(&mut draft, spec, node, &path, &mut all),
-                            None => self.no_field(&mut draft, &field, inner, node, &path),
-                        }
-                    }
-                }
-                Some(spec) => self.field(&mut draft, spec, node, &path, &mut all),
-                None => self.no_field(&mut draft, &key.name, key, node, &path),
-            }
-        }
-        all
-    }
-
-    fn no_field(&mut self, draft: &mut Settings, field: &str, key: &Key, node: &Node, path: &str) {
-        if is_the_apps(field) {
-            self.complain(key.at, path, shown(&key.name), "nothing of it in a file: only the app can set it");
-            return;
-        }
-        let _ = node;
-        if let Err(error) = draft.set(field, Value::Null) {
-            // Beside a group's fields, the group is said already.
-            let group = field.split_once('.').map_or(String::new(), |(group, _)| format!("{group}."));
-            let known: Vec<&str> =
-                rows().filter_map(|spec| spec.name.strip_prefix(&group)).filter(|name| !name.contains('.')).collect();
-            match known.is_empty() {
-                true => self.complain(key.at, path, shown(&key.name), error.allowed),
-                false => self.unknown(key, path, known.into_iter()),
-            }
-        }
-    }
-
-    fn field(&mut self, draft: &mut Settings, spec: &'static Spec, node: &Node, path: &str, all: &mut Vec<Said>) {
-        self.hide_secrets(spec, node);
-        let Some((value, is_expanded)) = self.value(spec.kind, node, path) else { return };
-        match draft.set(spec.name, value.clone()) {
-            Ok(()) => all.push(Said { field: spec.name, value, place: self.place(node.at) }),
-            Err(error) => {
-                // Of a list or a map, only what is wrong.
-                let wrong =
-                    parts(&node.tree, &value).filter(|(_, _, part)| draft.set(spec.name, part.clone()).is_err());
-                let wrong: Vec<_> = wrong.collect();
-                if wrong.is_empty() || parts(&node.tree, &value).count() < 2 {
-                    let found = if is_expanded { as_written(spec.kind, node, error.value) } else { error.value };
-                    self.complain(node.at, path, found, error.allowed.clone());
-                }
-                for (step, inner, part) in wrong.into_iter().filter(|_| parts(&node.tree, &value).count() > 1) {
-                    let found = match draft.set(spec.name, part) {
-                        Err(error) => without_brackets(error.value),
-                        Ok(()) => continue,
-                    };
-                    let found = if is_expanded { as_written(spec.kind, inner, found) } else { found };
-                    self.complain(inner.at, &format!("{path}{step}"), found, error.allowed.clone());
-                }
-            }
-        }
-    }
-
-    /// S3: lines with secrets are not shown, whatever else may be wrong with them.
-    fn hide_secrets(&mut self, spec: &Spec, node: &Node) {
-        let is_secret = matches!(spec.kind, Kind::Secret(_) | Kind::Pairs(_)) || spec.name.starts_with("auth");
-        // A URL may hold credentials where they are not allowed.
-        let is_url = matches!(spec.kind, Kind::Endpoints) || spec.name.starts_with("discovery");
-        if is_secret || is_url {
-            let mut lines = Vec::new();
-            lines_of(node, &mut lines);
-            lines.into_iter().for_each(|line| self.hide(line));
-        }
-    }
-
-    /// The value as settings have it, and whether anything was put into it.
-    pub(super) fn value(&mut self, kind: Kind, node: &Node, path: &str) -> Option<(Value, bool)> {
-        Some(match &node.tree {
-            Tree::Null => (Value::Null, false),
-            Tree::Bool(truth) => (Value::Bool(*truth), false),
-            // `version: 2` is a choice all the same.
-            Tree::Int(number) if matches!(kind, Kind::Choice(_)) => (Value::Text(number.to_string()), false),
-            Tree::Float(number) if matches!(kind, Kind::Choice(_)) => (Value::Text(number.to_string()), false),
-            Tree::Int(number) => (Value::Int(*number), false),
-            Tree::Float(number) => (Value::Float(*number), false),
-            Tree::Text(text) => {
-                match expand(text, self.environment, &self.files[*self.within.last()?].folder, &mut self.config.files) {
-                    Ok(None) => (Value::Text(text.clone()), false),
-                    Ok(Some(text)) => (plain(kind, text), true),
-                    Err((found, allowed)) => {
-                        self.complain(node.at, path, found, allowed);
-                        return None;
-                    }
-                }
-            }
-            Tree::List(nodes) => {
-                let (mut values, mut is_expanded) = (Vec::with_capacity(nodes.len()), false);
-                for (at, node) in nodes.iter().enumerate() {
-                    let (value, was) = self.value(kind, node, &format!("{path}[{at}]"))?;
-                    values.push(value);
-                    is_expanded |= was;
-                }
-                (Value::List(values), is_expanded)
-            }
-            Tree::Map(_) => {
-                let (mut values, mut is_expanded) = (Vec::new(), false);
-                for (key, node) in self.group(node, path)? {
-                    let (value, was) = self.value(kind, node, &joined(path, &key.name))?;
-                    values.push((key.name.clone(), value));
-                    is_expanded |= was;
-                }
-                (Value::Map(values), is_expanded)
-            }
-        })
-    }
-
     fn tenants(&mut self, node: &Node) {
         let Some(pairs) = self.group(node, "tenants") else { return };
         let rest: Vec<(Key, Node)> = pairs
@@ -462,53 +337,13 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// A section of fields of its own.
-    fn section(&mut self, node: &Node, path: &str, fields: &'static [Spec]) -> Vec<Said> {
-        let mut all = Vec::new();
-        for (key, node) in self.group(node, path).into_iter().flatten() {
-            let path = joined(path, &key.name);
-            let Some(spec) = fields.iter().find(|spec| spec.name == key.name) else {
-                let mut names: Vec<&str> = fields.iter().map(|spec| spec.name).collect();
-                if path.starts_with("tenants.") {
-                    names.push("known");
-                }
-                self.unknown(key, &path, names.into_iter());
-                continue;
-            };
-            self.hide_secrets(spec, node);
-            let Some((value, is_expanded)) = self.value(spec.kind, node, &path) else { continue };
-            if sections::is_allowed(spec, &value) {
-                all.push(Said { field: spec.name, value, place: self.place(node.at) });
-            } else {
-                let is_hidden = matches!(spec.kind, Kind::Secret(_)) && value != Value::Null;
-                let found = if is_hidden { "***".into() } else { Spelling::File.show(&value) };
-                let found = if is_expanded { as_written(spec.kind, node, found) } else { found };
-                self.complain(node.at, &path, found, Spelling::File.allowed(spec));
-            }
-        }
-        all
-    }
-
-    fn add_defaults(&mut self, said: Vec<Said>) {
-        for said in said {
-            match self.config.defaults.iter().find(|before| before.field == said.field) {
-                None => self.config.defaults.push(said),
-                Some(before) => {
-                    let found = format!("a second value, after that of {},", before.place);
-                    let at = At { line: said.place.line, column: 1, length: 1 };
-                    self.complain(at, &format!("defaults.{}", said.field), found, "one value for each field");
-                }
-            }
-        }
-    }
-
     fn add_section(&mut self, name: &str, said: Vec<Said>, section: fn(&mut Config) -> &mut Vec<Said>) {
         for said in said {
             match section(&mut self.config).iter().find(|before| before.field == said.field) {
                 None => section(&mut self.config).push(said),
                 Some(before) => {
                     let found = format!("a second value, after that of {},", before.place);
-                    let at = At { line: said.place.line, column: 1, length: 1 };
+                    let at = At::line(said.place.line);
                     self.complain(at, &format!("{name}.{}", said.field), found, "one value for each field");
                 }
             }
@@ -546,7 +381,7 @@ impl<'a> Loading<'a> {
             Err(error) => {
                 let said = defaults.iter().find(|said| belongs(said.field, &error.field)).or(defaults.first());
                 if let Some(said) = said {
-                    let at = At { line: said.place.line, column: 1, length: 1 };
+                    let at = At::line(said.place.line);
                     let (file, path) = (Arc::clone(&said.place.file), format!("defaults.{}", error.field));
                     self.faults.push(Fault::new(&file, at, path, error.value, error.allowed));
                 }
@@ -561,7 +396,7 @@ impl<'a> Loading<'a> {
         for (entry, beneath) in layered.into_iter().filter(|(entry, _)| entry.is_sound && is_sound) {
             let Err(error) = whole(&[&defaults, beneath, &entry.said]) else { continue };
             let said = entry.said.iter().find(|said| belongs(said.field, &error.field));
-            let at = said.map_or(entry.at, |said| At { line: said.place.line, column: 1, length: 1 });
+            let at = said.map_or(entry.at, |said| At::line(said.place.line));
             let (file, path) = (Arc::clone(&entry.place.file), joined(&entry.path, &error.field));
             self.faults.push(Fault::new(&file, at, path, error.value, error.allowed));
         }
@@ -575,83 +410,11 @@ fn belongs(said: &str, fault: &str) -> bool {
     said == fault || said.split('.').next() == fault.split('.').next()
 }
 
-fn joined(path: &str, name: &str) -> String {
+pub(super) fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.into() } else { format!("{path}.{name}") }
 }
 
 /// A text as it may be shown: escaped, not too long, and without credentials.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     Spelling::File.show(&Value::Text(Target::shown(text)))
-}
-
-/// What was written in place of what it stands for, which may be a secret.
-fn as_written(kind: Kind, node: &Node, found: String) -> String {
-    match (&node.tree, kind) {
-        (_, Kind::Secret(_) | Kind::Pairs(_)) => found,
-        (Tree::Text(text), _) => shown(text),
-        _ => "***".into(),
-    }
-}
-
-/// What was put in is a text; where a number or a truth value is asked for, it is read as one.
-fn plain(kind: Kind, text: String) -> Value {
-    let read = match kind {
-        Kind::Count { .. } | Kind::CountOr { .. } => text.parse().ok().map(Value::Int),
-        Kind::Number { .. } => text.parse().ok().map(Value::Float),
-        Kind::Truth => text.parse().ok().map(Value::Bool),
-        _ => None,
-    };
-    read.unwrap_or(Value::Text(text))
-}
-
-/// The parts of a list or a map, each as a list or a map of its own: where it stands in the path, its node, and its value.
-fn parts<'n>(tree: &'n Tree, value: &'n Value) -> impl Iterator<Item = (String, &'n Node, Value)> {
-    let (listed, named) = match (tree, value) {
-        (Tree::List(nodes), Value::List(values)) => (Some(nodes.iter().zip(values)), None),
-        (Tree::Map(nodes), Value::Map(values)) => (None, Some(nodes.iter().zip(values))),
-        _ => (None, None),
-    };
-    let listed = listed.into_iter().flatten().enumerate();
-    let listed = listed.map(|(at, (node, value))| (format!("[{at}]"), node, Value::List(vec![value.clone()])));
-    let named = named.into_iter().flatten();
-    let named = named.map(|((key, node), pair)| (format!(".{}", key.name), node, Value::Map(vec![pair.clone()])));
-    listed.chain(named)
-}
-
-/// What is told of a list of one is told of that one.
-fn without_brackets(found: String) -> String {
-    match found.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => inner.to_owned(),
-        None => found,
-    }
-}
-
-fn lines_of(node: &Node, lines: &mut Vec<u32>) {
-    lines.push(node.at.line);
-    match &node.tree {
-        Tree::List(nodes) => nodes.iter().for_each(|node| lines_of(node, lines)),
-        Tree::Map(pairs) => {
-            for (key, node) in pairs {
-                lines.push(key.at.line);
-                lines_of(node, lines);
-            }
-        }
-        Tree::Text(text) => lines.extend((node.at.line..).take(text.lines().count() + 1)),
-        _ => {}
-    }
-}
-
-/// The configuration files of a folder, in the order of their names. Hidden ones are not: a ConfigMap keeps its past in those.
-fn files_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let is_one = path.extension().is_some_and(|kind| ["yaml", "yml", "json"].iter().any(|known| kind == *known));
-        if is_one && !is_hidden && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -23,6 +23,8 @@
 //! | `expand.rs` | `${NAME}` and `${file:/path}` |
 //! | `load.rs` | files and what they include; checks everything, and finds all faults at once |
 //! | `fault.rs` | a fault: where, what was found, what is allowed |
+//! | `fields.rs` | each value through the table of settings |
+//! | `files.rs` | texts of files, of a bounded length |
 //! | `entries.rs` | which entry a proxy obeys |
 //! | `sections.rs` | what is said beside targets |
 //! | `explain.rs` | an effective policy in words, with warnings |
@@ -32,6 +34,8 @@ mod entries;
 mod expand;
 mod explain;
 mod fault;
+mod fields;
+mod files;
 mod load;
 mod schema;
 mod sections;
@@ -51,6 +55,7 @@ use crate::settings::{Place, Settings, Spelling, Value};
 use crate::target::Target;
 use entries::{Entry, closest};
 use load::Loading;
+pub(crate) use tree::said;
 
 pub use explain::{Explanation, explain};
 pub use fault::{Fault, Faults};

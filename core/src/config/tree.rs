@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
+use crate::target::Target;
+
 /// How deep values may lie within each other.
 const MOST_DEPTH: usize = 24;
 /// How many values a file may have, those that aliases stand for included.
@@ -13,10 +15,17 @@ const MOST_VALUES: usize = 200_000;
 
 /// A place in a text, from 1, and how many characters it takes there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct At {
+pub(crate) struct At {
     pub line: u32,
     pub column: u32,
     pub length: u32,
+}
+
+impl At {
+    /// Somewhere in that line.
+    pub const fn line(line: u32) -> At {
+        At { line, column: 1, length: 1 }
+    }
 }
 
 /// A value, and where it stands.
@@ -78,19 +87,17 @@ pub(super) fn read(text: &str) -> Result<Node, (Option<At>, String)> {
         emit_comments: false,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let (at, said) = said(&error);
-        (at, said)
-    })
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| said(&error))
 }
 
-/// The reader's own message without the place at its end, and that place.
-pub(super) fn said(error: &serde_saphyr::Error) -> (Option<At>, String) {
+/// The reader's own message without credentials (S3) and without the place at its end, and that place.
+pub(crate) fn said(error: &serde_saphyr::Error) -> (Option<At>, String) {
     let place = error.location().unwrap_or(Location::UNKNOWN);
     let text = error.without_snippet().to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.strip_suffix(&format!(" at line {}, column {}", place.line(), place.column())).unwrap_or(line);
-    ((place != Location::UNKNOWN).then(|| at(place)), line.to_owned())
+    let line = line.split(' ').map(Target::shown).collect::<Vec<_>>().join(" ");
+    ((place != Location::UNKNOWN).then(|| at(place)), line)
 }
 
 fn at(place: Location) -> At {

@@ -17,7 +17,7 @@ use crate::policy::auth::{Auth, Token};
 use crate::policy::backoff::Backoff;
 use crate::policy::bulkhead::Limit;
 use crate::policy::hedge::After;
-use crate::policy::{Policy, RunIn};
+use crate::policy::{Policy, RunIn, Shared};
 
 /// What is told in place of a secret.
 const HIDDEN: &str = "***";
@@ -110,6 +110,43 @@ fn place_of(places: &Places, spec: &Spec) -> Option<Place> {
         said == spec.name || said == group || within.as_ref().is_some_and(|within| said.starts_with(within.as_str()))
     };
     places.iter().rev().find(|(said, _)| concerns(said)).map(|(_, place)| place.clone())
+}
+
+/// The groups of the settings that all proxies of a name share (C4), and those that are in none.
+const OF_STATE: [&str; 14] = [
+    "budget",
+    "breaker",
+    "bulkhead",
+    "rate_limit",
+    "endpoints",
+    "discovery",
+    "balance",
+    "hash_on",
+    "zone",
+    "slow_start",
+    "outlier",
+    "health_check",
+    "tls",
+    "http",
+];
+
+/// Those settings, as the table names them, and their values; of a group that is off, that there is none.
+pub(crate) fn of_state(shared: &Shared) -> Vec<(&'static str, Value)> {
+    let policy = Policy { shared: shared.clone(), ..Policy::default() };
+    let mut all: Vec<(&'static str, Value)> = Vec::with_capacity(SPECS.len());
+    for spec in &SPECS {
+        let (first, is_field) = spec.name.split_once('.').map_or((spec.name, false), |(group, _)| (group, true));
+        let is_off = is_field && all.last().is_some_and(|(name, value)| *name == first && *value == Value::Null);
+        if !OF_STATE.contains(&first) || is_off {
+            continue;
+        }
+        match (spec.kind, read(spec, &policy, "")) {
+            (Kind::Group, Value::Bool(true)) => {}
+            (Kind::Group, _) => all.push((spec.name, Value::Null)),
+            (_, value) => all.push((spec.name, value)),
+        }
+    }
+    all
 }
 
 /// The same as JSON: an array of objects of `field`, `value` and `origin`.

@@ -157,12 +157,22 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Of whom is gone.
+    fn new(name: &str, Counted { totals, lengths }: Counted) -> Row {
+        Row { name: name.into(), state: None, totals, lengths_before: lengths }
+    }
+
     /// How long things took under this name.
     pub fn lengths(&self) -> Lengths {
-        let mut lengths = self.lengths_before.clone();
-        self.state.iter().for_each(|state| lengths += &Lengths::of(state));
-        lengths
+        with_present(&self.lengths_before, self.state.iter())
     }
+}
+
+/// How long things took of those that are gone, and of these.
+fn with_present<'s>(before: &Lengths, states: impl Iterator<Item = &'s Arc<State>>) -> Lengths {
+    let mut lengths = before.clone();
+    states.for_each(|state| lengths += &Lengths::of(state));
+    lengths
 }
 
 /// All that have no row of their own.
@@ -174,9 +184,7 @@ pub(crate) struct Others {
 
 impl Others {
     pub fn lengths(&self) -> Lengths {
-        let mut lengths = self.lengths_before.clone();
-        self.states.iter().for_each(|state| lengths += &Lengths::of(state));
-        lengths
+        with_present(&self.lengths_before, self.states.iter())
     }
 
     /// Whether there was never one.
@@ -188,16 +196,17 @@ impl Others {
 /// Every name in order, and what is under none of them. A count that is read here is never less than it was.
 pub(crate) fn read() -> (Vec<Row>, Others) {
     let (live, gone, Counted { totals, lengths }) = look();
-    let row = |(name, Counted { totals, lengths }): (Box<str>, Counted)| {
-        (name.clone(), Row { name, state: None, totals, lengths_before: lengths })
-    };
-    let mut rows: HashMap<Box<str>, Row> = gone.into_iter().map(row).collect();
+    let gone = gone.into_iter().map(|(name, counted)| {
+        let row = Row::new(&name, counted);
+        (name, row)
+    });
+    let mut rows: HashMap<Box<str>, Row> = gone.collect();
     let mut others = Others { states: Vec::new(), totals, lengths_before: lengths };
     for (state, has_name) in live {
         let totals = Totals::of(&state);
         if has_name {
-            let name: Box<str> = state.name().into();
-            let row = rows.entry(name.clone()).or_insert_with(|| row((name, Counted::default())).1);
+            let name = state.name();
+            let row = rows.entry(name.into()).or_insert_with(|| Row::new(name, Counted::default()));
             row.totals += &totals;
             row.state = Some(state);
         } else {

@@ -88,9 +88,7 @@ impl Samples<'_> {
     fn by<const N: usize>(&mut self, target: &str, names: [&str; N], values: [u64; N]) {
         names.iter().zip(values).for_each(|(name, value)| self.is(&[target, name], value));
     }
-}
 
-impl Samples<'_> {
     fn lengths(&mut self, target: &str, lengths: &Buckets) {
         let Buckets { at_most, count, sum_ns } = lengths;
         let bounds = BOUNDS.map(|(_, bound)| bound);

@@ -5,7 +5,7 @@ use super::ledger::{self, Others, Row};
 use super::process::{self, Health};
 use super::{bus, not_ready};
 use crate::clock;
-use crate::event::quoted;
+use crate::event::{list, quoted};
 
 /// Everything that is known at present, as JSON; the same in all languages. Counts are those of a target's name, whose proxies may
 /// have come and gone: they only grow.
@@ -69,10 +69,4 @@ fn other(others: &Others) -> String {
     let in_flight: u64 = states.iter().map(|state| state.in_flight()).sum();
     let abandoned = states.iter().map(|state| state.bulkhead.abandoned()).sum();
     format!(r#"{{"targets":{},"in_flight":{in_flight},{}}}"#, states.len(), totals.to_json(abandoned))
-}
-
-/// A JSON array of texts.
-fn list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
-    format!("[{}]", texts.join(","))
 }

@@ -15,7 +15,7 @@ use super::trace::Context;
 use crate::call::{Outcome, Stop};
 use crate::clock::{self, Nanos};
 use crate::error::Code;
-use crate::target::Target;
+use crate::target::{Target, next_random, random_seed};
 
 /// What is to be done for calls, beyond calls.
 static DUTIES: AtomicU8 = AtomicU8::new(0);
@@ -129,22 +129,14 @@ pub(crate) fn begin_anew() {
     if Lazy::get(&LIVE).is_some() {
         LIVE.iter().for_each(|shard| shard.store(Arc::default()));
     }
-    IDS.store(seed(), Relaxed);
+    IDS.store(random_seed(), Relaxed);
 }
 
-static IDS: Lazy<AtomicU64> = Lazy::new(|| AtomicU64::new(seed()));
+static IDS: Lazy<AtomicU64> = Lazy::new(|| AtomicU64::new(random_seed()));
 
-fn seed() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| clock::now() ^ u64::from(std::process::id()) << 32)
-}
-
-/// The next id: SplitMix64, as in `target.rs`, but not of the jitter's numbers, which are the same whether anybody traces.
+/// The next id, which is not of the jitter's numbers: those are the same whether anybody traces.
 pub(crate) fn next_id() -> u64 {
-    const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut z = IDS.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (z ^ (z >> 31)).max(1)
+    next_random(&IDS).max(1)
 }
 
 /// Which traces are recorded that begin here, and which spans of others' traces.
