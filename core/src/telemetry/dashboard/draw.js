@@ -1,20 +1,20 @@
 // Small tools to draw with: elements, text that is only touched when it changes, lists that keep their elements, lines over time.
 // Names come from outside: they go into the page as text, never as markup.
 
-/** @import { Points } from "./schema.js" */
+/** @import { Draw, Find, H, List } from "./schema.js" */
 
-/** An element: `h("a.name", { href: "#" }, "text")`. @template {keyof HTMLElementTagNameMap} T @param {T | `${T}.${string}`} tag
- * @param {Record<string, string>} [attributes] @param {(Node | string)[]} children @returns {HTMLElementTagNameMap[T]} */
+/** @type {H} */
 export const h = (tag, attributes = {}, ...children) => {
   const [name, ...classes] = tag.split(".");
-  const element = /** @type {HTMLElementTagNameMap[T]} */ (document.createElement(/** @type {string} */ (name)));
+  /** @type {any} */
+  const element = document.createElement(name ?? "");
   if (classes.length > 0) element.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
 };
 
-/** @template {Element} E @param {string} selector @param {new () => E} type @returns {E} */
+/** @type {Find} */
 export const find = (selector, type) => {
   const found = document.querySelector(selector);
   if (!(found instanceof type)) throw new Error(`${selector} is not in the page`);
@@ -52,12 +52,13 @@ export const shape = (name = "none") => {
 
 const [WIDTH, HEIGHT] = [240, 48];
 
-/** A picture of some lines over the last minutes, each with a class; `area` in it fills what is below. @param {string[]} classes */
-export const chart = (...classes) => {
+/** A picture of some lines over the last minutes, each with a class; `area` in it fills what is below.
+ * @param {Element} parent @param {string[]} classes @returns {Draw} */
+export const chart = (parent, ...classes) => {
   const lines = classes.map((name) => svg("path", { class: name, "vector-effect": "non-scaling-stroke" }));
   const node = svg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" }, ...lines);
-  /** The largest value is drawn at the top, and told. @param {readonly Points[]} all @param {number} span @param {string} label */
-  const draw = (all, span, label) => {
+  parent.prepend(node);
+  return (all, span, label) => {
     const to = all[0]?.at(-1)?.[0] ?? 0;
     const most = Math.max(...all.map((points) => Math.max(...points.map(([, value]) => value ?? 0))), 1e-9);
     lines.forEach((line, index) => {
@@ -76,20 +77,17 @@ export const chart = (...classes) => {
     mark(node, "aria-label", label);
     return most;
   };
-  return { node, draw };
 };
 
-/** A list whose elements stay the same while their keys do, and are moved only when their order changes.
- * @template T @param {Element} parent @param {(item: T) => string} key @param {(item: T) => { node: Element, update?: (item: T) => void }} make */
+/** @type {List} */
 export const list = (parent, key, make) => {
-  /** @type {Map<string, { node: Element, update?: (item: T) => void }>} */
+  /** @type {Map<string, ReturnType<typeof make>>} */
   const present = new Map();
   const move = (/** @type {Element} */ node, /** @type {Element | null} */ before) => {
     // `moveBefore` keeps the focus; not every browser has it.
     if ("moveBefore" in parent && node.parentNode) /** @type {any} */ (parent).moveBefore(node, before);
     else parent.insertBefore(node, before);
   };
-  /** @param {T[]} items */
   return (items) => {
     const keys = new Set(items.map(key));
     for (const [name, { node }] of present) {

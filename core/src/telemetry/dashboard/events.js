@@ -1,6 +1,6 @@
 // The stream of events: what happened, newest first, of the kinds that one wants to see; it can be held still.
 
-import * as format from "./format.js";
+import { at } from "./format.js";
 import { by, find, h, list, say, shape } from "./draw.js";
 import { link } from "./overview.js";
 
@@ -21,7 +21,7 @@ const form = ({ type, to = "dot", outcome }) => {
 const rows = list(by("stream"), (/** @type {Kept} */ { id }) => String(id), (event) => {
   const { name, level, message, at_ms } = event;
   const text = h("span", {}, h("a", { href: link(name), title: name }, name), " ", message.replace(name + ": ", ""));
-  return { node: h("li", { "data-tone": TONES[level] }, shape(form(event)).node, h("time", {}, format.at(at_ms)), text) };
+  return { node: h("li", { "data-tone": TONES[level] }, shape(form(event)).node, h("time", {}, at(at_ms)), text) };
 });
 
 /** @type {Map<string, Kept[]>} */
@@ -37,7 +37,7 @@ const all = () => [...kept.values()].flat().sort((one, other) => other.id - one.
 
 const refresh = () => {
   isDrawn = true;
-  say("pause", held ? `Resume${since > 0 ? ` (${format.rate(since)} new)` : ""}` : "Pause");
+  say("pause", held ? `Resume${since > 0 ? ` (${since} new)` : ""}` : "Pause");
   const kinds = ["other", ...[...by("kinds").querySelectorAll("input")].filter(({ checked }) => checked).map(({ value }) => value)];
   const words = find("#words", HTMLInputElement).value.trim().toLowerCase();
   const shown = (held ?? all()).filter((event) => kinds.includes(group(event)) && (only === null || event.name === only) && event.message.toLowerCase().includes(words));

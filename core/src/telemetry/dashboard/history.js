@@ -10,11 +10,12 @@ export const of = {
   answered: ({ calls }) => calls.ok + calls.fallback,
   failed: ({ calls }) => calls.failure + calls.timeout,
   lost: ({ calls }) => calls.failure + calls.timeout + calls.rejected,
+  unfailed: ({ calls }) => calls.ok + calls.fallback + calls.rejected,
   fallback: ({ calls }) => calls.fallback,
   refused: ({ calls }) => calls.rejected,
   retries: ({ retries, hedges }) => retries + hedges,
+  okAttempts: ({ attempts }) => attempts.ok,
   failedAttempts: ({ attempts }) => attempts.failure + attempts.timeout,
-  endedAttempts: ({ attempts }) => attempts.ok + attempts.failure + attempts.timeout,
 };
 
 /** The last minutes of one target, or of all together. */
@@ -28,7 +29,7 @@ export class Series {
     // Whose counters shrank is another one of that name.
     if (last && (at <= last.at || of.calls(counters) < of.calls(last.of))) this.samples = [];
     this.samples.push({ at, of: counters, latency });
-    while (this.samples[0] && this.samples[0].at < at - SPAN) this.samples.shift();
+    this.samples = this.samples.filter((sample) => sample.at >= at - SPAN);
   }
 
   /** Per second over the last ten seconds, as the quantiles are. @param {Get} get */
@@ -50,12 +51,9 @@ export class Series {
 
   /** Per second, from each sample to the next. @param {Get} get @returns {Points} */
   steps(get) {
-    /** @type {Sample | undefined} */
-    let from;
-    return this.samples.map((to) => {
-      const step = from ? ((get(to.of) - get(from.of)) * 1000) / (to.at - from.at) : null;
-      from = to;
-      return [to.at, step];
+    return this.samples.map(({ at, of }, index) => {
+      const from = this.samples[index - 1];
+      return [at, from ? ((get(of) - get(from.of)) * 1000) / (at - from.at) : null];
     });
   }
 
@@ -64,29 +62,26 @@ export class Series {
     return this.samples.map(({ at, latency }) => [at, latency?.[which] ?? null]);
   }
 
-  /** How long a time is worth a picture. */
+  /** How long a time a picture shows. */
   get span() {
-    const [first, last] = [this.samples[0]?.at ?? 0, this.samples.at(-1)?.at ?? 0];
-    return Math.max(last - first, LEAST_SPAN);
+    return Math.max((this.samples.at(-1)?.at ?? 0) - (this.samples[0]?.at ?? 0), LEAST_SPAN);
   }
 }
 
+/** Adds all numbers, also those in objects. @param {any} to @param {any} from */
+const add = (to, from) => {
+  for (const [name, value] of Object.entries(from ?? {})) {
+    if (typeof value === "number") to[name] = (to[name] ?? 0) + value;
+    else if (value && !Array.isArray(value)) add((to[name] ??= {}), value);
+  }
+};
+const NONE = { retries: 0, hedges: 0, calls: { ok: 0, failure: 0, timeout: 0, rejected: 0, cancelled: 0, fallback: 0 } };
+
 /** All counters of a snapshot together. @param {Snapshot} snapshot @returns {Counters} */
 const total = ({ targets, other }) => {
-  const all = {
-    in_flight: 0, retries: 0, hedges: 0, late_results: 0, abandoned: 0, internal_errors: 0,
-    calls: { ok: 0, failure: 0, timeout: 0, rejected: 0, cancelled: 0, fallback: 0 },
-    attempts: { ok: 0, failure: 0, timeout: 0, cancelled: 0 },
-    rejections: { shutdown: 0, rate_limited: 0, bulkhead_full: 0, circuit_open: 0, no_endpoint: 0 },
-  };
-  /** @param {any} to @param {any} from */
-  const add = (to, from) => {
-    for (const name in to) {
-      if (typeof to[name] === "number") to[name] += from?.[name] ?? 0;
-      else add(to[name], from?.[name]);
-    }
-  };
-  for (const part of [...targets, other]) add(all, part);
+  /** @type {any} */
+  const all = structuredClone(NONE);
+  for (const part of [...targets, other]) add(all, part && { in_flight: part.in_flight, calls: part.calls, retries: part.retries, hedges: part.hedges });
   return all;
 };
 
@@ -100,19 +95,14 @@ export class History {
 
   /** Tells whether it is another process than before, whose counters begin anew. @param {Snapshot} snapshot */
   add(snapshot) {
-    const last = this.snapshot;
-    const isAnother = !!last && (last.pid !== snapshot.pid || last.started_ms !== snapshot.started_ms);
+    const last = this.snapshot ?? snapshot;
+    const isAnother = last.pid !== snapshot.pid || last.started_ms !== snapshot.started_ms;
     if (isAnother) this.all = new Series();
-    this.snapshot = snapshot;
-    /** @type {Map<string, Series>} */
-    const present = new Map();
-    for (const target of snapshot.targets) {
-      const series = (!isAnother && this.targets.get(target.name)) || new Series();
-      series.add(snapshot.now_ms, target, target.latency.calls["10s"]);
-      present.set(target.name, series);
-    }
-    this.targets = present;
+    const known = isAnother ? new Map() : this.targets;
+    this.targets = new Map(snapshot.targets.map(({ name }) => [name, known.get(name) ?? new Series()]));
+    for (const target of snapshot.targets) this.targets.get(target.name)?.add(snapshot.now_ms, target, target.latency.calls["10s"]);
     this.all.add(snapshot.now_ms, total(snapshot));
+    this.snapshot = snapshot;
     return isAnother;
   }
 }

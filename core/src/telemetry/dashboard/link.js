@@ -2,9 +2,7 @@
 
 /** @import { Config, Snapshot, Told } from "./schema.js" */
 
-/** How soon it is asked again, after so many failures in a row. */
-const AGAIN_MS = [1000, 1000, 2000, 5000];
-const PATIENCE_MS = 5000;
+const [EVERY_MS, PATIENCE_MS] = [1000, 5000];
 const KINDS = ["attempt", "retry", "hedge", "call", "circuit", "endpoint", "endpoints", "settings", "internal"];
 
 /** @param {string} path @param {RequestInit} [init] */
@@ -14,10 +12,9 @@ const ask = async (path, init) => {
   return response;
 };
 
-/** Asks for a snapshot each second, for ever. `lost` is told each time that there is no answer. Gives a way to ask at once.
- * @param {(snapshot: Snapshot) => void} got @param {(againMs: number) => void} lost */
-export const poll = (got, lost) => {
-  let failures = 0;
+/** Asks for a snapshot each second, for ever; `got` is told null when there is no answer. Gives a way to ask at once.
+ * @param {(snapshot: Snapshot | null) => void} got */
+export const poll = (got) => {
   let isAsking = false;
   let timer = 0;
   const next = async () => {
@@ -26,16 +23,12 @@ export const poll = (got, lost) => {
     clearTimeout(timer);
     const begun = performance.now();
     const snapshot = await ask("v1/snapshot").then((response) => response.json()).catch(() => null);
-    failures = snapshot ? 0 : failures + 1;
-    const wait = AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)] ?? 0;
-    timer = window.setTimeout(next, snapshot ? Math.max(wait - (performance.now() - begun), 0) : wait);
+    timer = window.setTimeout(next, Math.max(EVERY_MS - (performance.now() - begun), 0));
     isAsking = false;
-    if (snapshot) got(snapshot);
-    else lost(wait);
+    got(snapshot);
   };
   // Timers of a page that is not looked at are slow.
   document.addEventListener("visibilitychange", () => document.hidden || next());
-  addEventListener("online", next);
   void next();
   return next;
 };

@@ -1,6 +1,6 @@
 // The live page of one process: brings together what the server tells, which view is asked for, and what the reader may do.
 
-import * as format from "./format.js";
+import { at, bytes, count, percent, plural, rate, time, wait, words } from "./format.js";
 import { by, find, h, list, mark, say } from "./draw.js";
 import * as detail from "./detail.js";
 import * as events from "./events.js";
@@ -21,8 +21,7 @@ const announce = (text) => by("announced").replaceChildren(h("p", {}, text));
 
 // ---- Totals, and the process itself
 
-const [picture] = overview.pictures();
-by("all-chart").append(picture.node);
+const draw = overview.pictures(by("all-chart"));
 
 const own = list(by("own"), (/** @type {[name: string, value: string, isBad?: boolean]} */ [name]) => name, ([name]) => {
   const value = h("dd");
@@ -33,26 +32,26 @@ const own = list(by("own"), (/** @type {[name: string, value: string, isBad?: bo
 /** @param {Snapshot} snapshot */
 const totals = ({ process, other, ready, not_ready, language, pid, version, now_ms, started_ms }) => {
   const { all } = history;
-  const { runtime, workers, memory_bytes } = process;
-  picture.draw(...overview.calls(all));
-  say("all-calls", format.rate(all.rate(of.calls)) + "/s");
-  say("all-success", format.percent(all.success));
-  say("all-retries", format.rate(all.rate(of.retries)) + "/s");
-  say("all-refused", format.rate(all.rate(of.refused)) + "/s");
-  say("all-flight", format.count(all.samples.at(-1)?.of.in_flight));
+  const { runtime, workers, events } = process;
+  draw(all);
+  say("all-calls", rate(all.rate(of.calls)));
+  say("all-success", percent(all.success));
+  say("all-retries", rate(all.rate(of.retries)));
+  say("all-refused", rate(all.rate(of.refused)));
+  say("all-flight", count(all.samples.at(-1)?.of.in_flight));
   mark(by("all-success"), "data-tone", (all.success ?? 1) < 0.95 ? "bad" : "");
   own([
     ["Ready", ready ? "yes" : `no: ${not_ready.join("; ")}`, !ready],
-    ["Runtime lag", format.time(runtime.lag_ns), (runtime.lag_ns ?? 0) > 50e6],
-    ["Runtime queue", format.count(runtime.queue)],
-    ["Workers", `${format.count(workers.busy)} of ${format.count(workers.limit)}${workers.waiting ? `, ${format.count(workers.waiting)} waiting` : ""}`, !!workers.waiting],
-    ["Memory", format.bytes(memory_bytes)],
-    ["Events dropped", format.count(process.events.dropped), process.events.dropped > 0],
-    ["Up", format.time((now_ms - started_ms) * 1e6)],
+    ["Runtime lag", time(runtime.lag_ns), (runtime.lag_ns ?? 0) > 50e6],
+    ["Runtime queue", count(runtime.queue)],
+    ["Workers", `${count(workers.busy)} of ${count(workers.limit)}${workers.waiting ? `, ${count(workers.waiting)} waiting` : ""}`, !!workers.waiting],
+    ["Memory", bytes(process.memory_bytes)],
+    ["Events dropped", count(events.dropped), events.dropped > 0],
+    ["Up", time((now_ms - started_ms) * 1e6)],
   ]);
   say("process", `${language} · pid ${pid} · ambassador ${version}`);
   by("other").hidden = !other;
-  if (other) say("other", `${format.plural(other.targets, "more target")} beyond the cap on names, counted together: ${format.count(other.in_flight)} in flight.`);
+  if (other) say("other", `${plural(other.targets, "more target")} beyond the cap on names, counted together.`);
 };
 
 /** The browser's tab tells it too. @param {string} what */
@@ -83,49 +82,34 @@ const show = () => {
 
 /** @type {Map<string, string>} */
 let circuits = new Map();
-let [lostAt, nextAt, ticking] = [0, 0, 0];
+let lostAt = 0;
 
 const tellLost = () => {
   const last = history.snapshot;
-  const next = nextAt > Date.now() ? `in ${format.wait((nextAt - Date.now()) * 1e6)}` : "now";
-  say("lost-since", `No connection for ${format.wait(Math.max(Date.now() - lostAt, 1000) * 1e6)}. Trying again ${next}.`);
-  say("lost-last", last ? `What you see is from ${format.at(last.now_ms)}, and may no longer be true.` : "Nothing has been heard of the process yet.");
+  say("lost-since", `No connection for ${wait((Date.now() - lostAt || 1) * 1e6)}; it is tried again each second.`);
+  say("lost-last", last ? `What you see is from ${at(last.now_ms)}, and may no longer be true.` : "Nothing has been heard of the process yet.");
 };
 
-/** @param {boolean} isLive */
-const connection = (isLive) => {
-  mark(by("connection"), "data-state", isLive ? "live" : "lost");
-  say("connection-word", isLive ? "Live" : "No connection");
-  document.documentElement.classList.toggle("is-lost", !isLive);
-  by("lost").hidden = isLive;
-  clearInterval(ticking);
-  lostAt = isLive ? 0 : Date.now();
-};
-
-const again = server.poll(
-  (snapshot) => {
-    if (lostAt) announce("Connected again.");
-    connection(true);
-    const states = new Map(snapshot.targets.map(({ name, circuit }) => [name, circuit?.state ?? "none"]));
-    for (const [name, state] of states) if ((circuits.get(name) ?? state) !== state) announce(`${name}: circuit ${format.words(state)}`);
-    circuits = states;
-    if (history.add(snapshot)) announce("The process was started anew; its counters begin anew.");
-    // A page in the background draws no frames, but its tab still tells how it is.
-    if (document.hidden) show();
-    else if (!isDue) requestAnimationFrame(show);
-    isDue = true;
-  },
-  (againMs) => {
-    nextAt = Date.now() + againMs;
-    if (!lostAt) {
-      connection(false);
-      ticking = window.setInterval(tellLost, 1000);
-      title("No connection");
-    }
-    tellLost();
-  },
-);
-by("retry").addEventListener("click", again);
+const again = server.poll((snapshot) => {
+  if (snapshot && lostAt) announce("Connected again.");
+  lostAt = snapshot ? 0 : lostAt || Date.now();
+  mark(by("connection"), "data-state", snapshot ? "live" : "lost");
+  say("connection-word", snapshot ? "Live" : "No connection");
+  document.documentElement.classList.toggle("is-lost", !snapshot);
+  by("lost").hidden = !!snapshot;
+  if (!snapshot) {
+    title("No connection");
+    return tellLost();
+  }
+  const states = new Map(snapshot.targets.map(({ name, circuit }) => [name, circuit?.state ?? "none"]));
+  for (const [name, state] of states) if ((circuits.get(name) ?? state) !== state) announce(`${name}: circuit ${words(state)}`);
+  circuits = states;
+  if (history.add(snapshot)) announce("The process was started anew, and so were its counters.");
+  // A page in the background draws no frames, but its tab still tells how it is.
+  if (document.hidden) show();
+  else if (!isDue) requestAnimationFrame(show);
+  isDue = !document.hidden;
+});
 
 /** What every call does is asked for only by who wants to see it. @type {string} */
 let level = "";
@@ -177,18 +161,15 @@ addEventListener("keydown", (event) => {
 // ---- Isolate and reset
 
 const [dialog, token] = [find("#act", HTMLDialogElement), find("#token", HTMLInputElement)];
-const ACTIONS = {
-  isolate: ["Isolate", "Every call to it is refused at once, in this process, until it is reset."],
-  reset: ["Reset", "Its circuit closes with an empty window, and calls go to it again."],
-};
 let what = "";
-for (const [id, [word = "", meaning = ""]] of Object.entries(ACTIONS)) {
-  by(id).addEventListener("click", () => {
-    what = id;
+for (const button of [by("isolate"), by("reset")]) {
+  button.addEventListener("click", () => {
+    what = button.id;
     by("refused").hidden = true;
-    say("act-title", `${word} ${detail.name}?`);
-    say("act-meaning", meaning);
-    say("act-do", word);
+    say("act-title", `${button.title} ${detail.name}?`);
+    say("act-do", button.title);
+    by("act-isolate").hidden = what !== "isolate";
+    by("act-reset").hidden = what !== "reset";
     dialog.showModal();
     (token.value ? by("act-do") : token).focus();
   });

@@ -137,3 +137,15 @@ export interface Row {
 export type Points = [at: number, value: number | null][];
 export type Kept = Told & { id: number };
 export type Maybe = number | null | undefined;
+
+// Its tools, whose types say more than fits beside them.
+
+/** An element: `h("a.name", { href: "#" }, "text")`. */
+export type H = <T extends keyof HTMLElementTagNameMap>(tag: T | `${T}.${string}`, attributes?: Record<string, string>, ...children: (Node | string)[]) => HTMLElementTagNameMap[T];
+export type Find = <E extends Element>(selector: string, type: new () => E) => E;
+/** Puts the items into the parent: a node for each key, made once, moved only when the order changes, and updated. */
+export type List = <T>(parent: Element, key: (item: T) => string, make: (item: T) => { node: Element; update?: (item: T) => void }) => (items: T[]) => void;
+/** Draws the lines over so many milliseconds; the largest value is at the top, and given back. */
+export type Draw = (all: readonly Points[], span: number, label: string) => number;
+/** How bad, in one line, with which shape. */
+export type Headline = [tone: string, text: string, shape: string];
