@@ -25,7 +25,6 @@ export class Mock {
   /** How many snapshots were given. */
   served = 0;
   isDown = false;
-  #tick = 1;
   /** @type {Set<ServerResponse>} */
   #streams = new Set();
   /** @type {Set<Socket>} */
@@ -67,19 +66,14 @@ export class Mock {
     this.isDown = false;
   }
 
-  /** With each snapshot so many seconds have passed. @param {number} seconds */
-  pace(seconds) {
-    this.#tick = seconds;
-  }
-
   get listeners() {
     return this.#streams.size;
   }
 
-  /** @param {Omit<Told, "at_ms">} event */
-  tell(event) {
-    const line = `event: ${event.type}\ndata: ${JSON.stringify({ ...event, at_ms: this.world.now })}\n\n`;
-    for (const stream of this.#streams) stream.write(line);
+  /** @param {string} type @param {string} name @param {Told["level"]} level @param {string} text @param {Partial<Told>} [fields] */
+  tell(type, name, level, text, fields) {
+    const event = { type, name, level, message: `${name}: ${text}`, at_ms: this.world.now, ...fields };
+    for (const stream of this.#streams) stream.write(`event: ${type}\ndata: ${JSON.stringify(event)}\n\n`);
   }
 
   /** @param {string} method @param {string} path @param {string | undefined} authorization @param {ServerResponse} response */
@@ -87,7 +81,7 @@ export class Mock {
     const headers = { "content-security-policy": CSP, "x-content-type-options": "nosniff", "cache-control": "no-store" };
     const json = (/** @type {unknown} */ value) => response.writeHead(200, { ...headers, "content-type": "application/json" }).end(JSON.stringify(value));
     if (path === "/v1/snapshot") {
-      this.world.tick(this.#tick);
+      this.world.tick();
       this.served++;
       return json(this.world.snapshot());
     }

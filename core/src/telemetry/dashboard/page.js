@@ -74,6 +74,7 @@ const show = () => {
   // Only what it is like decides the order, so that rows do not move with each number.
   rows.sort((a, b) => b.verdict.rank - a.verdict.rank || a.target.name.localeCompare(b.target.name));
   totals(snapshot);
+  document.documentElement.dataset["at"] = String(snapshot.now_ms);
   const failing = rows.filter(({ verdict }) => verdict.tone === "bad").length;
   title(failing > 0 ? `${failing} failing` : "");
   if (detail.name === null) overview.show(history.all, rows);
