@@ -5,7 +5,7 @@ import { World } from "./world.mjs";
 /** @import { Like } from "./world.mjs" */
 
 /** @type {Like} */
-const PAYMENTS = { name: "payments", target: "https://payment-api.example.com", calls: 118, retried: 0.03, p50: 21, p99: 96, endpoints: [{ address: "10.4.0.11:8443" }, { address: "10.4.0.12:8443" }] };
+const PAYMENTS = { name: "payments", target: "https://payment-api.example.com", calls: 118, retried: 0.005, p50: 21, p99: 96, endpoints: [{ address: "10.4.0.11:8443" }, { address: "10.4.0.12:8443" }] };
 
 /** A shop whose targets are well. @param {World} world */
 export const shop = (world) =>

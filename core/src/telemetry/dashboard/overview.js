@@ -41,7 +41,7 @@ const make = (/** @type {Row} */ { target: { name, target } }) => {
   const [word, out, bar] = [h("span"), h("span"), h("span.bar")];
   const [success, calls, median, retries, flight] = [h("b"), h("b"), h("b"), h("b"), h("b")];
   const [lost, high, left] = [h("small"), h("small"), h("small")];
-  const [found, reasons, points] = [h("ul"), h("ul"), h("span.points")];
+  const [found, reasons, points] = [h("ul.findings"), h("ul"), h("span.points")];
   const cell = (/** @type {string} */ label, /** @type {Node[]} */ ...content) => h("td", { "data-label": label }, ...content);
   const [rates, times] = [cell("Calls", calls), cell("Duration", h("span.pair", {}, median, high))];
   const title = h("span.title", {}, h("a.name", { href: link(name), title: name }, name), h("span.address", {}, target === name ? "" : target), h("span.strip", {}, points, out), reasons);
@@ -94,7 +94,7 @@ const make = (/** @type {Row} */ { target: { name, target } }) => {
 
 /** @param {Row[]} rows @returns {Headline} */
 const headline = (rows) => {
-  for (const [tone, what, form] of /** @type {const} */ ([["bad", "failing", "bad"], ["warn", "in trouble, but served", "unhealthy"], ["held", "isolated", "isolated"]])) {
+  for (const [tone, what, form] of /** @type {const} */ ([["bad", "failing", "bad"], ["warn", "degraded", "unhealthy"], ["held", "isolated", "isolated"]])) {
     const some = rows.filter(({ verdict }) => verdict.tone === tone);
     const names = some.map(({ target }) => target.name).join(" and ");
     if (some.length > 2 || names.length > 48) return [tone, `${some.length} of ${rows.length} targets are ${what}`, form];

@@ -6,8 +6,8 @@ import { of } from "./history.js";
 
 /** @import { Finding, Rejection, Row, Target, Tone, Verdict } from "./schema.js" */
 
-/** From this share of lost calls on, a target is failing rather than degraded. */
-const FAILING = 0.05;
+/** From this share of lost calls on, a target is failing; from that of failed attempts on, it is worth a word though no call is lost. */
+const [FAILING, NOTICED] = [0.05, 0.01];
 
 /** @param {Target} target @returns {Finding | undefined} */
 const circuit = ({ circuit }) => {
@@ -46,7 +46,7 @@ const calls = ({ target, series }, budget) => {
   const isLate = series.rate(({ calls }) => calls.timeout) > series.rate(of.failed) / 2;
   const refuses = (/** @type {Rejection} */ why) => series.rate(({ rejections }) => rejections[why]) > 0;
   return [
-    target.circuit?.state !== "open" && (failed > 0 ? { fails: `${percent(failed)} of calls ${isLate ? "time out" : "fail"}`, does } : failedAttempts > 0 && { fails: `${percent(failedAttempts)} of attempts fail`, does }),
+    target.circuit?.state !== "open" && (failed > 0 ? { fails: `${percent(failed)} of calls ${isLate ? "time out" : "fail"}`, does } : failedAttempts >= NOTICED && { fails: `${percent(failedAttempts)} of attempts fail`, does }),
     refuses("bulkhead_full") && { fails: `More calls at once than ${count(target.bulkhead?.limit)}`, does: "refuses the rest" },
     refuses("rate_limited") && { fails: "More calls than its rate limit", does: "refuses the rest" },
     refuses("no_endpoint") && { fails: "No endpoint is known", does: "refuses calls at once" },
