@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,9 @@ use tracing::Level;
 use crate::balance::Place;
 use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
+use crate::runtime;
 use crate::target::{State, Target};
+use crate::telemetry::{bus, log};
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;
@@ -154,6 +156,69 @@ impl Event {
         }
     }
 
+    /// How much it matters: what opens a circuit, and a fault of the core's own, are errors; what surprises is a warning; what is as
+    /// usual is for debugging.
+    pub fn level(&self) -> Level {
+        match self {
+            Event::Circuit { to: "open" | "isolated", .. } | Event::Internal { .. } => Level::ERROR,
+            Event::Retry { .. }
+            | Event::Endpoint { to: "ejected" | "unhealthy", .. }
+            | Event::Endpoints { stale: Some(_), .. }
+            | Event::Settings { .. } => Level::WARN,
+            Event::Circuit { .. } | Event::Endpoint { .. } | Event::Endpoints { .. } => Level::INFO,
+            Event::Attempt { .. } | Event::Hedge { .. } | Event::Call { .. } => Level::DEBUG,
+        }
+    }
+
+    /// The event in one line of text, with the `name` of the state that it belongs to:
+    /// `payment-api.example.com: the circuit is open for 5s; it was closed`.
+    pub fn message(&self, name: &str) -> String {
+        let text = match self {
+            Event::Attempt { attempt, outcome, elapsed, endpoint } => {
+                let at = endpoint.as_ref().map(|at| format!(" at {}", at.as_str())).unwrap_or_default();
+                format!("attempt {attempt}{at} ended as {outcome} after {}", spell(*elapsed))
+            }
+            Event::Retry { attempt, wait } => {
+                format!("attempt {attempt} failed; the next one follows after {}", spell(*wait))
+            }
+            Event::Hedge { attempt, after } => {
+                format!("attempt {attempt} began beside the one before it, which has run for {}", spell(*after))
+            }
+            Event::Call { attempts, outcome, stop, elapsed } => {
+                let plural = if *attempts == 1 { "" } else { "s" };
+                format!("a call ended as {outcome} after {attempts} attempt{plural} in {}: {stop}", spell(*elapsed))
+            }
+            Event::Circuit { from, to, open_for } => {
+                let length = open_for.map(|length| format!(" for {}", spell(length))).unwrap_or_default();
+                format!("the circuit is {to}{length}; it was {from}")
+            }
+            Event::Endpoint { address, to: "ejected", ejected_for } => {
+                let length = ejected_for.map(|length| format!(" for {}", spell(length))).unwrap_or_default();
+                format!("the endpoint {address} is ejected{length}: its attempts fail")
+            }
+            Event::Endpoint { address, to: to @ "unhealthy", .. } => {
+                format!("the endpoint {address} is {to}: its checks fail")
+            }
+            Event::Endpoint { address, to, .. } => format!("the endpoint {address} is {to}"),
+            Event::Endpoints { stale: Some(why), .. } => {
+                format!("endpoints cannot be looked for, and the last ones stay: {why}")
+            }
+            Event::Endpoints { added, removed, .. } => match (&added[..], &removed[..]) {
+                ([], []) => "endpoints are found again".into(),
+                (added, []) => format!("endpoints came: {}", added.join(", ")),
+                ([], removed) => format!("endpoints went: {}", removed.join(", ")),
+                (added, removed) => format!("endpoints came: {}; went: {}", added.join(", "), removed.join(", ")),
+            },
+            Event::Settings { before, now } => {
+                format!(
+                    "two proxies want different settings of what they share; the newest hold: {now}, where {before} held"
+                )
+            }
+            Event::Internal { at } => format!("the ambassador itself failed at {at}; the call goes on without it"),
+        };
+        format!("{name}: {text}").replace(char::is_control, " ")
+    }
+
     /// Through `tracing`: what opens a circuit is an error, what surprises is a warning, what is as usual is for debugging.
     fn trace(&self, name: &str) {
         match self {
@@ -229,11 +294,16 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Receives events. Called on any thread, also by two at once, with nothing locked.
 pub type Listener = Arc<dyn Fn(&str, &Event) + Send + Sync>;
 
+/// Somebody keeps events: a listener of Rust's, or a host that fetches them.
+const KEEPS: u8 = 1;
+/// Something waits that is not of every call: for the host's logging, or its listeners.
+const PENDING: u8 = 2;
+
 /// Who listens to a target's events, and what they have not heard yet.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    /// Whether anybody keeps events: a listener of Rust's, or a host that fetches them.
-    keeps: AtomicBool,
+    /// [`KEEPS`] and [`PENDING`]: one look for who has nothing to tell.
+    flags: AtomicU8,
     listeners: ArcSwap<Vec<Listener>>,
     // Not on the way of a call to which nobody listens. Swapped whole in a forked child.
     queue: ArcSwap<Mutex<VecDeque<Event>>>,
@@ -250,17 +320,26 @@ impl Listeners {
     /// Whether events of that level are worth making.
     #[inline]
     pub fn is_heard(&self, level: Level) -> bool {
-        self.keeps.load(Relaxed) || tracing::level_filters::LevelFilter::current() >= level
+        self.has(KEEPS)
+            || bus::is_heard()
+            || log::is_on(level.into())
+            || tracing::level_filters::LevelFilter::current() >= level
+    }
+
+    /// Whether there may be something to tell.
+    #[inline]
+    pub fn keeps(&self) -> bool {
+        self.flags.load(Relaxed) != 0
     }
 
     #[inline]
-    pub fn keeps(&self) -> bool {
-        self.keeps.load(Relaxed)
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Relaxed) & flag != 0
     }
 
     /// From now on events are kept until somebody fetches them.
     pub fn keep(&self) {
-        self.keeps.store(true, Relaxed);
+        self.flags.fetch_or(KEEPS, Relaxed);
     }
 
     pub fn add(&self, listener: Listener) {
@@ -270,43 +349,62 @@ impl Listeners {
 
     pub fn tell(&self, name: &str, event: Event) {
         shielded(|| event.trace(name));
-        if !self.keeps.load(Relaxed) {
+        if bus::is_heard() {
+            bus::tell(name, &event);
+        }
+        let is_logged = log::admits(&event);
+        if !is_logged && !self.has(KEEPS) {
             return;
         }
-        let shared = self.queue.load();
-        let mut queue = lock(&shared);
-        if queue.len() == MOST {
-            self.dropped.fetch_add(1, Relaxed);
-        } else {
+        let is_pending = is_logged || (event.level() <= Level::INFO && !matches!(event, Event::Retry { .. }));
+        {
+            let shared = self.queue.load();
+            let mut queue = lock(&shared);
+            if queue.len() == MOST {
+                self.dropped.fetch_add(1, Relaxed);
+                return;
+            }
             queue.push_back(event);
+            if is_pending {
+                self.flags.fetch_or(PENDING, Relaxed);
+            }
+        }
+        if is_pending && runtime::is_own_thread() {
+            log::wake();
         }
     }
 
     /// What has not been told, and is the caller's to tell.
     pub fn fetch(&self) -> Vec<Event> {
-        if !self.keeps.load(Relaxed) {
+        if !self.keeps() {
             return Vec::new();
         }
-        lock(&self.queue.load()).drain(..).collect()
+        let shared = self.queue.load();
+        let mut queue = lock(&shared);
+        self.flags.fetch_and(!PENDING, Relaxed);
+        queue.drain(..).collect()
     }
 
-    /// Tells the listeners of Rust's.
+    /// Tells the listeners of Rust's, and whoever logs for a host without logging of its own.
     #[inline]
     pub fn hear(&self, name: &str) {
-        if self.keeps.load(Relaxed) {
+        if self.keeps() {
             self.hear_all(name);
         }
     }
 
     #[cold]
     fn hear_all(&self, name: &str) {
-        let listeners = self.listeners.load_full();
-        if listeners.is_empty() {
+        let (listeners, sink) = (self.listeners.load_full(), log::sink());
+        if listeners.is_empty() && sink.is_none() {
             return;
         }
         for event in self.fetch() {
             for listener in listeners.iter() {
                 shielded(|| listener(name, &event));
+            }
+            if let (Some(sink), Some(record)) = (&sink, log::record(name, &event)) {
+                shielded(|| sink(&record));
             }
         }
     }
@@ -319,7 +417,15 @@ impl Listeners {
     /// F3: what the parent has not told is the parent's.
     pub fn begin_anew(&self) {
         self.queue.store(Arc::default());
+        self.flags.fetch_and(!PENDING, Relaxed);
     }
+}
+
+/// What has happened to any target, is not of every call, and was told to nobody yet: names, and what happened to each. For a host that
+/// was [woken](log::on_background).
+pub fn pending() -> Vec<(String, Vec<Event>)> {
+    let states = State::all().into_iter().filter(|state| state.listeners.has(PENDING));
+    states.map(|state| (state.name().to_owned(), state.listeners.fetch())).collect()
 }
 
 fn lock(queue: &Mutex<VecDeque<Event>>) -> MutexGuard<'_, VecDeque<Event>> {
@@ -332,6 +438,7 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
     shielded(|| {
         tracing::warn!(target: "ambassador", name = state.name(), attempt = call.ended(), wait_ns = wait, "{line}");
     });
+    log::retry(state.name(), &Event::Retry { attempt: call.ended(), wait }, &line);
     line
 }
 
@@ -356,7 +463,7 @@ pub(crate) fn call_ended(state: &State, call: &Call, outcome: &'static str, stop
 }
 
 /// F5: what a listener throws ends here.
-fn shielded(tell: impl FnOnce()) {
+pub(crate) fn shielded(tell: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(tell));
 }
 
@@ -370,6 +477,33 @@ mod tests {
         assert_eq!(
             event.to_json("a \"name\"\n"),
             r#"{"type":"circuit","name":"a \"name\"\u000a","from":"closed","to":"open","open_for_ns":5000000000}"#
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_of_text_whatever_it_holds() {
+        let event = Event::Endpoints { added: vec![], removed: vec![], stale: Some("no such\nfile".into()) };
+        assert_eq!(
+            event.message("a\rname"),
+            "a name: endpoints cannot be looked for, and the last ones stay: no such file"
+        );
+        let event = Event::Circuit { from: "half_open", to: "open", open_for: Some(10_000_000_000) };
+        assert_eq!(event.message("api"), "api: the circuit is open for 10s; it was half_open");
+        let event = Event::Call { attempts: 1, outcome: "ok", stop: "succeeded", elapsed: 5_000_000 };
+        assert_eq!(event.message("api"), "api: a call ended as ok after 1 attempt in 5ms: succeeded");
+    }
+
+    #[test]
+    fn what_opens_a_circuit_is_an_error_and_what_closes_it_is_none() {
+        let level = |to| Event::Circuit { from: "closed", to, open_for: None }.level();
+        assert_eq!(
+            ["open", "isolated", "half_open", "closed"].map(level),
+            [Level::ERROR, Level::ERROR, Level::INFO, Level::INFO]
+        );
+        let level = |to| Event::Endpoint { address: "a".into(), to, ejected_for: None }.level();
+        assert_eq!(
+            ["ejected", "unhealthy", "back", "healthy"].map(level),
+            [Level::WARN, Level::WARN, Level::INFO, Level::INFO]
         );
     }
 

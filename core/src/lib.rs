@@ -28,6 +28,7 @@
 //! | [`board`] | bounds for functions that run on a caller's own thread |
 //! | [`runtime`] | the one shared Tokio runtime: lazy, fork-aware, drained |
 //! | [`event`] | what is told: the retry line, events through `tracing` |
+//! | [`telemetry`] | all targets of this process, seen from outside, and what goes to a host's own logging |
 //! | [`clock`] | time as plain numbers |
 //! | [`testing`] | virtual time for tests |
 //! | [`fault`] | what happens when the core itself fails |
@@ -57,6 +58,7 @@ pub mod settings;
 mod stripes;
 mod sync;
 pub mod target;
+pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;

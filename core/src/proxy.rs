@@ -18,10 +18,10 @@
 mod builder;
 
 use std::fmt::Write;
-use std::sync::Arc;
 #[cfg(feature = "http")]
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -31,13 +31,14 @@ use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
 use crate::clock::{self, NEVER, Nanos, push_spelled, spell};
 use crate::endpoint::Endpoint;
 use crate::error::{Code, ConfigError, Error};
-use crate::event::{self, Event, quoted};
+use crate::event::{self, Event};
 use crate::fault::{self, Point};
 use crate::policy::bulkhead::Limit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
-use crate::settings::Settings;
+use crate::settings::{self, Effective, Places, Settings, Spelling};
 use crate::target::{InForce, State, Target};
+use crate::telemetry::{Totals, health};
 use crate::testing;
 
 pub use builder::Builder;
@@ -46,10 +47,22 @@ pub use builder::Builder;
 #[derive(Clone, Debug)]
 pub struct AmbassadorProxy(Arc<Inner>);
 
+/// A proxy, as long as somebody has it.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakProxy(Weak<Inner>);
+
+impl WeakProxy {
+    pub fn upgrade(&self) -> Option<AmbassadorProxy> {
+        self.0.upgrade().map(AmbassadorProxy)
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     target: Target,
     policy: Policy,
+    /// What of the policy a configuration file said, and where.
+    places: Places,
     state: Arc<State>,
     /// The state's number of the policy's settings.
     number: u64,
@@ -114,21 +127,25 @@ impl AmbassadorProxy {
     /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
     pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
         let settings = settings.finish()?;
+        crate::telemetry::begin();
         let authorization = settings.authorization()?;
         let state = State::shared(settings.state_name(), &settings.policy.shared);
         state.measure_for(&settings.policy);
         let proxy = AmbassadorProxy::of(settings.target, settings.policy, state, authorization);
+        proxy.state().has_proxy(WeakProxy(Arc::downgrade(&proxy.0)));
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
     }
 
     fn of(target: Target, policy: Policy, state: Arc<State>, authorization: Authorization) -> AmbassadorProxy {
+        state.stands_for(&target);
         let number = state.number_of(&policy.shared);
         let itself = Endpoint::at(target.clone());
         AmbassadorProxy(Arc::new(Inner {
             target,
             policy,
+            places: Places::new(),
             state,
             number,
             itself,
@@ -212,6 +229,44 @@ impl AmbassadorProxy {
     /// The settings in force: this proxy's own, and of what it shares with others of its name, those of the newest (C4).
     pub fn policy_in_force(&self) -> Policy {
         Policy { shared: Shared::clone(&self.state().settings()), ..self.0.policy.clone() }
+    }
+
+    /// Every setting in force (C3) in the order of the table, spelled as that language does, with where its value comes from. What
+    /// only a host can hold is not among them; what is secret is `***` (S3).
+    ///
+    /// ```
+    /// use ambassador_core::AmbassadorProxy;
+    /// use ambassador_core::settings::{Origin, Spelling, Value};
+    ///
+    /// let proxy = AmbassadorProxy::builder("payment-api.example.com").max_retries(5).build()?;
+    /// let settings = proxy.effective_policy(Spelling::File);
+    /// assert_eq!((settings[0].field.as_str(), &settings[0].value), ("max_retries", &Value::Int(5)));
+    /// assert_eq!((&settings[0].origin, &settings[2].origin), (&Origin::Constructor, &Origin::Default));
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn effective_policy(&self, spelling: Spelling) -> Vec<Effective> {
+        let names = (self.name(), self.target());
+        settings::effective(spelling, names, &self.0.policy, &self.policy_in_force(), &self.0.places)
+    }
+
+    /// [`effective_policy`](AmbassadorProxy::effective_policy) as a JSON array of objects of `field`, `value` and `origin`, spelled
+    /// as that language does; durations are numbers of its unit.
+    pub fn effective_policy_json(&self, spelling: Spelling) -> String {
+        settings::to_json(&self.effective_policy(spelling))
+    }
+
+    /// The same as the configuration file spells it, and so byte for byte the same in all languages: durations are texts such as
+    /// `2s`.
+    ///
+    /// ```
+    /// use ambassador_core::AmbassadorProxy;
+    ///
+    /// let json = AmbassadorProxy::new("payment-api.example.com")?.policy_json();
+    /// assert!(json.contains(r#"{"field":"timeout","value":"2s","origin":"default"}"#));
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn policy_json(&self) -> String {
+        self.effective_policy_json(Spelling::File)
     }
 
     /// A call begins (O1), and with it its deadline's clock.
@@ -400,16 +455,12 @@ impl AmbassadorProxy {
 
     /// Opens the circuit by hand: every attempt is refused until [`reset`](AmbassadorProxy::reset) (B1).
     pub fn isolate(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.isolate(at), at);
-        self.hear();
+        self.state().isolate();
     }
 
     /// Closes the circuit by hand, with an empty window.
     pub fn reset(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.reset(at), at);
-        self.hear();
+        self.state().reset();
     }
 
     /// Tells `listener` of every event of this target from now on: after a decision, on the thread that made it as a rule, with
@@ -612,83 +663,7 @@ impl AmbassadorProxy {
 
     /// [`health`](AmbassadorProxy::health), at that instant of the clock that calls are driven by.
     pub fn health_at(&self, now: Nanos) -> String {
-        let state = self.state();
-        let shared = state.settings();
-        let count = |cell: &AtomicU64| cell.load(Relaxed);
-        let in_flight = state.in_flight();
-        let [ok, failure, timeout, cancelled] = state.calls();
-        let [ok_attempts, failed_attempts, timed_out_attempts, cancelled_attempts] = state.attempts();
-        let rejections = &state.rejections;
-        let mut json = format!(
-            concat!(
-                r#"{{"target":{},"name":{},"in_flight":{},"#,
-                r#""calls":{{"ok":{},"failure":{},"timeout":{},"rejected":{},"cancelled":{},"fallback":{}}},"#,
-                r#""attempts":{{"ok":{},"failure":{},"timeout":{},"cancelled":{}}},"#,
-                r#""retries":{},"hedges":{},"late_results":{},"abandoned":{},"internal_errors":{},"events_dropped":{},"#,
-                r#""rejections":{{"shutdown":{},"rate_limited":{},"bulkhead_full":{},"circuit_open":{},"no_endpoint":{}}}"#
-            ),
-            quoted(self.target()),
-            quoted(self.name()),
-            in_flight,
-            ok,
-            failure,
-            timeout,
-            count(&state.rejected),
-            cancelled,
-            count(&state.fallback),
-            ok_attempts,
-            failed_attempts,
-            timed_out_attempts,
-            cancelled_attempts,
-            count(&state.retries),
-            count(&state.hedges),
-            count(&state.late),
-            state.bulkhead.abandoned(),
-            count(&state.internal_errors),
-            state.listeners.dropped(),
-            count(&rejections.shutdown),
-            count(&rejections.rate_limited),
-            count(&rejections.bulkhead_full),
-            count(&rejections.circuit_open),
-            count(&rejections.no_endpoint),
-        );
-        let _ = match &shared.breaker {
-            None => write!(json, r#","circuit":null"#),
-            Some(breaker) => {
-                let (outcomes, failures) = state.breaker.counts(breaker, now);
-                let open_for = state.breaker.open_for(now).map_or("null".into(), |length| length.to_string());
-                let [closed, open, half_open, isolated] = &state.breaker.entered;
-                write!(
-                    json,
-                    concat!(
-                        r#","circuit":{{"state":"{}","open_for_ns":{},"outcomes":{},"failures":{},"#,
-                        r#""transitions":{{"closed":{},"open":{},"half_open":{},"isolated":{}}}}}"#
-                    ),
-                    state.breaker.circuit().as_str(),
-                    open_for,
-                    outcomes,
-                    failures,
-                    closed.load(Relaxed),
-                    open.load(Relaxed),
-                    half_open.load(Relaxed),
-                    isolated.load(Relaxed),
-                )
-            }
-        };
-        let _ = match &shared.budget {
-            None => write!(json, r#","budget":null"#),
-            Some(budget) => write!(json, r#","budget":{{"tokens":{}}}"#, state.budget.tokens(budget, now).max(0.0)),
-        };
-        let _ = match &shared.bulkhead {
-            None => write!(json, r#","bulkhead":null"#),
-            Some(bulkhead) => {
-                let (occupied, queued) = state.bulkhead.occupied();
-                let limit = state.bulkhead.limit(bulkhead);
-                write!(json, r#","bulkhead":{{"limit":{limit},"occupied":{occupied},"queued":{queued}}}"#)
-            }
-        };
-        let _ = write!(json, r#","endpoints":{}}}"#, state.endpoints.to_json(now));
-        json
+        health(self.state(), self.target(), &Totals::of(self.state()), now)
     }
 
     /// For tests: from now on this target's jitter is that of the seed. The same seed gives the same waits in every language.

@@ -2,6 +2,7 @@
 //! own and leaves the inherited one alone, whose threads stayed with the parent (F3). Its threads never keep the process
 //! alive (F4). [`shutdown`] drains it.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64,
@@ -17,6 +18,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+use crate::telemetry;
 
 /// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
 /// being driven so. I/O of the future's own finds the shared runtime.
@@ -64,6 +66,15 @@ static SHARED: Lazy<ArcSwapOption<Shared>> = Lazy::new(ArcSwapOption::empty);
 /// When the operating system gives no threads.
 pub fn handle() -> Handle {
     shared().handle.clone()
+}
+
+/// The shared runtime, if it has started in this process and not ended.
+pub(crate) fn present() -> Option<Handle> {
+    let shared = SHARED.load();
+    shared
+        .as_ref()
+        .filter(|shared| shared.pid == std::process::id() && !has_ended())
+        .map(|shared| shared.handle.clone())
 }
 
 /// [`handle`], for who is about to set a timer. As long as there are such, one is always due soon: whenever a timer is set that is due
@@ -133,9 +144,19 @@ fn start() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("ambassador")
+        .on_thread_start(|| IS_OWN.set(true))
         .enable_all()
         .build()
         .expect("the operating system gives threads for the ambassador's runtime")
+}
+
+thread_local! {
+    static IS_OWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is a thread of the runtime's: no host looks after it at what has happened.
+pub(crate) fn is_own_thread() -> bool {
+    IS_OWN.get()
 }
 
 impl Shared {
@@ -211,6 +232,8 @@ pub fn shutdown(timeout: Duration) -> bool {
         // What still runs there was abandoned at its bound, or outlived `timeout`: it is not waited for twice.
         runtime.shutdown_background();
     }
+    #[cfg(feature = "admin")]
+    telemetry::stop_all();
     drained
 }
 
@@ -230,6 +253,7 @@ pub(crate) fn call_ended() {
 /// call more than once.
 pub fn forked() {
     COMING.store(0, SeqCst);
+    telemetry::begin_anew();
     for state in State::all() {
         state.begin_anew();
     }

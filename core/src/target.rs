@@ -10,18 +10,21 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
 use crate::balance::{Changed, Endpoints};
 use crate::call::Outcome;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
+use crate::proxy::{AmbassadorProxy, WeakProxy};
 use crate::stripes::Striped;
+use crate::telemetry::histogram::Durations;
+use crate::telemetry::ledger;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -168,6 +171,13 @@ pub(crate) struct Rejections {
     pub no_endpoint: AtomicU64,
 }
 
+/// Attempts that followed another, by how that one ended.
+#[derive(Debug, Default)]
+pub(crate) struct Retries {
+    pub after_failure: AtomicU64,
+    pub after_timeout: AtomicU64,
+}
+
 /// Settings of a state, and their number: each that comes into force has the next one.
 #[derive(Debug)]
 pub(crate) struct Numbered {
@@ -199,6 +209,10 @@ impl Deref for InForce<'_> {
 #[derive(Debug)]
 pub struct State {
     name: Box<str>,
+    /// What the first of its proxies is for.
+    target: OnceLock<Target>,
+    /// One that tells of its settings; whoever comes when it is gone takes its place.
+    proxy: ArcSwapOption<WeakProxy>,
     jitter: AtomicU64,
     counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
@@ -210,12 +224,15 @@ pub struct State {
     pub(crate) rate_limit: rate_limit::Cells,
     pub(crate) races: hedge::Cells,
     pub(crate) endpoints: Endpoints,
-    /// How long attempts take; counted from when a proxy first asks for a quantile of it.
+    /// How long calls took, of all that were not refused, and attempts (S2).
+    pub(crate) call_durations: Durations,
+    pub(crate) attempt_durations: Durations,
+    /// The same, of attempts that tell how long a hedge should wait; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
     pub(crate) rejections: Rejections,
-    pub(crate) retries: AtomicU64,
+    pub(crate) retries: Retries,
     pub(crate) hedges: AtomicU64,
     pub(crate) late: AtomicU64,
     pub(crate) internal_errors: AtomicU64,
@@ -243,6 +260,7 @@ impl State {
             states.insert(name.into(), Arc::downgrade(&state));
             let before = STATES.compare_and_swap(&present, Arc::new(states));
             if Arc::ptr_eq(&before, &present) {
+                ledger::enter(&state);
                 return state;
             }
         }
@@ -256,6 +274,8 @@ impl State {
     pub(crate) fn new(name: &str, settings: &Shared) -> State {
         State {
             name: name.into(),
+            target: OnceLock::new(),
+            proxy: ArcSwapOption::empty(),
             jitter: AtomicU64::new(random_seed()),
             counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
@@ -266,11 +286,13 @@ impl State {
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
             endpoints: Endpoints::new(settings),
+            call_durations: Durations::default(),
+            attempt_durations: Durations::default(),
             latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
             rejections: Rejections::default(),
-            retries: AtomicU64::new(0),
+            retries: Retries::default(),
             hedges: AtomicU64::new(0),
             late: AtomicU64::new(0),
             internal_errors: AtomicU64::new(0),
@@ -373,6 +395,56 @@ impl State {
         &self.name
     }
 
+    /// A proxy for that target has this state.
+    pub(crate) fn stands_for(&self, target: &Target) {
+        self.target.get_or_init(|| target.clone());
+    }
+
+    /// What the first of its proxies is for.
+    pub(crate) fn its_target(&self) -> Option<&Target> {
+        self.target.get()
+    }
+
+    /// The same, as it was given.
+    pub(crate) fn target(&self) -> &str {
+        self.its_target().map_or(&self.name, Target::as_str)
+    }
+
+    /// Another proxy has this state.
+    pub(crate) fn has_proxy(&self, proxy: WeakProxy) {
+        if self.proxy().is_none() {
+            self.proxy.store(Some(Arc::new(proxy)));
+        }
+    }
+
+    /// One of its proxies.
+    pub(crate) fn proxy(&self) -> Option<AmbassadorProxy> {
+        self.proxy.load().as_ref()?.upgrade()
+    }
+
+    /// Opens the circuit by hand (B1).
+    pub(crate) fn isolate(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.isolate(at), at);
+        self.listeners.hear(&self.name);
+    }
+
+    /// Closes the circuit by hand, with an empty window.
+    pub(crate) fn reset(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.reset(at), at);
+        self.listeners.hear(&self.name);
+    }
+
+    /// Another attempt follows one that ended so.
+    pub(crate) fn retry(&self, last: Outcome) {
+        let cell = match last {
+            Outcome::Timeout | Outcome::Overdue => &self.retries.after_timeout,
+            _ => &self.retries.after_failure,
+        };
+        cell.fetch_add(1, Release);
+    }
+
     /// A call came, whatever becomes of it.
     #[inline]
     pub(crate) fn begin(&self) {
@@ -470,6 +542,13 @@ impl State {
 
     pub(crate) fn seed(&self, seed: u64) {
         self.jitter.store(seed, Relaxed);
+    }
+}
+
+/// What it counted is still told.
+impl Drop for State {
+    fn drop(&mut self) {
+        ledger::leave(self);
     }
 }
 
@@ -577,9 +656,9 @@ mod tests {
         let one = shared("state-of-one");
         assert!(Arc::ptr_eq(&one, &shared("state-of-one")));
         assert!(!Arc::ptr_eq(&one, &shared("state-of-another")));
-        one.retries.store(7, Relaxed);
+        one.retry(Outcome::Retry);
         drop(one);
-        assert_eq!(shared("state-of-one").retries.load(Relaxed), 0);
+        assert_eq!(shared("state-of-one").retries.after_failure.load(Relaxed), 0);
     }
 
     #[test]

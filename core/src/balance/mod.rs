@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use hash::hash;
 pub(crate) use live::{Choice, Endpoints};
-pub(crate) use member::Place;
+pub(crate) use member::{Condition, Place};
 pub(crate) use set::Changed;
 
 use crate::clock::{Nanos, SECOND};
