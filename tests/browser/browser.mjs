@@ -65,13 +65,26 @@ export class MockVisit extends Visit {
 
   /** @param {Browser} browser @param {Mock} mock @param {BrowserContextOptions} [options] */
   static async to(browser, mock, options) {
+    const visit = await MockVisit.#begin(browser, mock, options);
+    await visit.shown();
+    return visit;
+  }
+
+  /** To one that asks for its token. @param {Browser} browser @param {Mock} mock */
+  static async toLocked(browser, mock) {
+    const visit = await MockVisit.#begin(browser, mock);
+    await visit.page.locator("dialog[open]").waitFor();
+    return visit;
+  }
+
+  /** @param {Browser} browser @param {Mock} mock @param {BrowserContextOptions} [options] */
+  static async #begin(browser, mock, options) {
     const url = await mock.start();
     const { page } = await Visit.begin(browser, url, options);
     const visit = new MockVisit(page, url);
     visit.mock = mock;
     await page.clock.install({ time: mock.world.now });
     await page.goto(url);
-    await visit.shown();
     return visit;
   }
 

@@ -25,6 +25,8 @@ export class Mock {
   /** How many snapshots were given. */
   served = 0;
   isDown = false;
+  /** Whether the token has to be shown for everything but the page itself. */
+  isLocked = false;
   /** @type {Set<ServerResponse>} */
   #streams = new Set();
   /** @type {Set<Socket>} */
@@ -80,6 +82,7 @@ export class Mock {
   async #answer(method, path, authorization, response) {
     const headers = { "content-security-policy": CSP, "x-content-type-options": "nosniff", "cache-control": "no-store" };
     const json = (/** @type {unknown} */ value) => response.writeHead(200, { ...headers, "content-type": "application/json" }).end(JSON.stringify(value));
+    if (this.isLocked && path.startsWith("/v1/") && authorization !== `Bearer ${TOKEN}`) return response.writeHead(401, headers).end();
     if (path === "/v1/snapshot") {
       this.world.tick();
       this.served++;

@@ -197,6 +197,20 @@ describe("one target", () => {
   });
 });
 
+test("a server that others can reach tells nothing without its token", async () => {
+  shop(mock.world);
+  mock.isLocked = true;
+  isCut = true; // The browser says on the console that it was refused.
+  visit = await MockVisit.toLocked(browser, mock);
+  const { page } = visit;
+  assert.equal(await page.locator("#act-title").innerText(), "Unlock this page?");
+  await page.locator("#token").fill(TOKEN);
+  await page.keyboard.press("Enter");
+  await visit.shown();
+  assert.equal((await names()).length, 8);
+  await visit.until(() => /** @type {HTMLElement} */ (document.querySelector("#deaf")).hidden);
+});
+
 describe("the stream of events", () => {
   const lines = () => visit.page.locator("#stream li > span").allInnerTexts();
   const tell = () => {

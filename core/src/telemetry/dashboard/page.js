@@ -60,6 +60,35 @@ const title = (what) => {
   if (document.title !== `${text}Ambassador`) document.title = `${text}Ambassador`;
 };
 
+// ---- What takes the token: to isolate, to reset, and to see anything at all of a server that others can reach
+
+const [dialog, token] = [find("#act", HTMLDialogElement), find("#token", HTMLInputElement)];
+const TITLES = { isolate: "Isolate", reset: "Reset", unlock: "Unlock" };
+/** @type {keyof typeof TITLES} */
+let what = "unlock";
+const begin = (/** @type {keyof typeof TITLES} */ wanted) => {
+  what = wanted;
+  by("refused").hidden = true;
+  say("act-title", `${TITLES[what]} ${what === "unlock" ? "this page" : detail.name}?`);
+  say("act-do", TITLES[what]);
+  for (const name of Object.keys(TITLES)) by("act-" + name).hidden = name !== what;
+  dialog.showModal();
+  (token.value ? by("act-do") : token).focus();
+};
+by("isolate").addEventListener("click", () => begin("isolate"));
+by("reset").addEventListener("click", () => begin("reset"));
+by("act-not").addEventListener("click", () => dialog.close());
+dialog.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  server.use(token.value.trim());
+  const why = what !== "unlock" && (await server.act(detail.name ?? "", what));
+  if (!why) dialog.close();
+  say("refused", `Refused: ${why}`);
+  by("refused").hidden = !why;
+  token.select();
+  again();
+});
+
 // ---- What the server tells
 
 let isDue = false;
@@ -91,7 +120,8 @@ const tellLost = () => {
   say("lost-last", last ? `What you see is from ${at(last.now_ms)}, and may no longer be true.` : "Nothing has been heard of the process yet.");
 };
 
-const again = server.poll((snapshot) => {
+const again = server.poll((snapshot, isLocked) => {
+  if (isLocked) return dialog.open || begin("unlock");
   if (snapshot && lostAt) announce("Connected again.");
   lostAt = snapshot ? 0 : lostAt || Date.now();
   mark(by("connection"), "data-state", snapshot ? "live" : "lost");
@@ -156,36 +186,6 @@ addEventListener("keydown", (event) => {
   if (event.key === "/" && detail.name === null) {
     event.preventDefault();
     by("search").focus();
-  }
-});
-
-// ---- Isolate and reset
-
-const [dialog, token] = [find("#act", HTMLDialogElement), find("#token", HTMLInputElement)];
-let what = "";
-for (const button of [by("isolate"), by("reset")]) {
-  button.addEventListener("click", () => {
-    what = button.id;
-    by("refused").hidden = true;
-    say("act-title", `${button.title} ${detail.name}?`);
-    say("act-do", button.title);
-    by("act-isolate").hidden = what !== "isolate";
-    by("act-reset").hidden = what !== "reset";
-    dialog.showModal();
-    (token.value ? by("act-do") : token).focus();
-  });
-}
-by("act-not").addEventListener("click", () => dialog.close());
-dialog.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  try {
-    await server.act(detail.name ?? "", what, token.value.trim());
-    dialog.close();
-    void again();
-  } catch (error) {
-    say("refused", `Refused: ${error instanceof Error ? error.message : error}`);
-    by("refused").hidden = false;
-    token.select();
   }
 });
 
