@@ -571,6 +571,20 @@ export interface Health {
   readonly bulkhead: { readonly limit: number; readonly occupied: number; readonly queued: number } | null;
   /** The endpoints; `null` where the target itself is the one. */
   readonly endpoints: readonly EndpointHealth[] | null;
+  /** How long calls took that were not refused, and attempts. */
+  readonly latency: { readonly calls: Latency; readonly attempts: Latency };
+}
+
+/** What was counted within the last ten seconds, and the last minute. */
+export type Latency = Readonly<Record<"10s" | "60s", Quantiles>>;
+
+/** How long things took, in nanoseconds; `null` where there were none. */
+export interface Quantiles {
+  readonly count: number;
+  readonly p50_ns: number | null;
+  readonly p90_ns: number | null;
+  readonly p99_ns: number | null;
+  readonly p999_ns: number | null;
 }
 
 /** One endpoint of a target. */

@@ -73,7 +73,7 @@ impl<'a> Errand<'a> {
             Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
         };
         let draft =
-            Draft::new(proxy.common(), policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
+            Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
@@ -96,7 +96,8 @@ impl<'a> Errand<'a> {
             let endpoint = self.proxy.endpoint_of(&call);
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let http = self.engine.http();
-            let (site, draft) = (&self.proxy.common().site, &self.draft);
+            let common = self.proxy.common();
+            let (site, draft) = (&common.site, &self.draft);
             let mut arriving = loop {
                 let authorized = self.authorized(&pool.place.name).await?;
                 let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |place, is_two| {
@@ -180,7 +181,7 @@ impl<'a> Errand<'a> {
             } else {
                 // And they do not come back.
                 has_left = true;
-                without_credentials(&mut headers, common);
+                without_credentials(&mut headers, &common);
                 self.engine.elsewhere(&site)
             };
             let mut headers = headers.clone();

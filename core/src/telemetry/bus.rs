@@ -58,17 +58,16 @@ pub(crate) fn tell(name: &str, event: &Event) {
     for subscriber in SUBSCRIBERS.load().iter() {
         if subscriber.queue.try_send(Arc::clone(&told)).is_err() {
             subscriber.lost.fetch_add(1, Relaxed);
-            note_dropped(1);
         }
     }
 }
 
-/// Somebody was too slow for so many.
+/// A reader was too slow for so many, and has been told so, or is gone.
 pub(crate) fn note_dropped(count: u64) {
     DROPPED.fetch_add(count, Relaxed);
 }
 
-/// How many events somebody was too slow for.
+/// How many events readers were too slow for, together.
 pub(crate) fn dropped() -> u64 {
     DROPPED.load(Relaxed)
 }

@@ -62,7 +62,9 @@ mod tests {
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        lines.iter().for_each(|&(name, value)| drop(headers.append(name, HeaderValue::from_static(value))));
+        for &(name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
         headers
     }
 

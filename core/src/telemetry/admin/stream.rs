@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -33,12 +34,13 @@ const QUIET: u32 = 100;
 pub(super) struct Hub {
     subscription: RefCell<Option<Subscription>>,
     ring: RefCell<VecDeque<Line>>,
-    /// The number of the first event in the ring.
-    first: Cell<u64>,
+    /// The number of the event that comes next. Those that were lost have numbers too.
+    next: Cell<u64>,
     readers: Cell<usize>,
 }
 
 struct Line {
+    number: u64,
     level: Level,
     text: Box<str>,
 }
@@ -49,32 +51,17 @@ impl Hub {
         let subscription = self.subscription.borrow();
         let Some(subscription) = &*subscription else { return };
         let mut ring = self.ring.borrow_mut();
-        let lost = subscription.lost();
-        if lost > 0 {
-            self.push(&mut ring, Line { level: Level::ERROR, text: told_of_loss(lost).into() });
-        }
+        let mut next = self.next.get() + subscription.lost();
         for told in subscription.hear().take(MOST_EVENTS) {
             let text = format!("event: {}\ndata: {}\n\n", told.event.kind(), told.to_json());
-            self.push(&mut ring, Line { level: told.event.level(), text: text.into() });
+            if ring.len() == MOST_EVENTS {
+                ring.pop_front();
+            }
+            ring.push_back(Line { number: next, level: told.event.level(), text: text.into() });
+            next += 1;
         }
+        self.next.set(next);
     }
-
-    fn push(&self, ring: &mut VecDeque<Line>, line: Line) {
-        if ring.len() == MOST_EVENTS {
-            ring.pop_front();
-            self.first.set(self.first.get() + 1);
-        }
-        ring.push_back(line);
-    }
-
-    /// The number of the event that comes next.
-    fn next(&self) -> u64 {
-        self.first.get() + self.ring.borrow().len() as u64
-    }
-}
-
-fn told_of_loss(lost: u64) -> String {
-    format!("event: lost\ndata: {{\"lost\":{lost}}}\n\n")
 }
 
 /// One who reads.
@@ -96,31 +83,37 @@ impl Stream {
         hub.readers.set(hub.readers.get() + 1);
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let next = hub.next();
+        let next = hub.next.get();
         Stream { hub: Rc::clone(hub), level, next, tick, quiet: 0, has_begun: false, _reader: Reader::new() }
     }
 
     /// The events that it has not had, as many as go into a piece.
     fn piece(&mut self) -> String {
-        let first = self.hub.first.get();
+        let hub = Rc::clone(&self.hub);
+        let ring = hub.ring.borrow();
         let mut piece = String::new();
-        let lost = first.saturating_sub(self.next);
-        if lost > 0 {
-            bus::note_dropped(lost);
-            piece = told_of_loss(lost);
-            self.next = first;
-        }
-        let ring = self.hub.ring.borrow();
-        for line in ring.range((self.next - first) as usize..) {
+        for line in ring.range(ring.partition_point(|line| line.number < self.next)..) {
             if piece.len() + line.text.len() > PIECE && !piece.is_empty() {
-                break;
+                return piece;
             }
-            self.next += 1;
+            self.miss_up_to(line.number, &mut piece);
+            self.next = line.number + 1;
             if line.level <= self.level {
                 piece.push_str(&line.text);
             }
         }
+        self.miss_up_to(hub.next.get(), &mut piece);
         piece
+    }
+
+    /// All that had numbers before that one, and are not there any more.
+    fn miss_up_to(&mut self, number: u64, piece: &mut String) {
+        let lost = number - self.next;
+        if lost > 0 {
+            bus::note_dropped(lost);
+            let _ = write!(piece, "event: lost\ndata: {{\"lost\":{lost}}}\n\n");
+            self.next = number;
+        }
     }
 }
 
@@ -138,7 +131,7 @@ impl Body for Stream {
         }
         loop {
             // What did not go into the last piece goes into the next.
-            if self.next >= self.hub.next() {
+            if self.next == self.hub.next.get() {
                 if self.tick.poll_tick(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -160,12 +153,12 @@ impl Body for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        bus::note_dropped(self.hub.next.get() - self.next);
         let readers = self.hub.readers.get() - 1;
         self.hub.readers.set(readers);
         if readers == 0 {
             // Nobody listens: events cost nothing again.
             self.hub.subscription.take();
-            self.hub.first.set(self.hub.next());
             self.hub.ring.take();
         }
     }
