@@ -42,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_of_the_page_is_under_60_kb() {
+    fn all_of_the_page_is_small() {
         let bytes: usize = FILES.iter().map(|file| file.content.len()).sum();
-        assert!(bytes < 60 * 1024, "{bytes} bytes");
+        assert!(bytes < 66 * 1024, "{bytes} bytes");
     }
 
     #[test]
