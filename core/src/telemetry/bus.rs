@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use arc_swap::ArcSwap;
 
 use super::process::unix_ms;
-use crate::event::Event;
+use crate::event::{Event, quoted};
 
 /// What happened, to which state, when.
 #[derive(Debug)]
@@ -24,11 +24,12 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The event's JSON, which says when it happened.
+    /// The event's JSON, which also says when it happened, how much it matters, and itself in words.
     pub fn to_json(&self) -> String {
         let mut json = self.event.to_json(&self.name);
         json.pop();
-        json + &format!(r#","at_ms":{}}}"#, self.at_ms)
+        let (level, message) = (self.event.level(), quoted(&self.event.message(&self.name)));
+        json + &format!(r#","level":"{level}","message":{message},"at_ms":{}}}"#, self.at_ms)
     }
 }
 
