@@ -382,6 +382,10 @@ impl Call {
         now.saturating_sub(self.entered)
     }
 
+    pub(crate) const fn is_rejected(&self) -> bool {
+        self.is_rejected
+    }
+
     /// Of a call that was refused: how long after its refusal it may come again, when that is known.
     pub const fn retry_after(&self) -> Option<Nanos> {
         if self.is_rejected && self.previous_wait > 0 { Some(self.previous_wait) } else { None }
@@ -445,9 +449,9 @@ impl Call {
         }
     }
 
-    /// A call that comes now, and has to [enter](Call::enter).
+    /// A call that comes now, and has to [enter](crate::AmbassadorProxy::enter).
     #[inline]
-    pub(crate) const fn coming(now: Nanos) -> Call {
+    pub const fn coming(now: Nanos) -> Call {
         Call::new(Phase::Running, 0, now)
     }
 
@@ -569,14 +573,12 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = self.attempt as u8;
+        // As a rule, and nothing else may answer: without a detour.
+        if self.last == Outcome::Ok {
+            return self.succeeded(rules, now);
+        }
         self.attempt_ended(rules, now);
         match self.last {
-            // As a rule, and nothing else may answer: without a detour.
-            Outcome::Ok => {
-                self.release(rules);
-                self.end(rules, now, Stop::Ok);
-                Decision::Finish(Give::Value, Stop::Ok)
-            }
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
             // P2
@@ -589,6 +591,32 @@ impl Call {
         }
     }
 
+    #[inline]
+    fn succeeded(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        let (timings, took) = (&rules.state.timings, now.saturating_sub(self.started));
+        let is_all_of_it = self.started == self.entered;
+        let attempt = self.taken_attempt();
+        self.record(rules, &attempt, Outcome::Ok, now);
+        self.release(rules);
+        self.tell_end(rules, Outcome::Ok.as_str(), Stop::Ok, now);
+        if is_all_of_it {
+            timings.both_took(took, now);
+        } else {
+            timings.attempt_took(took, now);
+            timings.call_took(self.elapsed(now), now);
+        }
+        rules.state.count_call(Outcome::Ok);
+        Decision::Finish(Give::Value, Stop::Ok)
+    }
+
+    /// The running attempt, which holds nothing any more.
+    #[inline]
+    fn taken_attempt(&mut self) -> Racer {
+        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
+        self.place = Place::NONE;
+        attempt
+    }
+
     /// T3: whether what the running attempt brings now comes too late, so that nobody needs to judge it.
     pub const fn is_late(&self, now: Nanos) -> bool {
         now > self.until
@@ -597,12 +625,18 @@ impl Call {
     /// O2: the attempt is recorded, whatever is decided then.
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
-        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
-        self.place = Place::NONE;
-        self.record(rules, &attempt, self.last, now);
+        let attempt = self.taken_attempt();
+        self.record_timed(rules, &attempt, self.last, now);
     }
 
-    /// O2: an attempt has ended so.
+    /// O2: an attempt has ended so, of a call that is more than this attempt.
+    #[inline]
+    fn record_timed(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        rules.state.timings.attempt_took(now.saturating_sub(attempt.started), now);
+        self.record(rules, attempt, outcome, now);
+    }
+
+    /// The same, but for how long it took.
     #[inline]
     fn record(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
         let Rules { policy, shared, state } = rules;
@@ -612,7 +646,6 @@ impl Call {
             self.tell_span(rules, attempt, outcome, now);
         }
         state.count_attempt(outcome);
-        state.attempt_durations.record(took, now);
         event::attempt_ended(state, number, outcome.as_str(), took, place);
         if !place.is_none() {
             state.went(shared, place, outcome, started, now);
@@ -841,7 +874,7 @@ impl Call {
             return self.end(rules, now, self.stop);
         }
         self.tell_end(rules, "fallback", self.stop, now);
-        rules.state.call_durations.record(self.elapsed(now), now);
+        rules.state.timings.call_took(self.elapsed(now), now);
         rules.state.fell_back();
     }
 
@@ -915,7 +948,7 @@ impl Call {
         if self.is_rejected {
             rules.state.reject();
         } else {
-            rules.state.call_durations.record(self.elapsed(now), now);
+            rules.state.timings.call_took(self.elapsed(now), now);
             rules.state.count_call(self.last);
         }
     }

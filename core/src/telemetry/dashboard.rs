@@ -51,7 +51,8 @@ mod tests {
     fn whatever_the_page_loads_is_embedded_and_nothing_else() {
         let mut loaded = vec!["/".to_owned()];
         for file in FILES {
-            for quoted in file.content.split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css")) {
+            for quoted in file.content.split(['"', '\'']).filter(|text| text.ends_with(".js") || text.ends_with(".css"))
+            {
                 let path = format!("/{}", quoted.trim_start_matches("./"));
                 // Of types alone, which no browser reads.
                 if path != "/schema.js" && !loaded.contains(&path) {
