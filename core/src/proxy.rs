@@ -25,6 +25,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use arc_swap::ArcSwapOption;
 use tracing::Level;
 
 use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
@@ -60,6 +62,9 @@ struct Inner {
     #[cfg(feature = "http")]
     common: OnceLock<crate::http::Common>,
     authorization: Authorization,
+    /// The same with the bounds that a request last had of its own: others will have the same ones.
+    #[cfg(feature = "http")]
+    bounded: ArcSwapOption<AmbassadorProxy>,
 }
 
 /// What says of its requests who sends them; clones share it, and the tokens that it has.
@@ -138,6 +143,8 @@ impl AmbassadorProxy {
             #[cfg(feature = "http")]
             common: OnceLock::new(),
             authorization,
+            #[cfg(feature = "http")]
+            bounded: ArcSwapOption::empty(),
         }))
     }
 
@@ -146,6 +153,22 @@ impl AmbassadorProxy {
         let Inner { target, policy, state, authorization, .. } = &*self.0;
         let policy = Policy { fallback: true, ..policy.clone() };
         AmbassadorProxy::of(target.clone(), policy, Arc::clone(state), authorization.clone())
+    }
+
+    /// The same proxy with other bounds, for one request.
+    #[cfg(feature = "http")]
+    pub(crate) fn within(&self, bounds: crate::http::Bounds) -> Arc<AmbassadorProxy> {
+        let Inner { target, policy, state, authorization, bounded, .. } = &*self.0;
+        let timeout = bounds.timeout.unwrap_or(policy.timeout);
+        let deadline = bounds.deadline.unwrap_or(policy.deadline);
+        let last = bounded.load_full();
+        if let Some(last) = last.filter(|last| (last.policy().timeout, last.policy().deadline) == (timeout, deadline)) {
+            return last;
+        }
+        let policy = Policy { timeout, deadline, ..policy.clone() };
+        let same = Arc::new(AmbassadorProxy::of(target.clone(), policy, Arc::clone(state), authorization.clone()));
+        bounded.store(Some(Arc::clone(&same)));
+        same
     }
 
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
@@ -165,6 +188,12 @@ impl AmbassadorProxy {
     /// Where the present attempt of the call goes, of several the newest: without endpoints, to the target itself.
     pub fn endpoint_of(&self, call: &Call) -> Endpoint {
         self.chosen_endpoint(call).unwrap_or_else(|| self.0.itself.clone())
+    }
+
+    /// The target, where it is an endpoint itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn itself(&self) -> Endpoint {
+        self.0.itself.clone()
     }
 
     /// The endpoint that was chosen for the present attempt of the call, of several the newest; `None` where the target itself is
