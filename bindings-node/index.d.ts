@@ -315,6 +315,15 @@ export interface AmbassadorOptions<F = never> {
 
 type InForce<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 
+/** A setting in force. Lengths of time are milliseconds; what is secret is `"***"`. */
+export interface EffectiveSetting {
+  /** Its name: `backoff.hintMaxMs`. A group has an entry of its own, which says whether it is on. */
+  readonly field: string;
+  readonly value: unknown;
+  /** Where the value comes from: `default`, `constructor`, `config FILE:LINE`, or `another proxy of the name`. */
+  readonly origin: string;
+}
+
 /** The settings in force. */
 export interface Policy {
   readonly maxRetries: number;
@@ -700,6 +709,13 @@ export class AmbassadorProxy<F = never> implements Caller<F> {
   readonly target: string;
   /** The settings in force. */
   readonly policy: Policy;
+  /**
+   * Every setting in force, and where its value comes from. Not among them is what only JavaScript can hold: `retryOn`, `notOn`,
+   * `classify`, `fallback`.
+   */
+  effectivePolicy(): EffectiveSetting[];
+  /** The same as JSON, spelled as the configuration file does: byte for byte the same in every language. */
+  policyJson(): string;
   call<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Promise<Awaited<R> | F>;
   execute<R>(fn: (ctx: Attempt) => R, options?: CallOptions): Promise<Awaited<R> | F>;
   wrap<T, A extends unknown[], R>(fn: (this: T, ...args: A) => R, options?: CallOptions): (this: T, ...args: A) => Promise<Awaited<R> | F>;

@@ -1246,6 +1246,20 @@ enum amb_status amb_proxy_on_event(const struct amb_proxy *proxy,
 char *amb_proxy_health(const struct amb_proxy *proxy);
 
 /**
+ * Every setting in force and where its value comes from, as JSON spelled as the configuration file does: an array of objects of
+ * `field`, `value` and `origin`, which is `default`, `constructor`, `config FILE:LINE` or `another proxy of the name`. Byte for byte
+ * the same in every language; secrets are `***`. Free it with amb_string_free().
+ * Null when the handle is none; amb_last_error() says so.
+ */
+char *amb_proxy_policy_json(const struct amb_proxy *proxy);
+
+/**
+ * The same as amb_proxy_policy_json(), spelled as C does: `timeout_ms` is a number of milliseconds. Free it with amb_string_free().
+ * Null when the handle is none; amb_last_error() says so.
+ */
+char *amb_proxy_effective_policy(const struct amb_proxy *proxy);
+
+/**
  * The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
  * newest. The texts and lists in it live as long as the proxy; `classify` and `fallback` are left null, and in place of secrets, the
  * values of `headers` among them, stands `***`.

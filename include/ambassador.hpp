@@ -671,13 +671,13 @@ public:
     }
 
     /** The health of the target as JSON. */
-    std::string health() const
-    {
-        const std::unique_ptr<char, void (*)(char *)> text(amb_proxy_health(get()), amb_string_free);
-        if (!text)
-            detail::raise({amb_last_error(), AMB_ERR_ARGUMENT, target_});
-        return text.get();
-    }
+    std::string health() const { return told(amb_proxy_health(get())); }
+
+    /** Every setting in force and where its value comes from, as JSON, byte for byte the same in every language. */
+    std::string policy_json() const { return told(amb_proxy_policy_json(get())); }
+
+    /** The same, spelled as C does: `timeout_ms` is a number of milliseconds. */
+    std::string effective_policy() const { return told(amb_proxy_effective_policy(get())); }
 
     /** The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
      *  newest. */
@@ -731,6 +731,15 @@ private:
     template <class A>
     friend class WithFallback;
     using Handle = std::unique_ptr<amb_proxy, detail::Free>;
+
+    /** A text of the library's, which is freed. */
+    std::string told(char *given) const
+    {
+        const std::unique_ptr<char, void (*)(char *)> text(given, amb_string_free);
+        if (!text)
+            detail::raise({amb_last_error(), AMB_ERR_ARGUMENT, target_});
+        return text.get();
+    }
 
     Handle made(const amb_options &options) const
     {

@@ -267,6 +267,28 @@ pub extern "C" fn amb_proxy_health(proxy: *const amb_proxy) -> *mut c_char {
     })
 }
 
+/// Every setting in force and where its value comes from, as JSON spelled as the configuration file does: an array of objects of
+/// `field`, `value` and `origin`, which is `default`, `constructor`, `config FILE:LINE` or `another proxy of the name`. Byte for byte
+/// the same in every language; secrets are `***`. Free it with amb_string_free().
+/// Null when the handle is none; amb_last_error() says so.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_policy_json(proxy: *const amb_proxy) -> *mut c_char {
+    raise::shield(ptr::null_mut(), || match find(proxy, "amb_proxy_policy_json") {
+        Ok(entry) => c_text(&entry.proxy.policy_json()).into_raw(),
+        Err(_) => ptr::null_mut(),
+    })
+}
+
+/// The same as amb_proxy_policy_json(), spelled as C does: `timeout_ms` is a number of milliseconds. Free it with amb_string_free().
+/// Null when the handle is none; amb_last_error() says so.
+#[unsafe(no_mangle)]
+pub extern "C" fn amb_proxy_effective_policy(proxy: *const amb_proxy) -> *mut c_char {
+    raise::shield(ptr::null_mut(), || match find(proxy, "amb_proxy_effective_policy") {
+        Ok(entry) => c_text(&entry.proxy.effective_policy_json(Spelling::C)).into_raw(),
+        Err(_) => ptr::null_mut(),
+    })
+}
+
 /// The settings in force, defaults filled in: the proxy's own, and of what it shares with others of its name, those of the
 /// newest. The texts and lists in it live as long as the proxy; `classify` and `fallback` are left null, and in place of secrets, the
 /// values of `headers` among them, stands `***`.

@@ -259,6 +259,30 @@ TEST(targets_that_are_no_hosts_are_refused)
     }
 }
 
+TEST(the_effective_policy_tells_where_each_setting_comes_from)
+{
+    amb_options options;
+    CHECK_INT(amb_options_init(&options), AMB_OK);
+    options.max_retries = 5;
+    options.backoff.base_ms = 250;
+    options.auth.enabled = true;
+    options.auth.bearer = "s3cret";
+    amb_proxy *proxy = NULL;
+    CHECK_INT(amb_proxy_new("payment-api.example.com", &options, &proxy), AMB_OK);
+    char *json = amb_proxy_policy_json(proxy);
+    CHECK(strstr(json, "[{\"field\":\"max_retries\",\"value\":5,\"origin\":\"constructor\"}") == json);
+    CHECK(strstr(json, "{\"field\":\"timeout\",\"value\":\"2s\",\"origin\":\"default\"}") != NULL);
+    CHECK(strstr(json, "{\"field\":\"backoff.base\",\"value\":\"250ms\",\"origin\":\"constructor\"}") != NULL);
+    CHECK(strstr(json, "s3cret") == NULL);
+    amb_string_free(json);
+    char *spelled = amb_proxy_effective_policy(proxy);
+    CHECK(strstr(spelled, "{\"field\":\"backoff.base_ms\",\"value\":250,\"origin\":\"constructor\"}") != NULL);
+    CHECK(strstr(spelled, "{\"field\":\"auth.bearer\",\"value\":\"***\",\"origin\":\"constructor\"}") != NULL);
+    amb_string_free(spelled);
+    CHECK_INT(amb_proxy_free(proxy), AMB_OK);
+    CHECK(amb_proxy_policy_json(proxy) == NULL && amb_proxy_effective_policy(proxy) == NULL);
+}
+
 /* The list of settings comes from the core; every one of them is a member of amb_options. */
 TEST(every_setting_of_the_core_can_be_set)
 {

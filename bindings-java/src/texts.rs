@@ -10,11 +10,12 @@ use ambassador_core::proxy::CallId;
 use ambassador_core::settings::{Settings, Spelling};
 use ambassador_core::{After, AmbassadorProxy, Bulkhead, Code, Hedge, Jitter, Limit, RateLimit, runtime};
 use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
-use jni::objects::{JClass, JLongArray, JString};
+use jni::objects::{JClass, JLongArray, JObjectArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use jni::{Env, EnvUnowned};
 
 use crate::handle::{self, to_java};
+use crate::values;
 
 /// R7: the line of a retry; `words` are those of a call that waits.
 #[unsafe(no_mangle)]
@@ -97,6 +98,35 @@ pub extern "system" fn Java_io_ambassador_Native_endpoint<'local>(
         let (call, _) = handle::read(env, &words)?;
         Ok(proxy.chosen_endpoint(&call).map_or_else(String::new, |endpoint| endpoint.as_str().into()))
     })
+}
+
+/// Every setting in force and where it comes from, as JSON that is byte for byte the same in all languages.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_policyJson<'local>(
+    env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+) -> JString<'local> {
+    say(env, proxy, |_, proxy| Ok(proxy.policy_json()))
+}
+
+/// The same spelled as Java does: of each setting its name, its value as JSON, and where that comes from.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_effectivePolicy<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+) -> JObjectArray<'local, JString<'local>> {
+    env.with_env(|env| {
+        // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+        let proxy = unsafe { handle::proxy(proxy) };
+        let settings = proxy.map_or_else(Vec::new, |proxy| proxy.effective_policy(Spelling::Java));
+        let texts = settings
+            .iter()
+            .flat_map(|setting| [setting.field.clone(), setting.value.to_json(), setting.origin.to_string()]);
+        values::texts(env, &texts.collect::<Vec<_>>())
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
 }
 
 /// The health of a proxy's target, as JSON.

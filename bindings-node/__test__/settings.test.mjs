@@ -313,6 +313,21 @@ test("anything may be a fallback but undefined and null, which are none", () => 
   for (const fallback of [undefined, null]) assert.equal(new AmbassadorProxy(TARGET, { fallback }).policy.fallback, null);
 });
 
+test("the effective policy tells where each setting comes from", () => {
+  const told = new AmbassadorProxy(TARGET, { maxRetries: 5, timeoutMs: 2000, backoff: { baseMs: 250 }, auth: { bearer: SECRET } }).effectivePolicy();
+  assert.deepEqual(told.map(({ field }) => field), fields.filter(({ kind }) => kind !== "host").map(({ name }) => name));
+  const given = told.filter(({ origin }) => origin === "constructor").map(({ field, value }) => [field, value]);
+  assert.deepEqual(given, [["maxRetries", 5], ["backoff.baseMs", 250], ["auth", true], ["auth.bearer", "***"]]);
+  assert.deepEqual(told.find(({ field }) => field === "timeoutMs"), { field: "timeoutMs", value: 2000, origin: "default" });
+});
+
+test("the policy as JSON is spelled as in the file", () => {
+  const told = JSON.parse(new AmbassadorProxy(TARGET, { maxRetries: 5, backoff: { baseMs: 250 } }).policyJson());
+  assert.deepEqual(told[0], { field: "max_retries", value: 5, origin: "constructor" });
+  const named = (name) => told.find(({ field }) => field === name);
+  assert.deepEqual([named("timeout").value, named("backoff.base").value], ["2s", "250ms"]);
+});
+
 test("backoff can be switched off as a whole, and left on", () => {
   for (const off of [null, false]) assert.equal(new AmbassadorProxy(TARGET, { backoff: off }).policy.backoff.baseMs, 0);
   for (const on of [true, {}]) assert.equal(new AmbassadorProxy(TARGET, { backoff: on }).policy.backoff.baseMs, 2000);

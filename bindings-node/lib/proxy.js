@@ -131,6 +131,14 @@ class AmbassadorProxy extends Caller {
     return policyOf(this.#handle, this.#functions);
   }
 
+  effectivePolicy() {
+    return JSON.parse(native.effectivePolicy(this.#handle, true));
+  }
+
+  policyJson() {
+    return native.effectivePolicy(this.#handle, false);
+  }
+
   health() {
     return JSON.parse(native.health(this.#handle));
   }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ambassador_core::call::Call;
 use ambassador_core::clock;
 use ambassador_core::proxy::CallId;
+use ambassador_core::settings::Spelling;
 use ambassador_core::{Code, fault, runtime};
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
@@ -75,6 +76,12 @@ pub fn target(handle: &External<Handle>) -> String {
 #[napi(catch_unwind)]
 pub fn name(handle: &External<Handle>) -> String {
     handle.proxy.core.name().into()
+}
+
+/// Every setting in force with where it comes from, as JSON: spelled as JavaScript does, or the same as in all languages.
+#[napi(catch_unwind)]
+pub fn effective_policy(handle: &External<Handle>, as_node: bool) -> String {
+    handle.proxy.core.effective_policy_json(if as_node { Spelling::Node } else { Spelling::File })
 }
 
 /// The health of a proxy's target, as JSON.

@@ -120,6 +120,12 @@ impl Proxy {
         Ok(())
     }
 
+    /// Every setting in force with where it comes from, as JSON: spelled as Python does, or the same as in all languages.
+    fn _effective_policy(&self, as_python: bool) -> PyResult<String> {
+        let spelling = if as_python { Spelling::Python } else { Spelling::File };
+        Ok(self.set()?.core.effective_policy_json(spelling))
+    }
+
     /// The health of the target, as JSON.
     fn _health(&self) -> PyResult<String> {
         Ok(self.set()?.core.health())

@@ -103,6 +103,23 @@ def test_every_setting_of_the_core_is_there_and_no_other():
         }
 
 
+def test_the_effective_policy_tells_where_each_setting_comes_from(target):
+    ambassador = AmbassadorProxy(target, max_retries=5, timeout=2.0, backoff={"base": 0.25}, auth={"bearer": "s3cret"})
+    told = ambassador.effective_policy()
+    assert [setting.field for setting in told] == [name for name, field in FIELDS.items() if field["kind"] != "host"]
+    given = {"max_retries": 5, "backoff.base": 0.25, "auth": True, "auth.bearer": "***"}
+    assert {setting.field: setting.value for setting in told if setting.origin == "constructor"} == given
+    assert {setting.origin for setting in told} == {"default", "constructor"}
+    assert next(setting.value for setting in told if setting.field == "timeout") == 2.0
+
+
+def test_the_policy_as_json_is_spelled_as_in_the_file(target):
+    told = json.loads(AmbassadorProxy(target, max_retries=5, backoff={"base": 0.25}).policy_json())
+    assert told[0] == {"field": "max_retries", "value": 5, "origin": "constructor"}
+    assert {"field": "timeout", "value": "2s", "origin": "default"} in told
+    assert {"field": "backoff.base", "value": "250ms", "origin": "constructor"} in told
+
+
 def test_every_setting_is_shown_by_the_policy(target):
     settings = {
         "max_retries": 7,

@@ -777,6 +777,7 @@ impl Call {
         }
         self.phase = Phase::Ended;
         event::call_ended(rules.state, self, "fallback", self.stop, now);
+        rules.state.call_durations.record(self.elapsed(now), now);
         rules.state.fell_back();
     }
 
@@ -841,6 +842,7 @@ impl Call {
         if self.is_rejected {
             rules.state.reject();
         } else {
+            rules.state.call_durations.record(self.elapsed(now), now);
             rules.state.count_call(self.last);
         }
     }
@@ -883,6 +885,7 @@ fn record(
     let Rules { policy, shared, state } = rules;
     state.count_attempt(outcome);
     let took = now.saturating_sub(started);
+    state.attempt_durations.record(took, now);
     event::attempt_ended(state, number, outcome.as_str(), took, place);
     if !place.is_none() {
         state.went(shared, place, outcome, started, now);

@@ -38,7 +38,7 @@ use crate::fault::{self, Point};
 use crate::policy::bulkhead::Limit;
 use crate::policy::{Policy, Shared};
 use crate::runtime;
-use crate::settings::Settings;
+use crate::settings::{self, Effective, Places, Settings, Spelling};
 use crate::target::{InForce, State, Target};
 use crate::telemetry::{Totals, health};
 use crate::testing;
@@ -53,6 +53,8 @@ pub struct AmbassadorProxy(Arc<Inner>);
 struct Inner {
     target: Target,
     policy: Policy,
+    /// What of the policy a configuration file said, and where.
+    places: Places,
     state: Arc<State>,
     /// The state's number of the policy's settings.
     number: u64,
@@ -137,6 +139,7 @@ impl AmbassadorProxy {
         AmbassadorProxy(Arc::new(Inner {
             target,
             policy,
+            places: Places::new(),
             state,
             number,
             itself,
@@ -244,6 +247,44 @@ impl AmbassadorProxy {
     /// The settings in force: this proxy's own, and of what it shares with others of its name, those of the newest (C4).
     pub fn policy_in_force(&self) -> Policy {
         Policy { shared: Shared::clone(&self.state().settings()), ..self.0.policy.clone() }
+    }
+
+    /// Every setting in force (C3) in the order of the table, spelled as that language does, with where its value comes from. What
+    /// only a host can hold is not among them; what is secret is `***` (S3).
+    ///
+    /// ```
+    /// use ambassador_core::AmbassadorProxy;
+    /// use ambassador_core::settings::{Origin, Spelling, Value};
+    ///
+    /// let proxy = AmbassadorProxy::builder("payment-api.example.com").max_retries(5).build()?;
+    /// let settings = proxy.effective_policy(Spelling::File);
+    /// assert_eq!((settings[0].field.as_str(), &settings[0].value), ("max_retries", &Value::Int(5)));
+    /// assert_eq!((&settings[0].origin, &settings[2].origin), (&Origin::Constructor, &Origin::Default));
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn effective_policy(&self, spelling: Spelling) -> Vec<Effective> {
+        let names = (self.name(), self.target());
+        settings::effective(spelling, names, &self.0.policy, &self.policy_in_force(), &self.0.places)
+    }
+
+    /// [`effective_policy`](AmbassadorProxy::effective_policy) as a JSON array of objects of `field`, `value` and `origin`, spelled
+    /// as that language does; durations are numbers of its unit.
+    pub fn effective_policy_json(&self, spelling: Spelling) -> String {
+        settings::to_json(&self.effective_policy(spelling))
+    }
+
+    /// The same as the configuration file spells it, and so byte for byte the same in all languages: durations are texts such as
+    /// `2s`.
+    ///
+    /// ```
+    /// use ambassador_core::AmbassadorProxy;
+    ///
+    /// let json = AmbassadorProxy::new("payment-api.example.com")?.policy_json();
+    /// assert!(json.contains(r#"{"field":"timeout","value":"2s","origin":"default"}"#));
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    pub fn policy_json(&self) -> String {
+        self.effective_policy_json(Spelling::File)
     }
 
     /// A call begins (O1), and with it its deadline's clock.

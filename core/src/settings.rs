@@ -10,6 +10,7 @@
 //! assert_eq!(wrong.to_string(), "maxRetries: 0 is not allowed; expected a whole number from 1 to 100");
 //! ```
 
+mod effective;
 mod network;
 mod spelling;
 mod table;
@@ -28,6 +29,8 @@ use crate::policy::rate_limit::RateLimit;
 use crate::policy::{Policy, RunIn};
 use crate::target::{self, Target};
 
+pub use effective::{Effective, Origin, Place};
+pub(crate) use effective::{Places, effective, to_json};
 pub use spelling::Spelling;
 use spelling::{is_name, is_text, number};
 use table::{Id, Kind, SPECS, Spec};
@@ -283,9 +286,13 @@ impl Settings {
         let spelling = self.spelling;
         let mut draft = self.hedge.clone().unwrap_or(Draft { needed: None, rest: 1 });
         match (id, kind, value) {
-            (Id::HedgeAfter, _, Value::Text(word)) => draft.needed = Some(After::quantile(word)?),
             (Id::HedgeAfter, Kind::DurationOr { least, .. }, value) => {
-                draft.needed = Some(After::Fixed(spelling.length(value, Kind::Duration { least, none: false })??));
+                let quantile = match value {
+                    Value::Text(word) => After::quantile(word),
+                    _ => None,
+                };
+                let fixed = || spelling.length(value, Kind::Duration { least, none: false })?.map(After::Fixed);
+                draft.needed = Some(quantile.or_else(fixed)?);
             }
             (_, kind, value) => draft.rest = spelling.count(value, kind)??,
         }

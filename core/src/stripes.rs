@@ -2,6 +2,10 @@
 //! threads that count in the same word take its cache line out of each other's hands, which costs them more than all else
 //! that a call does. Who reads adds the stripes up.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use once_cell::race::OnceBox;
+
 /// Under loom two, so that a model sees both and has not to look at many.
 pub(crate) const STRIPES: usize = if cfg!(feature = "loom") { 2 } else { 8 };
 
@@ -27,6 +31,30 @@ impl<T> Striped<T> {
 
     pub fn sum(&self, of: impl Fn(&T) -> u64) -> u64 {
         self.all().map(of).sum()
+    }
+}
+
+/// The same, of which each is made when it is needed first: for what is large.
+#[derive(Debug)]
+pub(crate) struct OnDemand<T>([OnceBox<Apart<T>>; STRIPES]);
+
+impl<T> Default for OnDemand<T> {
+    fn default() -> OnDemand<T> {
+        OnDemand([const { OnceBox::new() }; STRIPES])
+    }
+}
+
+impl<T: Default> OnDemand<T> {
+    /// The present thread's.
+    #[inline]
+    pub fn mine(&self) -> &T {
+        // Made twice where two threads come at once, rather than waited for: a fork between the two would leave the child waiting.
+        &self.0[mine() % STRIPES].get_or_init(|| Box::new(Apart::default())).0
+    }
+
+    /// What those that were needed have counted in that cell of theirs.
+    pub fn sum(&self, of: impl Fn(&T) -> &AtomicU64) -> u64 {
+        self.0.iter().filter_map(OnceBox::get).fold(0, |sum, stripe| sum.wrapping_add(of(&stripe.0).load(Relaxed)))
     }
 }
 
@@ -87,7 +115,6 @@ mod by_hand {
 mod tests {
     use std::collections::HashSet;
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
     use std::thread;
 
     use super::*;

@@ -22,6 +22,7 @@ use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
 use crate::stripes::Striped;
+use crate::telemetry::histogram::Durations;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -219,7 +220,10 @@ pub struct State {
     pub(crate) rate_limit: rate_limit::Cells,
     pub(crate) races: hedge::Cells,
     pub(crate) endpoints: Endpoints,
-    /// How long attempts take; counted from when a proxy first asks for a quantile of it.
+    /// How long calls took, of all that were not refused, and attempts (S2).
+    pub(crate) call_durations: Durations,
+    pub(crate) attempt_durations: Durations,
+    /// The same, of attempts that tell how long a hedge should wait; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
     pub(crate) fallback: AtomicU64,
@@ -276,6 +280,8 @@ impl State {
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
             endpoints: Endpoints::new(settings),
+            call_durations: Durations::default(),
+            attempt_durations: Durations::default(),
             latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),

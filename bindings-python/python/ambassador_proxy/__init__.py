@@ -11,7 +11,7 @@ from ambassador_proxy._native import Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
 from ambassador_proxy._response import StatusError
-from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, Hedge, Policy, RateLimit
+from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, EffectiveSetting, Hedge, Policy, RateLimit
 from ambassador_proxy.errors import (
     AmbassadorError,
     AuthError,
@@ -52,6 +52,7 @@ __all__ = [
     "ConnectError",
     "DeadlineExceededError",
     "Discovery",
+    "EffectiveSetting",
     "Endpoint",
     "ForkedError",
     "Headers",

@@ -32,6 +32,7 @@ from ambassador_proxy._settings import (
     Budget,
     Bulkhead,
     Classify,
+    EffectiveSetting,
     Errors,
     Hedge,
     Jitter,
@@ -219,6 +220,17 @@ class AmbassadorProxy(Requests):
                 settings[group] = kind(**settings[group])
         settings["endpoints"] = tuple(Endpoint(**endpoint) for endpoint in settings["endpoints"])
         return Policy(**settings)
+
+    def effective_policy(self) -> list[EffectiveSetting]:
+        """Every setting in force, and where its value comes from: ``default``, ``constructor``, ``config FILE:LINE`` or
+        ``another proxy of the name``. Not among them is what only Python can hold: ``retry_on``, ``not_on``, ``classify``,
+        ``fallback``.
+        """
+        return [EffectiveSetting(**setting) for setting in json.loads(self._effective_policy(True))]
+
+    def policy_json(self) -> str:
+        """The same as JSON, spelled as the configuration file does: byte for byte the same in every language."""
+        return self._effective_policy(False)
 
     def set_endpoints(self, endpoints: Endpoints) -> None:
         """From now on these are the target's endpoints, for every proxy of its name: for code of your own that finds them.

@@ -121,6 +121,17 @@ class Hedge:
 
 
 @dataclass(frozen=True)
+class EffectiveSetting:
+    """A setting in force, and where its value comes from: ``proxy.effective_policy()``. ``field`` is its name, such as
+    ``backoff.hint_max``; ``origin`` is ``default``, ``constructor``, ``config FILE:LINE`` or ``another proxy of the name``.
+    """
+
+    field: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
 class Policy:
     """The settings in force for a proxy: ``proxy.policy``. Lengths of time are seconds; ``None`` is none; what is secret is
     ``"***"``.

@@ -5,8 +5,10 @@ use crate::endpoint::Endpoint;
 use crate::settings::Value;
 use crate::settings::table::{Id, Kind, SPECS, Spec};
 
+const DAY: Nanos = 24 * 3600 * SECOND;
+
 /// The longest duration that can be set: a year.
-const LONGEST: Nanos = 365 * 24 * 3600 * SECOND;
+const LONGEST: Nanos = 365 * DAY;
 
 /// How a language spells names, units and "nothing".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Spelling {
     C,
     /// `backoff.hint_max`, `Duration`, `None`.
     Rust,
+    /// The configuration file's: `backoff.hint_max`, `2s`, `null`. What is told the same in all languages is spelled so.
+    File,
 }
 
 impl Spelling {
@@ -29,9 +33,11 @@ impl Spelling {
     }
 
     /// Where Python and Java choose between the caller's thread and one of the ambassador's, Node has one thread, C two
-    /// functions, and Rust a task. C and Rust have no classes of exceptions; there `classify` tells failures apart.
+    /// functions, and Rust a task. C and Rust have no classes of exceptions; there `classify` tells failures apart. In a file there
+    /// is nothing that only a host can hold.
     pub(super) fn offers(self, spec: &Spec) -> bool {
         match spec.name {
+            _ if self == Spelling::File => !matches!(spec.kind, Kind::Host(_)),
             "run_in" => matches!(self, Spelling::Python | Spelling::Java),
             "fallback" => self != Spelling::Rust,
             "retry_on" | "not_on" => !matches!(self, Spelling::C | Spelling::Rust),
@@ -55,7 +61,7 @@ impl Spelling {
             match self {
                 Spelling::Node | Spelling::Java => name.push_str("Ms"),
                 Spelling::C => name.push_str("_ms"),
-                Spelling::Python | Spelling::Rust => {}
+                Spelling::Python | Spelling::Rust | Spelling::File => {}
             }
         }
         name
@@ -65,14 +71,14 @@ impl Spelling {
         match self {
             Spelling::Python => "target_host",
             Spelling::Node => "targetHost",
-            Spelling::Java | Spelling::C | Spelling::Rust => "target",
+            Spelling::Java | Spelling::C | Spelling::Rust | Spelling::File => "target",
         }
     }
 
     pub(super) const fn nothing(self) -> &'static str {
         match self {
             Spelling::Python | Spelling::Rust => "None",
-            Spelling::Node | Spelling::Java => "null",
+            Spelling::Node | Spelling::Java | Spelling::File => "null",
             Spelling::C => "AMB_NONE",
         }
     }
@@ -81,7 +87,7 @@ impl Spelling {
         match self {
             Spelling::Python => (SECOND, "seconds"),
             Spelling::Node | Spelling::Java | Spelling::C => (MILLISECOND, "milliseconds"),
-            Spelling::Rust => (SECOND, "seconds"),
+            Spelling::Rust | Spelling::File => (SECOND, "seconds"),
         }
     }
 
@@ -137,11 +143,12 @@ impl Spelling {
         let from = match least {
             0 => "from 0 to".into(),
             1 => "above 0 and at most".into(),
-            least if self == Spelling::Rust => format!("from {} to", spell(least)),
+            least if matches!(self, Spelling::Rust | Spelling::File) => format!("from {} to", spell(least)),
             least => format!("from {} to", least as f64 / unit as f64),
         };
         match self {
             Spelling::Rust => format!("a duration {from} {}", spell(LONGEST)),
+            Spelling::File => format!("a duration such as 250ms, 2s or 1m30s {from} {}d", LONGEST / DAY),
             _ => format!("a number of {name} {from} {}", LONGEST / unit),
         }
     }
@@ -207,12 +214,45 @@ impl Spelling {
         let length = match *value {
             Value::Null if none => return Some(None),
             Value::Length(length) => length,
+            Value::Text(ref text) if self == Spelling::File => read_length(text)?,
+            // Of a number alone nobody knows the unit.
+            Value::Int(_) | Value::Float(_) if self == Spelling::File => return None,
             Value::Int(number) => scaled(number as f64, unit)?,
             Value::Float(number) => scaled(number, unit)?,
             _ => return None,
         };
         (least..=LONGEST).contains(&length).then_some(Some(length))
     }
+}
+
+/// A duration as the configuration file spells it: `250ms`, `1.5s`, `1m30s`, `0s`.
+pub(super) fn read_length(text: &str) -> Option<Nanos> {
+    let mut rest = text;
+    let mut sum: Nanos = 0;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|letter: char| letter != '.' && !letter.is_ascii_digit())?);
+        let (unit, after) = after.split_at(after.find(|l: char| !l.is_ascii_alphabetic()).unwrap_or(after.len()));
+        let unit = match unit {
+            "ns" => 1,
+            "us" => 1_000,
+            "ms" => MILLISECOND,
+            "s" => SECOND,
+            "m" => 60 * SECOND,
+            "h" => 3600 * SECOND,
+            "d" => DAY,
+            _ => return None,
+        };
+        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+        // What lies beyond a nanosecond's digits is nothing; neither is a number of more digits than any year has.
+        if whole.is_empty() || part.is_empty() || part.len() > 9 || part.contains('.') {
+            return None;
+        }
+        let scale = 10_u64.pow(part.len() as u32);
+        let part = (u128::from(part.parse::<u64>().ok()?) * u128::from(unit) / u128::from(scale)) as Nanos;
+        sum = sum.checked_add(whole.parse::<u64>().ok()?.checked_mul(unit)?)?.checked_add(part)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
 }
 
 /// As much of it as goes into a message.

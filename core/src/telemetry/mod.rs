@@ -1,16 +1,18 @@
 //! What is seen of all that the ambassador does (S2, S3): every target of this process in one JSON text, and the same as metrics.
 //!
-//! Nothing here is on the way of a call. Calls count in their target's [`State`]; who asks reads what was counted.
+//! But for the histograms, nothing here is on the way of a call. Calls count in their target's [`State`]; who asks reads what was counted.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `totals.rs` | what was counted of one target, as plain numbers that add up |
+//! | `histogram.rs` | how long calls and attempts take: counted by each of them |
 //! | `health.rs` | one target's health as JSON: its totals, and how its policies stand at present |
 //! | `snapshot.rs` | all targets and the process itself, as JSON |
 //! | `log.rs` | which events go to a host's own logging, and how they get there |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
 mod health;
+pub(crate) mod histogram;
 pub mod log;
 mod process;
 mod snapshot;

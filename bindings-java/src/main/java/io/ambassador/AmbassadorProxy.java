@@ -370,6 +370,31 @@ public final class AmbassadorProxy {
     }
 
     /**
+     * Every setting in force, and where its value comes from. Not among them is what only Java can hold: {@code retryOn}, {@code notOn},
+     * {@code classify}, {@code fallback}.
+     *
+     * @return the settings, in the order of the documentation
+     */
+    public List<EffectiveSetting> effectivePolicy() {
+        try {
+            return EffectiveSetting.of(Native.effectivePolicy(handle));
+        } finally {
+            Reference.reachabilityFence(this);
+        }
+    }
+
+    /**
+     * The same as JSON, spelled as the configuration file does.
+     *
+     * @return a JSON array of objects of {@code field}, {@code value} and {@code origin}, byte for byte the same in every language
+     */
+    public String policyJson() {
+        String policy = Native.policyJson(handle);
+        Reference.reachabilityFence(this);
+        return policy;
+    }
+
+    /**
      * How the target fares: the state of its circuit, its budget and its bulkhead; calls and attempts by outcome, retries, refusals by
      * reason, calls in flight, late results, abandoned functions.
      *

@@ -167,6 +167,10 @@ final class Native {
 
     static native String endpoint(long proxy, long[] words);
 
+    static native String policyJson(long proxy);
+
+    static native String[] effectivePolicy(long proxy);
+
     static native String health(long proxy);
 
     static native String name(long proxy);

@@ -45,6 +45,32 @@ class SettingsTest {
         return fields;
     }
 
+    @Test
+    void theEffectivePolicyTellsWhereEachSettingComesFrom() {
+        var proxy = builder()
+                .maxRetries(5)
+                .timeout(Duration.ofSeconds(2))
+                .backoff(Backoff.exponential(Duration.ofMillis(250)))
+                .auth(Auth.bearer("s3cret"))
+                .build();
+        var told = proxy.effectivePolicy();
+        var names = fields().stream().filter(field -> !field.kind().equals("host")).map(Field::name).toList();
+        assertEquals(names, told.stream().map(EffectiveSetting::field).toList());
+        var given = told.stream().filter(setting -> setting.origin().equals("constructor"));
+        assertEquals(
+                List.of("maxRetries 5", "backoff.baseMs 250", "auth true", "auth.bearer \"***\""),
+                given.map(setting -> setting.field() + " " + setting.value()).toList());
+        assertTrue(told.contains(new EffectiveSetting("timeoutMs", "2000", "default")), told::toString);
+    }
+
+    @Test
+    void thePolicyAsJsonIsSpelledAsInTheFile() {
+        String told = builder().maxRetries(5).backoff(Backoff.exponential(Duration.ofMillis(250))).build().policyJson();
+        assertTrue(told.startsWith("[{\"field\":\"max_retries\",\"value\":5,\"origin\":\"constructor\"}"), told);
+        assertTrue(told.contains("{\"field\":\"timeout\",\"value\":\"2s\",\"origin\":\"default\"}"), told);
+        assertTrue(told.contains("{\"field\":\"backoff.base\",\"value\":\"250ms\",\"origin\":\"constructor\"}"), told);
+    }
+
     private static ProxyBuilder builder() {
         return AmbassadorProxy.builder("payment-api.example.com");
     }
