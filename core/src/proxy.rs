@@ -16,17 +16,14 @@
 //! ```
 
 mod builder;
+mod settled;
 
 use std::fmt::Write;
 use std::sync::Arc;
-#[cfg(feature = "http")]
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
-#[cfg(feature = "http")]
-use arc_swap::ArcSwapOption;
 use tracing::Level;
 
 use crate::call::{self, Call, Decision, Flat, Give, Outcome, Rules, Stop};
@@ -44,6 +41,8 @@ use crate::telemetry::{Totals, health};
 use crate::testing;
 
 pub use builder::Builder;
+pub use settled::PolicyInUse;
+use settled::{Cell, Drawn, InUse, Settled};
 
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
@@ -52,21 +51,13 @@ pub struct AmbassadorProxy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     target: Target,
-    policy: Policy,
-    /// What of the policy a configuration file said, and where.
-    places: Places,
+    /// The settings that the app made it of.
+    draft: Settings,
+    /// What they came to.
+    settled: Cell,
     state: Arc<State>,
-    /// The state's number of the policy's settings.
-    number: u64,
     /// The target as an endpoint.
     itself: Endpoint,
-    /// What all its requests have in common, once there was one.
-    #[cfg(feature = "http")]
-    common: OnceLock<crate::http::Common>,
-    authorization: Authorization,
-    /// The same with the bounds that a request last had of its own: others will have the same ones.
-    #[cfg(feature = "http")]
-    bounded: ArcSwapOption<AmbassadorProxy>,
 }
 
 /// What says of its requests who sends them; clones share it, and the tokens that it has.
@@ -121,55 +112,66 @@ impl AmbassadorProxy {
     /// # Errors
     /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
     pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
-        let settings = settings.finish()?;
+        let Drawn { settings: drawn, places, authorization } = Drawn::of(&settings)?;
         crate::telemetry::begin();
-        let authorization = settings.authorization()?;
-        let state = State::shared(settings.state_name(), &settings.policy.shared);
-        state.measure_for(&settings.policy);
-        let proxy = AmbassadorProxy::of(settings.target, settings.policy, state, authorization);
+        let state = State::shared(settings.state_name(), &drawn.policy.shared);
+        let proxy = AmbassadorProxy::of(settings, drawn.policy, places, state, authorization);
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
     }
 
-    fn of(target: Target, policy: Policy, state: Arc<State>, authorization: Authorization) -> AmbassadorProxy {
-        state.stands_for(&target);
-        let number = state.number_of(&policy.shared);
-        let itself = Endpoint::at(target.clone());
-        AmbassadorProxy(Arc::new(Inner {
-            target,
-            policy,
-            places: Places::new(),
-            state,
-            number,
-            itself,
-            #[cfg(feature = "http")]
-            common: OnceLock::new(),
-            authorization,
-            #[cfg(feature = "http")]
-            bounded: ArcSwapOption::empty(),
-        }))
+    fn of(
+        draft: Settings,
+        policy: Policy,
+        places: Places,
+        state: Arc<State>,
+        authorization: Authorization,
+    ) -> AmbassadorProxy {
+        state.stands_for(&draft.target);
+        let settled = Cell::new(Settled::new(policy, places, &state, authorization));
+        let itself = Endpoint::at(draft.target.clone());
+        AmbassadorProxy(Arc::new(Inner { target: draft.target.clone(), draft, settled, state, itself }))
+    }
+
+    /// The configuration has changed: from now on this proxy obeys it as it is, over what the app made it of (C3).
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the two do not go together; everything then stays as it was (F2).
+    pub fn renew(&self) -> Result<(), ConfigError> {
+        let Drawn { settings, places, authorization } = Drawn::of(&self.0.draft)?;
+        let policy = Policy { fallback: self.policy().fallback, ..settings.policy };
+        self.state().obey(&policy.shared);
+        self.0.settled.put(Settled::new(policy, places, self.state(), authorization));
+        self.hear();
+        Ok(())
     }
 
     /// The same proxy, whose errors something of the host's answers (H2).
     pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state, authorization, .. } = &*self.0;
+        let (Inner { draft, state, .. }, settled) = (&*self.0, self.settled());
+        let Settled { policy, places, authorization, .. } = &*settled;
         let policy = Policy { fallback: true, ..policy.clone() };
-        AmbassadorProxy::of(target.clone(), policy, Arc::clone(state), authorization.clone())
+        AmbassadorProxy::of(draft.clone(), policy, places.clone(), Arc::clone(state), authorization.clone())
     }
 
     /// The same proxy with other bounds, for one request.
     #[cfg(feature = "http")]
     pub(crate) fn within(&self, bounds: crate::http::Bounds) -> Arc<AmbassadorProxy> {
-        let Inner { target, policy, state, authorization, bounded, .. } = &*self.0;
+        let (Inner { draft, state, .. }, settled) = (&*self.0, self.settled());
+        let Settled { policy, places, authorization, bounded, .. } = &*settled;
         let timeout = bounds.timeout.unwrap_or(policy.timeout);
         let deadline = bounds.deadline.unwrap_or(policy.deadline);
-        let last = bounded.load_full();
-        if let Some(last) = last.filter(|last| (last.policy().timeout, last.policy().deadline) == (timeout, deadline)) {
+        let is_it = |last: &Arc<AmbassadorProxy>| {
+            let policy = last.policy();
+            (policy.timeout, policy.deadline) == (timeout, deadline)
+        };
+        if let Some(last) = bounded.load_full().filter(is_it) {
             return last;
         }
         let policy = Policy { timeout, deadline, ..policy.clone() };
-        let same = Arc::new(AmbassadorProxy::of(target.clone(), policy, Arc::clone(state), authorization.clone()));
+        let (draft, places, state) = (draft.clone(), places.clone(), Arc::clone(state));
+        let same = Arc::new(AmbassadorProxy::of(draft, policy, places, state, authorization.clone()));
         bounded.store(Some(Arc::clone(&same)));
         same
     }
@@ -177,10 +179,10 @@ impl AmbassadorProxy {
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
     /// stands for many.
     pub fn alone(&self) -> AmbassadorProxy {
-        let Inner { target, policy, state, authorization, .. } = &*self.0;
-        let state = Arc::new(State::new(state.name(), &policy.shared));
-        state.measure_for(policy);
-        AmbassadorProxy::of(target.clone(), policy.clone(), state, authorization.clone())
+        let settled = self.settled();
+        let Settled { policy, places, authorization, .. } = &*settled;
+        let state = Arc::new(State::new(self.name(), &policy.shared));
+        AmbassadorProxy::of(self.0.draft.clone(), policy.clone(), places.clone(), state, authorization.clone())
     }
 
     /// The target, as it was given.
@@ -231,7 +233,7 @@ impl AmbassadorProxy {
     /// # Ok::<_, ambassador_core::ConfigError>(())
     /// ```
     pub fn set_endpoints(&self, endpoints: Vec<Endpoint>) {
-        self.state().set_endpoints(&self.settings(), endpoints);
+        self.state().set_endpoints(&self.settings(&self.settled()), endpoints);
     }
 
     /// The name that state is shared by: the target, unless one was set.
@@ -239,14 +241,14 @@ impl AmbassadorProxy {
         self.0.state.name()
     }
 
-    /// The settings that this proxy was made with.
-    pub fn policy(&self) -> &Policy {
-        &self.0.policy
+    /// This proxy's own settings: what it was made with, and what a configuration file says over that.
+    pub fn policy(&self) -> PolicyInUse<'_> {
+        PolicyInUse(self.settled())
     }
 
     /// The settings in force: this proxy's own, and of what it shares with others of its name, those of the newest (C4).
     pub fn policy_in_force(&self) -> Policy {
-        Policy { shared: Shared::clone(&self.state().settings()), ..self.0.policy.clone() }
+        Policy { shared: Shared::clone(&self.state().settings()), ..self.policy().clone() }
     }
 
     /// Every setting in force (C3) in the order of the table, spelled as that language does, with where its value comes from. What
@@ -264,7 +266,8 @@ impl AmbassadorProxy {
     /// ```
     pub fn effective_policy(&self, spelling: Spelling) -> Vec<Effective> {
         let names = (self.name(), self.target());
-        settings::effective(spelling, names, &self.0.policy, &self.policy_in_force(), &self.0.places)
+        let settled = self.settled();
+        settings::effective(spelling, names, &settled.policy, &self.policy_in_force(), &settled.places)
     }
 
     /// [`effective_policy`](AmbassadorProxy::effective_policy) as a JSON array of objects of `field`, `value` and `origin`, spelled
@@ -316,8 +319,9 @@ impl AmbassadorProxy {
         let decision = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
-            let shared = self.settings();
-            let rules = self.rules(&shared);
+            let settled = self.settled();
+            let shared = self.settings(&settled);
+            let rules = self.rules(&settled, &shared);
             self.0.state.look_after_endpoints(&self.0.target);
             Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
@@ -340,7 +344,7 @@ impl AmbassadorProxy {
         if !call.is_running() {
             return self.out_of_turn(call, now);
         }
-        self.settle_running(call, call.attempt(), now, outcome, |call, rules| match self.0.policy.hedge {
+        self.settle_running(call, call.attempt(), now, outcome, |call, rules| match rules.policy.hedge {
             None => call.settle(rules, now, outcome, hint),
             Some(_) => call.settle_hedged(rules, call.attempt(), now, outcome, hint),
         })
@@ -374,8 +378,9 @@ impl AmbassadorProxy {
         outcome: Outcome,
         settle: impl FnOnce(&mut Call, Rules<'_>) -> Decision,
     ) -> Decision {
-        let shared = self.settings();
-        let rules = self.rules(&shared);
+        let settled = self.settled();
+        let shared = self.settings(&settled);
+        let rules = self.rules(&settled, &shared);
         let decided = fault::guard(Point::Settle, || Flat::of(settle(call, rules)));
         let decision = match decided {
             Some(flat) => flat.decision(),
@@ -391,11 +396,12 @@ impl AmbassadorProxy {
     /// H1: whether another attempt begins now, beside the one that runs. To be asked when an attempt begins, and again when the
     /// answer says so, for as long as attempts run. In virtual time, the end of the attempt tells.
     pub fn hedge(&self, call: &mut Call, now: Nanos) -> call::Hedge {
-        if self.0.policy.hedge.is_none() || !call.is_running() || testing::instant().is_some() {
+        let settled = self.settled();
+        if settled.policy.hedge.is_none() || !call.is_running() || testing::instant().is_some() {
             return call::Hedge::Never;
         }
-        let shared = self.settings();
-        let rules = self.rules(&shared);
+        let shared = self.settings(&settled);
+        let rules = self.rules(&settled, &shared);
         let decided = fault::guard(Point::Hedge, || call.hedge(rules, now));
         if decided.is_none() {
             self.fault("hedge");
@@ -410,8 +416,9 @@ impl AmbassadorProxy {
         if !call.is_waiting() {
             return self.out_of_turn(call, now);
         }
-        let shared = self.settings();
-        let rules = self.rules(&shared);
+        let settled = self.settled();
+        let shared = self.settings(&settled);
+        let rules = self.rules(&settled, &shared);
         let decided = fault::guard(Point::Resume, || call.resume(rules, now));
         let decision = match decided {
             Some(decision) => decision,
@@ -444,8 +451,9 @@ impl AmbassadorProxy {
     /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
     /// so, or has failed too. Does nothing to any other call.
     pub fn answered(&self, call: &mut Call, now: Nanos, well: bool) {
-        let shared = self.settings();
-        call.answered(self.rules(&shared), now, well);
+        let settled = self.settled();
+        let shared = self.settings(&settled);
+        call.answered(self.rules(&settled, &shared), now, well);
         self.call_ended();
     }
 
@@ -466,8 +474,9 @@ impl AmbassadorProxy {
         if call.has_ended() {
             return;
         }
-        let shared = self.settings();
-        call.cancel(self.rules(&shared), now, stop);
+        let settled = self.settled();
+        let shared = self.settings(&settled);
+        call.cancel(self.rules(&settled, &shared), now, stop);
         self.call_ended();
     }
 
@@ -544,15 +553,21 @@ impl AmbassadorProxy {
         runtime::call_ended();
     }
 
+    /// This proxy's own settings, and what follows from them.
+    #[inline]
+    fn settled(&self) -> InUse<'_> {
+        self.0.settled.get()
+    }
+
     /// The settings that hold for the state: as a rule this proxy's own.
     #[inline]
-    fn settings(&self) -> InForce<'_> {
-        self.state().settings_or(self.0.number, &self.0.policy.shared)
+    fn settings<'a>(&'a self, settled: &'a Settled) -> InForce<'a> {
+        self.state().settings_or(settled.number, &settled.policy.shared)
     }
 
     #[inline]
-    fn rules<'a>(&'a self, shared: &'a Shared) -> Rules<'a> {
-        Rules { policy: &self.0.policy, shared, state: &self.0.state }
+    fn rules<'a>(&'a self, settled: &'a Settled, shared: &'a Shared) -> Rules<'a> {
+        Rules { policy: &settled.policy, shared, state: &self.0.state }
     }
 
     /// T3: a result came after its attempt had been given up, and was dropped.
@@ -567,7 +582,7 @@ impl AmbassadorProxy {
 
     /// … and has ended.
     pub fn note_abandoned_ended(&self) {
-        let limit = Limit::of(self.settings().bulkhead.as_ref());
+        let limit = Limit::of(self.settings(&self.settled()).bulkhead.as_ref());
         self.state().bulkhead.abandoned_ended(limit);
     }
 
@@ -581,7 +596,7 @@ impl AmbassadorProxy {
     pub fn error_message(&self, code: Code, call: Option<&Call>, now: Nanos) -> String {
         // Made where a call is refused, which has to be quick: one text, and little that is formatted.
         let mut text = self.message_begun();
-        let policy = &self.0.policy;
+        let policy = self.policy();
         match (code, call, policy.timeout, policy.deadline) {
             (Code::Timeout, Some(call), Some(timeout), _) => {
                 let _ = write!(text, "attempt {} of {} did not end within ", call.ended(), policy.max_retries);
@@ -619,18 +634,20 @@ impl AmbassadorProxy {
     /// Its requests' connections.
     #[cfg(feature = "http")]
     pub(crate) fn engine(&self) -> Arc<crate::http::Engine> {
-        self.state().engine.engine(&self.settings(), self.name())
+        self.state().engine.engine(&self.settings(&self.settled()), self.name())
     }
 
     /// What says of its requests who sends them.
     #[cfg(feature = "http")]
-    pub(crate) fn authorizer(&self) -> Option<&crate::http::auth::Authorizer> {
-        self.0.authorization.as_deref()
+    pub(crate) fn authorizer(&self) -> Authorization {
+        self.settled().authorization.clone()
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn common(&self) -> &crate::http::Common {
-        self.0.common.get_or_init(|| crate::http::Common::new(&self.0.target, &self.0.policy))
+    pub(crate) fn common(&self) -> Arc<crate::http::Common> {
+        let settled = self.settled();
+        let new = || Arc::new(crate::http::Common::new(&self.0.target, &settled.policy));
+        Arc::clone(settled.common.get_or_init(new))
     }
 
     #[cfg(feature = "http")]

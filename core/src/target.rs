@@ -314,7 +314,7 @@ impl State {
     }
 
     /// C4: the newest settings hold, and who is surprised by that is told.
-    fn obey(&self, settings: &Shared) {
+    pub(crate) fn obey(&self, settings: &Shared) {
         if self.settings.load().shared == *settings {
             return;
         }

@@ -97,7 +97,7 @@ impl<'a, L> Errand<'a, L> {
             Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
         };
         let draft =
-            Draft::new(proxy.common(), policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
+            Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
@@ -126,7 +126,8 @@ impl<'a, L> Errand<'a, L> {
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
             let mut visit = Visit { endpoint: Some(endpoint), failed_at: &self.failed_at };
             let http = self.engine.http();
-            let (site, draft) = (&self.proxy.common().site, &self.draft);
+            let common = self.proxy.common();
+            let (site, draft) = (&common.site, &self.draft);
             let mut arriving = loop {
                 let authorized = self.authorized(&pool.place.name).await?;
                 let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |place, is_two| {
@@ -213,7 +214,7 @@ impl<'a, L> Errand<'a, L> {
             } else {
                 // And they do not come back.
                 has_left = true;
-                without_credentials(&mut headers, common);
+                without_credentials(&mut headers, &common);
                 self.engine.elsewhere(&site)
             };
             let mut headers = headers.clone();

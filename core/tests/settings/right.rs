@@ -97,7 +97,7 @@ fn every_field_of_every_language_can_be_set() {
             let proxy = built(draft);
             match field.kind {
                 "text" => assert_eq!(proxy.name(), "payments, the new ones"),
-                _ => assert_ne!(proxy.policy(), &before, "{spelling:?} {} has no effect", field.name),
+                _ => assert_ne!(*proxy.policy(), before, "{spelling:?} {} has no effect", field.name),
             }
             if field.kind.starts_with("duration") {
                 let shown = format!("{:?}", proxy.policy());
