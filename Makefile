@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-examples test-install test-docs lint bench docs generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-browser test-examples test-install test-docs lint bench docs images generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java streams network examples install docs
+suites := rust c python node java streams network browser examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -153,6 +153,20 @@ test-network: build/made/prefix build/made/venv-test ## endpoints as processes, 
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/network --junitxml=build/reports/network.xml
 
+test-browser: build/made/browser ## the live page of the admin server, in chromium
+	@mkdir -p build/reports
+	@node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=tap --test-reporter-destination=build/reports/browser.tap tests/browser/*.test.mjs
+
+images: build/made/browser ## the pictures of the live page in docs/images
+	@command -v fc-list >/dev/null && fc-list | grep -q Inter || tools/system-packages inter=fonts-inter
+	@AMBASSADOR_IMAGES=docs/images node --test tests/browser/images.test.mjs
+
+# The browser that the distribution has; npm's would be fetched from elsewhere.
+build/made/browser: tests/browser/package-lock.json tools/system-packages
+	@tools/system-packages chromium
+	@npm ci --silent --no-audit --no-fund --prefix tests/browser
+	@mkdir -p $(@D) && touch $@
+
 test-examples: build build/made/venv-test ## the seed's programs and the payment services, in all six languages
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/examples --junitxml=build/reports/examples.xml
@@ -180,7 +194,7 @@ build/made/nginx: tools/system-packages
 strict := -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only
 python_code := $(wildcard bindings-python examples/python benches tests tools)
 
-lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint ## formatting, compilers' warnings as errors, types, and the house's own rules
+lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/made/venv-test build/made/venv-lint build/made/node-lint build/made/browser ## formatting, compilers' warnings as errors, types, and the house's own rules
 	$(call say,lint: Rust)
 	@cargo fmt --all --check
 	@cargo clippy --release $(CARGO_FLAGS) --workspace --exclude ambassador-node --all-targets --features ambassador-core/tower -- -D warnings
@@ -197,6 +211,7 @@ lint: build/made/wheel build/made/node build/java/ambassador-proxy.jar build/mad
 	@$(python) -m mypy --check-untyped-defs examples/python/seed.py
 	$(call say,lint: TypeScript)
 	@npm run --silent --prefix bindings-node lint
+	@bindings-node/node_modules/.bin/tsc -p tests/browser
 	$(call say,lint: Java)
 	@$(MAVEN) -q -f bindings-java/pom.xml test-compile
 	@for example in examples/java/*.java tests/streams/*.java; do javac --release 17 -Xlint:all -Werror -cp build/java/ambassador-proxy.jar -d build/java/examples "$$example"; done
@@ -214,6 +229,7 @@ generate: ## the files made from core/errors.toml, from the C crate, and from th
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test generated
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-c --test header
 	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test conformance
+	@AMBASSADOR_GENERATE=1 cargo test --release $(CARGO_FLAGS) -p ambassador-core --test config
 
 clean: ## remove all that was built here
 	rm -rf build target bindings-java/target bindings-node/*.node bindings-node/LICENSE bindings-node/node_modules examples/node/node_modules benches/node/node_modules

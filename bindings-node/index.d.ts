@@ -579,6 +579,20 @@ export interface Health {
   readonly bulkhead: { readonly limit: number; readonly occupied: number; readonly queued: number } | null;
   /** The endpoints; `null` where the target itself is the one. */
   readonly endpoints: readonly EndpointHealth[] | null;
+  /** How long calls took that were not refused, and attempts. */
+  readonly latency: { readonly calls: Latency; readonly attempts: Latency };
+}
+
+/** What was counted within the last ten seconds, and the last minute. */
+export type Latency = Readonly<Record<"10s" | "60s", Quantiles>>;
+
+/** How long things took, in nanoseconds; `null` where there were none. */
+export interface Quantiles {
+  readonly count: number;
+  readonly p50_ns: number | null;
+  readonly p90_ns: number | null;
+  readonly p99_ns: number | null;
+  readonly p999_ns: number | null;
 }
 
 /** One endpoint of a target. */
@@ -776,6 +790,27 @@ export interface RetryMessage {
   /** Of a request: the status of the response, if there was one. */
   readonly status?: number;
 }
+
+/** How much is logged: what matters that much, or more. */
+export type LogLevel = "off" | "error" | "warn" | "info" | "debug";
+
+/** What the channel `ambassador:log` of `node:diagnostics_channel` publishes. */
+export interface LogMessage {
+  /** `"error"`: a circuit is open, or the ambassador itself failed; `"warn"`: a retry, an endpoint left out; `"info"`: what is well again. */
+  readonly level: Exclude<LogLevel, "off">;
+  /** The line: `[Ambassador] payment-api.example.com: the circuit is open for 5s; it was closed`. */
+  readonly line: string;
+  /** What happened. */
+  readonly event: AmbassadorEvent;
+}
+
+/**
+ * So much is logged from now on, in all threads of the process: `"warn"` and more, until this is called, on stderr, or on the channel
+ * `ambassador:log` while somebody subscribes to it. Never more than the environment's `AMBASSADOR_LOG` says, where it is set.
+ *
+ * @throws ConfigError when it is no level
+ */
+export function setLogLevel(level: LogLevel): void;
 
 /**
  * Refuses new calls from now on, in all threads of the process, and waits for those in flight at most `timeoutMs`

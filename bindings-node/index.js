@@ -4,8 +4,9 @@
 const { native } = require("./lib/bridge.js");
 const errors = require("./lib/errors.js");
 const { AmbassadorProxy } = require("./lib/proxy.js");
+const { setLogLevel } = require("./lib/log.js");
 const { shutdown } = require("./lib/shutdown.js");
 
 const { BY_CODE, ...classes } = errors;
 
-module.exports = { AmbassadorProxy, shutdown, version: native.version(), ...classes };
+module.exports = { AmbassadorProxy, setLogLevel, shutdown, version: native.version(), ...classes };

@@ -3,6 +3,7 @@ import ambassador from "./index.js";
 
 export const {
   AmbassadorProxy,
+  setLogLevel,
   shutdown,
   version,
   AmbassadorError,

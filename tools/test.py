@@ -60,6 +60,7 @@ SUITES = {
     "java": ("Java", [ROOT / "bindings-java/target/surefire-reports/TEST-*.xml"], junit),
     "streams": ("streams of events", [REPORTS / "streams.xml"], junit),
     "network": ("endpoints that go away", [REPORTS / "network.xml"], junit),
+    "browser": ("the live page", [REPORTS / "browser.tap"], tap),
     "examples": ("examples", [REPORTS / "examples.xml"], junit),
     "install": ("as installed", [REPORTS / "install.xml"], junit),
     "docs": ("README and docs", [REPORTS / "docs.xml"], junit),

@@ -214,9 +214,11 @@ test("a stream of the caller's that fails fails its request with the same error"
 test("a stream of the caller's is ended when the request is", async (t) => {
   const url = await serve(t, (request) => request.resume());
   const proxy = proxyFor(url);
-  const ended = deferred();
+  // One that was never asked for anything has nothing to end.
+  const [begun, ended] = [deferred(), deferred()];
   async function* endless() {
     try {
+      begun.resolve();
       for (;;) {
         yield "x";
         await new Promise(setImmediate);
@@ -227,7 +229,8 @@ test("a stream of the caller's is ended when the request is", async (t) => {
   }
   const stop = new AbortController();
   const stopped = rejection(proxy.post("/", { body: endless(), signal: stop.signal }));
-  await until(() => proxy.health().in_flight === 1);
+  await begun.promise;
+  assert.equal(proxy.health().in_flight, 1);
   stop.abort("enough");
   assert.equal(await stopped, "enough");
   await ended.promise;

@@ -1,5 +1,5 @@
-// Events: what happens to a target, for those who listen to it. The core keeps what has happened; it is fetched and told right after
-// the decision that it came of, when nothing of a call is under way but what the decision said.
+// Events: what happens to a target, for those who listen to it, and for the log. The core keeps what has happened; it is fetched and
+// told right after the decision that it came of, when nothing of a call is under way but what the decision said.
 //
 // Listeners belong to the target's state, so all proxies of one name share them; here, those of one thread share a `Hub`. What happens in
 // another thread comes by post. Who subscribes to the channel `ambassador:event` hears of every target.
@@ -8,6 +8,7 @@
 const { channel } = require("node:diagnostics_channel");
 const { emitWarning } = require("node:process");
 const { native } = require("./bridge.js");
+const log = require("./log.js");
 const post = require("./post.js");
 
 const events = channel("ambassador:event");
@@ -54,6 +55,16 @@ function listen({ handle, hub }) {
   hub.listening = native.listen(handle);
 }
 
+/** What happens on threads of the core's is told here from now on, and logged unless another thread does so. */
+function begin() {
+  if (hasBegun) return;
+  hasBegun = true;
+  post.hearEvents(tell);
+  native.attend(native.instance);
+}
+
+let hasBegun = false;
+
 /** Who subscribes to the channel hears of this target from now on. */
 function attend(core) {
   if (events.hasSubscribers) listen(core);
@@ -66,8 +77,11 @@ function hear(core) {
 }
 
 function tell(json) {
-  for (const told of JSON.parse(json)) {
+  const all = JSON.parse(json);
+  for (let at = 0; at < all.length; at += 3) {
+    const told = all[at];
     const event = eventOf(told);
+    if (all[at + 1] !== 0) log.say(all[at + 1], all[at + 2], event);
     const listeners = hubs.get(told.name)?.deref()?.listeners ?? [];
     for (const entry of listeners) tellOne(entry, event);
     if (events.hasSubscribers) events.publish(event);
@@ -104,4 +118,4 @@ function eventOf(told) {
   return Object.freeze(event);
 }
 
-module.exports = { hubOf, add, attend, hear };
+module.exports = { hubOf, add, attend, begin, hear };

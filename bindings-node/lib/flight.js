@@ -31,7 +31,7 @@ const { Attempt } = require("./attempt.js");
 const { BY_CODE } = require("./errors.js");
 const events = require("./events.js");
 const post = require("./post.js");
-const { tell, textOf } = require("./retry-line.js");
+const log = require("./log.js");
 const signals = require("./signals.js");
 const timers = require("./timers.js");
 
@@ -386,8 +386,8 @@ function timedOut(flight) {
 function tellRetry(flight, end, wait) {
   const { core, call, attempt } = flight;
   const error = end === TIMED_OUT ? flight.error(TIMEOUT_CODE) : end.error;
-  const line = native.retryLine(core.handle, call, wait, end.ok ? "its result may be tried again" : textOf(error));
-  tell({ line, target: core.target, attempt, waitMs: wait / 1e6, error });
+  const line = native.retryLine(core.handle, call, wait, end.ok ? "its result may be tried again" : log.textOf(error));
+  log.sayRetry({ line, target: core.target, attempt, waitMs: wait / 1e6, error }, core.name);
 }
 
 /** The caller gets what the core says, or what answers in place of an error. */

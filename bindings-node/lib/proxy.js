@@ -117,6 +117,7 @@ class AmbassadorProxy extends Caller {
     this.#core = core;
     this.#handle = core.handle;
     this.#functions = functions;
+    events.begin();
     events.attend(core);
     // C4: it may have changed the settings of a state that somebody listens to.
     events.hear(core);

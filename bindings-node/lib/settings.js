@@ -40,6 +40,7 @@ function open(targetHost, options) {
   const number = numbers[PROXY];
   const isHedged = numbers[ANSWER] === 1;
   if (Array.isArray(opened)) throw configError(opened);
+  const name = native.name(opened);
   const core = {
     handle: opened,
     number,
@@ -48,7 +49,8 @@ function open(targetHost, options) {
     fallback: functions.fallback,
     /** Whether attempts of its calls may run at once (H1). */
     isHedged,
-    hub: events.hubOf(native.name(opened)),
+    name,
+    hub: events.hubOf(name),
   };
   return { core, functions };
 }

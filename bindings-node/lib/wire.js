@@ -5,7 +5,7 @@
 const { native } = require("./bridge.js");
 const { BY_CODE } = require("./errors.js");
 const events = require("./events.js");
-const { tell } = require("./retry-line.js");
+const log = require("./log.js");
 
 /** Flags of a request; src/requests.rs has the same. */
 const STREAM = 1;
@@ -201,7 +201,7 @@ function errorOf(core, told) {
 function tellRetry(core, attempt, told, cause) {
   const [waitMs, endpoint, code, status] = told.split("\n", 4);
   const line = told.slice(waitMs.length + endpoint.length + code.length + status.length + 4);
-  tell({
+  const retry = {
     line,
     target: core.target,
     attempt,
@@ -210,7 +210,8 @@ function tellRetry(core, attempt, told, cause) {
     endpoint,
     code: code === "" ? undefined : code,
     status: status === "" ? undefined : Number(status),
-  });
+  };
+  log.sayRetry(retry, core.name);
 }
 
 module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, TIMEOUT, DEADLINE, send, giveUp, pull, uploads, uploaded };

@@ -64,6 +64,7 @@ const NATIVES: [(&CStr, Callback); 13] = [
 /// What every environment gets: the natives above, its `exchange`, and its `instance`, to be given to `open`.
 #[napi(module_exports)]
 pub fn init(mut exports: Object<'_>, env: Env) -> Result<()> {
+    crate::events::begin_to_log();
     let (exchange, buffer) = Exchange::create(env.raw())?;
     let instance =
         Rc::new(Instance { exchange, proxies: Slab::new().into(), post: Arc::default(), inbox: Arc::default() });

@@ -12,7 +12,7 @@
 //! | `requests` | `send` and what follows: HTTP by the core |
 //! | `inbox` | what has become of requests, for JavaScript, in batches |
 //! | `bodies` | bodies that are streams, both ways |
-//! | `events` | `listen`, `fetchEvents`: who listens to which target, and what has happened to it |
+//! | `events` | `listen`, `fetchEvents`, `attend`: who listens to which target, what has happened to it, and what is logged |
 //! | `testing` | virtual time |
 //! | `texts` | lines, messages, headers, health: what is said of calls |
 //! | `instance` | the proxies of one environment (the main thread, a worker), and their calls in flight |

@@ -59,6 +59,11 @@ impl Post {
         }
     }
 
+    /// Whether messages come to somebody.
+    pub fn is_open(&self) -> bool {
+        !self.lock().0.is_null()
+    }
+
     /// What puts that ticket into the box.
     pub fn waker(post: &Arc<Post>, ticket: i32) -> Waker {
         Waker::from(Arc::new(Turn { post: Arc::clone(post), ticket }))

@@ -9,6 +9,7 @@ use ambassador_core::AmbassadorProxy;
 use ambassador_core::call::{Call as CoreCall, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{NEVER, Nanos, now};
 use ambassador_core::error::Code;
+use ambassador_core::event::Event;
 use ambassador_core::proxy::CallId;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ use pyo3::prelude::*;
 use crate::attempt::Attempt;
 use crate::racer::Racer;
 use crate::raw::{self, Object};
-use crate::{interrupt, raise, settings, turn};
+use crate::{interrupt, log, raise, settings, turn};
 
 // What `settle` and `resume` answer.
 pub const RUN: u8 = 0;
@@ -420,9 +421,9 @@ impl Call {
         self.proxy.name()
     }
 
-    /// What has happened and was told to nobody yet, as JSON.
-    fn fetch_events(&self) -> Vec<String> {
-        crate::proxy::events(&self.proxy)
+    /// What has happened and was told to nobody yet.
+    fn fetch_events(&self) -> Vec<log::Told> {
+        log::told(&self.proxy)
     }
 
     /// The call ends cancelled, wherever it stands (A3). Does nothing to a call that has ended.
@@ -433,13 +434,14 @@ impl Call {
         }
     }
 
-    /// R7: the line that tells of the retry to come.
-    fn retry_line(&self, error: &str) -> String {
+    /// R7: the line that tells of the retry to come, and the event of which it tells, as JSON.
+    fn retry_line(&self, error: &str) -> (String, String) {
         let (call, wait) = {
             let state = self.state();
             (state.call, state.until.saturating_sub(state.decided))
         };
-        self.proxy.retry_line(&call, wait, error)
+        let event = Event::Retry { attempt: call.ended(), wait };
+        (self.proxy.retry_line(&call, wait, error), event.to_json(self.proxy.name()))
     }
 
     /// What is said of an attempt that outran its bound.

@@ -11,6 +11,7 @@ mod call;
 mod direct;
 mod interrupt;
 mod kind;
+mod log;
 mod once;
 mod policy;
 mod pool;
@@ -58,6 +59,7 @@ mod _native {
         wrapped::add(module)?;
         step::add(module)?;
         requests::add(module)?;
+        log::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }
@@ -118,6 +120,7 @@ mod _native {
         interrupt::forked();
         pool::forked();
         turn::forked();
+        log::forked();
         ambassador_core::runtime::forked();
     }
 

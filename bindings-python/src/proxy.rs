@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::policy::{self, seconds};
-use crate::{raise, settings};
+use crate::{log, raise, settings};
 
 /// The native part of a proxy.
 #[pyclass(frozen, subclass, weakref, module = "ambassador_proxy._native")]
@@ -143,6 +143,12 @@ impl Proxy {
         Ok(())
     }
 
+    /// Whether something looks for its endpoints, or after them, beside the calls.
+    fn _has_tasks(&self) -> PyResult<bool> {
+        let shared = &self.set()?.core.policy().shared;
+        Ok(shared.discovery.is_some() || shared.health_check.is_some())
+    }
+
     /// From now on events are kept until they are fetched.
     fn _keep_events(&self) -> PyResult<()> {
         self.set()?.core.keep_events();
@@ -155,9 +161,9 @@ impl Proxy {
         Ok(self.set()?.core.keeps_events())
     }
 
-    /// What has happened and was told to nobody yet, as JSON.
-    fn fetch_events(&self) -> PyResult<Vec<String>> {
-        Ok(events(&self.set()?.core))
+    /// What has happened and was told to nobody yet.
+    fn fetch_events(&self) -> PyResult<Vec<log::Told>> {
+        Ok(log::told(&self.set()?.core))
     }
 
     /// What tells outcomes apart (A2), or `None`.
@@ -183,9 +189,4 @@ impl Proxy {
         self.set()?.core.seed_jitter(seed);
         Ok(())
     }
-}
-
-/// What has happened to a target and was told to nobody yet, as JSON.
-pub fn events(core: &AmbassadorProxy) -> Vec<String> {
-    core.fetch_events().iter().map(|event| event.to_json(core.name())).collect()
 }

@@ -25,10 +25,14 @@ use crate::policy::bulkhead::{Entry, Limit};
 use crate::policy::hedge::{After, Ended, Race, Racer};
 use crate::policy::{Policy, Shared};
 use crate::target::State;
+use crate::telemetry::spans::{NUMBER_BITS, Span};
 use crate::testing;
 
 /// How long an attempt without a bound may be a probe of the breaker's before it counts as failed (B3).
 const LEASE: Nanos = 10 * SECOND;
+
+/// In a call's words the number of its span stands above the breaker's permit, or the number of its race.
+const SPAN_SHIFT: u32 = u64::BITS - NUMBER_BITS;
 
 /// A call in flight. Copying it does not make a second call: keep one, and drive that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +67,8 @@ pub struct Call {
     tried: u64,
     /// What endpoints are found by that are chosen by a key (E1); 0 without one.
     key: u64,
+    /// The number of its span, while spans are exported; 0 for none.
+    span: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,6 +342,7 @@ impl Call {
             place: Place::NONE,
             tried: 0,
             key: 0,
+            span: 0,
         }
     }
 
@@ -397,6 +404,7 @@ impl Call {
             | (self.last as u64) << 40
             | (self.stop as u64) << 48
             | flags << 56;
+        let permit = permit | (self.span as u64) << SPAN_SHIFT;
         let Call { entered, started, until, previous_wait, number, tried, key, .. } = *self;
         [entered, started, until, previous_wait, state, permit, number, self.place.to_word(), tried, key]
     }
@@ -407,6 +415,7 @@ impl Call {
         [entered, started, until, previous_wait, state, permit, number, place, tried, key]: [u64; Call::WORDS],
     ) -> Call {
         let flags = state >> 56;
+        let (permit, span) = (permit & ((1 << SPAN_SHIFT) - 1), (permit >> SPAN_SHIFT) as u32);
         let is_racing = flags & 8 != 0 && permit != 0;
         let stop = (state >> 48) as u8 as usize;
         Call {
@@ -432,6 +441,7 @@ impl Call {
             place: Place::from_word(place),
             tried,
             key,
+            span,
         }
     }
 
@@ -587,9 +597,64 @@ impl Call {
     /// O2: the attempt is recorded, whatever is decided then.
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
-        let permit = self.permit.take();
-        let place = std::mem::replace(&mut self.place, Place::NONE);
-        record(rules, self.attempt, self.last, permit, place, self.started, now);
+        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
+        self.place = Place::NONE;
+        self.record(rules, &attempt, self.last, now);
+    }
+
+    /// O2: an attempt has ended so.
+    #[inline]
+    fn record(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        let Rules { policy, shared, state } = rules;
+        let Racer { number, started, place, permit, .. } = *attempt;
+        let took = now.saturating_sub(started);
+        if self.span != 0 {
+            self.tell_span(rules, attempt, outcome, now);
+        }
+        state.count_attempt(outcome);
+        state.attempt_durations.record(took, now);
+        event::attempt_ended(state, number, outcome.as_str(), took, place);
+        if !place.is_none() {
+            state.went(shared, place, outcome, started, now);
+        }
+        if let Some(bulkhead) = &shared.bulkhead
+            && bulkhead.limit == Limit::Adaptive
+            && outcome == Outcome::Ok
+        {
+            state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
+        }
+        if policy.hedge.is_some() && matches!(outcome, Outcome::Ok | Outcome::Timeout) {
+            state.took(took, now);
+        }
+        let Some(permit) = permit else { return };
+        match &shared.breaker {
+            // A3, B3: control flow moves nothing.
+            _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
+            None => state.breaker.let_go(permit),
+            Some(breaker) => {
+                let failed = !matches!(outcome, Outcome::Ok | Outcome::Deferred);
+                state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
+            }
+        }
+    }
+
+    /// P6: the call's span has one attempt more.
+    #[cold]
+    fn tell_span(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        let Racer { number, started, place, .. } = *attempt;
+        let endpoint = rules.state.endpoints.with(place, |member| member.endpoint.address().clone());
+        self.span().attempt_ended(number, outcome, now.saturating_sub(started), now, endpoint);
+    }
+
+    /// What its span is kept under.
+    #[inline]
+    pub(crate) const fn span(&self) -> Span {
+        Span { number: self.span, entered: self.entered }
+    }
+
+    /// The call has this span from now on.
+    pub(crate) const fn set_span(&mut self, number: u32) {
+        self.span = number;
     }
 
     /// What a call ends with whose attempt outran its bound, and may not be tried again.
@@ -775,8 +840,7 @@ impl Call {
         if !well {
             return self.end(rules, now, self.stop);
         }
-        self.phase = Phase::Ended;
-        event::call_ended(rules.state, self, "fallback", self.stop, now);
+        self.tell_end(rules, "fallback", self.stop, now);
         rules.state.call_durations.record(self.elapsed(now), now);
         rules.state.fell_back();
     }
@@ -833,12 +897,21 @@ impl Call {
         }
     }
 
+    /// S1, P6: it has ended, and that is told.
+    #[inline]
+    fn tell_end(&mut self, rules: Rules<'_>, outcome: &'static str, stop: Stop, now: Nanos) {
+        self.phase = Phase::Ended;
+        if self.span != 0 {
+            self.span().ended(rules.state.name(), outcome, stop, now);
+        }
+        event::call_ended(rules.state, self, outcome, stop, now);
+    }
+
     /// S1, S2: counted and told, once.
     #[inline]
     fn end(&mut self, rules: Rules<'_>, now: Nanos, stop: Stop) {
-        self.phase = Phase::Ended;
         let outcome = if self.is_rejected { "rejected" } else { self.last.as_str() };
-        event::call_ended(rules.state, self, outcome, stop, now);
+        self.tell_end(rules, outcome, stop, now);
         if self.is_rejected {
             rules.state.reject();
         } else {
@@ -869,46 +942,6 @@ fn ask_the_breaker(rules: Rules<'_>, now: Nanos) -> Result<Option<Permit>, Nanos
     let (answer, change) = rules.state.breaker.admit(breaker, lease, now);
     rules.state.changed(change, now);
     answer.map(Some).map_err(|refused| refused.after.unwrap_or(0))
-}
-
-/// O2: an attempt has ended.
-#[inline]
-fn record(
-    rules: Rules<'_>,
-    number: u32,
-    outcome: Outcome,
-    permit: Option<Permit>,
-    place: Place,
-    started: Nanos,
-    now: Nanos,
-) {
-    let Rules { policy, shared, state } = rules;
-    state.count_attempt(outcome);
-    let took = now.saturating_sub(started);
-    state.attempt_durations.record(took, now);
-    event::attempt_ended(state, number, outcome.as_str(), took, place);
-    if !place.is_none() {
-        state.went(shared, place, outcome, started, now);
-    }
-    if let Some(bulkhead) = &shared.bulkhead
-        && bulkhead.limit == Limit::Adaptive
-        && outcome == Outcome::Ok
-    {
-        state.bulkhead.adaptive.learn(took, state.bulkhead.occupied().0);
-    }
-    if policy.hedge.is_some() && matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-        state.took(took, now);
-    }
-    let Some(permit) = permit else { return };
-    match &shared.breaker {
-        // A3, B3: control flow moves nothing.
-        _ if outcome == Outcome::Cancelled => state.breaker.let_go(permit),
-        None => state.breaker.let_go(permit),
-        Some(breaker) => {
-            let failed = !matches!(outcome, Outcome::Ok | Outcome::Deferred);
-            state.changed(state.breaker.record(breaker, permit, failed, took, now), now);
-        }
-    }
 }
 
 /// T1, T3: whether what an attempt brings comes after its bound.

@@ -18,7 +18,7 @@ use crate::call::{Call, Stop};
 use crate::clock::{Nanos, spell};
 use crate::runtime;
 use crate::target::{State, Target};
-use crate::telemetry::log;
+use crate::telemetry::{bus, log};
 
 /// How many events wait at most to be told; what comes beyond is dropped, and counted.
 const MOST: usize = 10_000;
@@ -266,13 +266,13 @@ impl Event {
 }
 
 /// A JSON array of texts.
-fn list(texts: &[String]) -> String {
+pub(crate) fn list(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", texts.join(","))
 }
 
 /// JSON text.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {
@@ -320,7 +320,10 @@ impl Listeners {
     /// Whether events of that level are worth making.
     #[inline]
     pub fn is_heard(&self, level: Level) -> bool {
-        self.has(KEEPS) || log::is_on(level.into()) || tracing::level_filters::LevelFilter::current() >= level
+        self.has(KEEPS)
+            || bus::is_heard()
+            || log::is_on(level.into())
+            || tracing::level_filters::LevelFilter::current() >= level
     }
 
     /// Whether there may be something to tell.
@@ -346,6 +349,9 @@ impl Listeners {
 
     pub fn tell(&self, name: &str, event: Event) {
         shielded(|| event.trace(name));
+        if bus::is_heard() {
+            bus::tell(name, &event);
+        }
         let is_logged = log::admits(&event);
         if !is_logged && !self.has(KEEPS) {
             return;

@@ -377,8 +377,8 @@ pub(crate) trait Reads<T, E> {
         None
     }
 
-    /// E1: the call with its key, where there is one to find an endpoint by.
-    fn keyed(&self, call: Call) -> Call {
+    /// The call as it enters: with its key, where there is one to find an endpoint by (E1), and its span (P6).
+    fn prepared(&self, call: Call) -> Call {
         call
     }
 
@@ -466,7 +466,7 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
     {
         let (proxy, answer) = (self.proxy, &self.fallback);
         let entered = now();
-        let mut flight = InFlight { proxy, call: reader.keyed(Call::coming(entered)) };
+        let mut flight = InFlight { proxy, call: reader.prepared(Call::coming(entered)) };
         let begun = match proxy.enter(&mut flight.call, entered) {
             Some(Decision::WaitUntil(_)) => match flight.wait().await {
                 Ok(decision) => decision,

@@ -40,6 +40,8 @@ pub mod balance;
 pub mod board;
 pub mod call;
 pub mod clock;
+#[cfg(feature = "http")]
+pub mod config;
 pub mod discovery;
 pub mod endpoint;
 pub mod error;

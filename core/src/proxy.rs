@@ -19,8 +19,8 @@ mod builder;
 mod settled;
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -37,7 +37,8 @@ use crate::policy::{Policy, Shared};
 use crate::runtime;
 use crate::settings::{self, Effective, Places, Settings, Spelling};
 use crate::target::{InForce, State, Target};
-use crate::telemetry::{Totals, health};
+use crate::telemetry::trace::{self, Context};
+use crate::telemetry::{Totals, health, spans};
 use crate::testing;
 
 pub use builder::Builder;
@@ -47,6 +48,16 @@ use settled::{Cell, Drawn, InUse, Settled};
 /// The ambassador for one target. Cheap to clone; clones and other proxies of the same name share their state.
 #[derive(Clone, Debug)]
 pub struct AmbassadorProxy(Arc<Inner>);
+
+/// A proxy, as long as somebody has it.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakProxy(Weak<Inner>);
+
+impl WeakProxy {
+    pub fn upgrade(&self) -> Option<AmbassadorProxy> {
+        self.0.upgrade().map(AmbassadorProxy)
+    }
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -58,6 +69,8 @@ struct Inner {
     state: Arc<State>,
     /// The target as an endpoint.
     itself: Endpoint,
+    /// Its requests are the ambassador's own: they have no spans, and a shutdown lets them through.
+    is_exporter: bool,
 }
 
 /// What says of its requests who sends them; clones share it, and the tokens that it has.
@@ -116,6 +129,7 @@ impl AmbassadorProxy {
         crate::telemetry::begin();
         let state = State::shared(settings.state_name(), &drawn.policy.shared);
         let proxy = AmbassadorProxy::of(settings, drawn.policy, places, state, authorization);
+        proxy.state().has_proxy(WeakProxy(Arc::downgrade(&proxy.0)));
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
@@ -131,7 +145,25 @@ impl AmbassadorProxy {
         state.stands_for(&draft.target);
         let settled = Cell::new(Settled::new(policy, places, &state, authorization));
         let itself = Endpoint::at(draft.target.clone());
-        AmbassadorProxy(Arc::new(Inner { target: draft.target.clone(), draft, settled, state, itself }))
+        AmbassadorProxy(Arc::new(Inner {
+            target: draft.target.clone(),
+            draft,
+            settled,
+            state,
+            itself,
+            is_exporter: false,
+        }))
+    }
+
+    /// A proxy as that configuration makes it of settings, whatever is in force, with a state of its own.
+    #[cfg(feature = "http")]
+    pub(crate) fn configured(draft: Settings, config: &crate::config::Config) -> Result<AmbassadorProxy, ConfigError> {
+        let mut settings = draft.clone();
+        let places = settings.obey(config);
+        // What it would be made of is not read: certificates lie where the app runs.
+        let policy = settings.finish()?.policy;
+        let state = Arc::new(State::new(draft.state_name(), &policy.shared));
+        Ok(AmbassadorProxy::of(draft, policy, places, state, None))
     }
 
     /// The configuration has changed: from now on this proxy obeys it as it is, over what the app made it of (C3).
@@ -323,7 +355,11 @@ impl AmbassadorProxy {
             let shared = self.settings(&settled);
             let rules = self.rules(&settled, &shared);
             self.0.state.look_after_endpoints(&self.0.target);
-            Flat::of(if runtime::is_shut_down() { call.turn_away(rules, now) } else { call.enter(rules, now) })
+            if spans::duties() != 0 {
+                self.begin_span(call);
+            }
+            let is_late = runtime::is_shut_down() && !self.0.is_exporter;
+            Flat::of(if is_late { call.turn_away(rules, now) } else { call.enter(rules, now) })
         });
         let decision = decision.map(Flat::decision);
         match decision {
@@ -335,6 +371,19 @@ impl AmbassadorProxy {
             }
         }
         decision
+    }
+
+    /// P6: the call has a span, below the host's present one; unless it has one already.
+    #[cold]
+    fn begin_span(&self, call: &mut Call) {
+        if self.0.is_exporter {
+            return;
+        }
+        #[cfg(feature = "otlp")]
+        crate::telemetry::otlp::start();
+        if call.span().is_none() && spans::duties() & spans::SPANS != 0 {
+            call.set_span(spans::begin(call.entered(), trace::current(), None));
+        }
     }
 
     /// The running attempt ended. `hint` is the wait that the server or the function asked for (R3). Said when no attempt
@@ -482,16 +531,12 @@ impl AmbassadorProxy {
 
     /// Opens the circuit by hand: every attempt is refused until [`reset`](AmbassadorProxy::reset) (B1).
     pub fn isolate(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.isolate(at), at);
-        self.hear();
+        self.state().isolate();
     }
 
     /// Closes the circuit by hand, with an empty window.
     pub fn reset(&self) {
-        let at = clock::now();
-        self.state().changed(self.state().breaker.reset(at), at);
-        self.hear();
+        self.state().reset();
     }
 
     /// Tells `listener` of every event of this target from now on: after a decision, on the thread that made it as a rule, with
@@ -661,6 +706,28 @@ impl AmbassadorProxy {
         u128::from(self.state().random()) << 64 | u128::from(self.state().random())
     }
 
+    /// Whether its requests are the ambassador's own.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_exporter(&self) -> bool {
+        self.0.is_exporter
+    }
+
+    /// Whether its calls have spans.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_spans(&self) -> bool {
+        !self.0.is_exporter && spans::duties() & spans::SPANS != 0
+    }
+
+    /// The same proxy, for the ambassador's own requests: nobody sees them, and a shutdown lets them through.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn for_exports(&self) -> AmbassadorProxy {
+        let mut proxy = self.alone();
+        if let Some(inner) = Arc::get_mut(&mut proxy.0) {
+            inner.is_exporter = true;
+        }
+        proxy
+    }
+
     /// The error of that code, for Rust callers.
     pub(crate) fn error(&self, code: Code, call: Option<&Call>, now: Nanos) -> Error {
         Error {
@@ -679,16 +746,19 @@ impl AmbassadorProxy {
         format!("[Ambassador] {}: {}, {}", self.target(), taken(call, now), stop.as_str())
     }
 
-    /// What an attempt may send along: `idempotency-key`, the same for all attempts of a call; `traceparent`, of one trace
-    /// for the call and a span for each attempt; `x-ambassador-attempt`; and, when bounded, `x-ambassador-remaining-ms`.
+    /// What an attempt may send along: `idempotency-key`, the same for all attempts of a call; `traceparent` (P6) of the call's span
+    /// while spans are exported, else of the host's present one, else of a trace that begins here; `tracestate`, where that has one; `x-ambassador-attempt`; and, when bounded, `x-ambassador-remaining-ms`.
     pub fn headers(&self, call: &Call, id: CallId, now: Nanos) -> Vec<(&'static str, String)> {
-        let trace = id.0;
-        let span = (trace as u64 ^ (trace >> 64) as u64).wrapping_add(u64::from(call.attempt())).max(1);
+        let context = call.span().context().or_else(trace::current);
+        let context = context.unwrap_or_else(|| Context::begun(id.0, call.attempt()));
         let mut headers = vec![
             ("idempotency-key", id.to_string()),
-            ("traceparent", format!("00-{trace:032x}-{span:016x}-01")),
+            (trace::TRACEPARENT, context.traceparent()),
             ("x-ambassador-attempt", call.attempt().to_string()),
         ];
+        if let Some(state) = context.tracestate() {
+            headers.push((trace::TRACESTATE, state.into()));
+        }
         if call.bound() != NEVER {
             headers.push(("x-ambassador-remaining-ms", (call.bound().saturating_sub(now) / 1_000_000).to_string()));
         }

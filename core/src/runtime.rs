@@ -18,6 +18,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::target::State;
+use crate::telemetry;
 
 /// Drives a future on the present thread, whatever executor may own that thread, and also from within a future that is
 /// being driven so. I/O of the future's own finds the shared runtime.
@@ -65,6 +66,15 @@ static SHARED: Lazy<ArcSwapOption<Shared>> = Lazy::new(ArcSwapOption::empty);
 /// When the operating system gives no threads.
 pub fn handle() -> Handle {
     shared().handle.clone()
+}
+
+/// The shared runtime, if it has started in this process and not ended.
+pub(crate) fn present() -> Option<Handle> {
+    let shared = SHARED.load();
+    shared
+        .as_ref()
+        .filter(|shared| shared.pid == std::process::id() && !has_ended())
+        .map(|shared| shared.handle.clone())
 }
 
 /// [`handle`], for who is about to set a timer. As long as there are such, one is always due soon: whenever a timer is set that is due
@@ -216,12 +226,16 @@ pub fn shutdown(timeout: Duration) -> bool {
         guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(guard);
+    #[cfg(feature = "otlp")]
+    telemetry::otlp::flush(until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now())));
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
         ENDED.store(true, SeqCst);
         // What still runs there was abandoned at its bound, or outlived `timeout`: it is not waited for twice.
         runtime.shutdown_background();
     }
+    #[cfg(feature = "admin")]
+    telemetry::stop_all();
     drained
 }
 
@@ -241,6 +255,7 @@ pub(crate) fn call_ended() {
 /// call more than once.
 pub fn forked() {
     COMING.store(0, SeqCst);
+    telemetry::begin_anew();
     for state in State::all() {
         state.begin_anew();
     }

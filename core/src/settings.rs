@@ -11,9 +11,11 @@
 //! ```
 
 mod effective;
+#[cfg(feature = "http")]
+pub(crate) mod layer;
 mod network;
 mod spelling;
-mod table;
+pub(crate) mod table;
 
 use std::fmt::Write;
 
@@ -30,8 +32,10 @@ use crate::policy::{Policy, RunIn};
 use crate::target::{self, Target};
 
 pub use effective::{Effective, Origin, Place};
-pub(crate) use effective::{Places, effective, to_json};
+pub(crate) use effective::{Places, effective, of_state, to_json};
 pub use spelling::Spelling;
+#[cfg(feature = "http")]
+pub(crate) use spelling::nearest;
 use spelling::{is_name, is_text, number};
 use table::{Id, Kind, SPECS, Spec};
 
@@ -156,6 +160,25 @@ impl Settings {
     }
 
     /// C3: lays the configuration in force over what the app has set; what of it that was, and where it stands.
+    #[cfg(feature = "http")]
+    pub(crate) fn obey_configuration(&mut self) -> Result<Places, ConfigError> {
+        let config = crate::config::in_force()?;
+        Ok(config.map_or_else(Places::new, |config| self.obey(&config)))
+    }
+
+    /// Lays that configuration over what has been set.
+    #[cfg(feature = "http")]
+    pub(crate) fn obey(&mut self, config: &crate::config::Config) -> Places {
+        let mut places = Places::new();
+        let (name, target) = (self.state_name().to_owned(), self.target.clone());
+        for layer in config.layers(&name, &target) {
+            self.overlay(layer, &mut places);
+        }
+        places
+    }
+
+    /// Nobody reads one.
+    #[cfg(not(feature = "http"))]
     pub(crate) fn obey_configuration(&mut self) -> Result<Places, ConfigError> {
         Ok(Places::new())
     }
@@ -386,14 +409,7 @@ fn switched(value: &Value) -> Option<Option<()>> {
 
 fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
     let names: Vec<String> = SPECS.iter().filter(|s| spelling.offers(s)).map(|s| spelling.name(s)).collect();
-    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "");
-    let asked = plain(field);
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&plain(name), &asked), name))
-        .min_by_key(|(distance, _)| *distance)
-        // A third of the letters wrong is a slip of the pen; more is another word.
-        .filter(|(distance, name)| distance * 3 <= name.len().max(field.len()));
+    let nearest = spelling::nearest(field, names.iter().map(String::as_str));
     // Those of its group, if it has one; else those that stand alone.
     let group = field.find('.').map_or("", |at| &field[..=at]);
     let is_beside = |name: &&String| match group {
@@ -405,11 +421,11 @@ fn unknown(spelling: Spelling, field: &str, value: &Value) -> ConfigError {
         beside = names.iter().filter(|name| !name.contains('.')).map(String::as_str).collect();
     }
     let mut allowed = format!("one of the settings {}", beside.join(", "));
-    if let Some((_, name)) = nearest {
+    if let Some(name) = nearest {
         let _ = write!(allowed, "; did you mean {name}?");
     }
     // S3: a slip of the pen is not to bring to light what a group of secrets was given.
-    let is_secret = ["auth", "header"].iter().any(|group| plain(field).starts_with(group));
+    let is_secret = ["auth", "header"].iter().any(|group| spelling::plain(field).starts_with(group));
     let shown = if is_secret { "***".into() } else { spelling.show(value) };
     ConfigError::new(field, shown, allowed)
 }

@@ -10,19 +10,21 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
-use crate::balance::{Changed, Endpoints};
+use crate::balance::{Changed, Endpoints, mix};
 use crate::call::Outcome;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::event::{Event, Listeners};
 use crate::policy::breaker::{self, Change};
 use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
+use crate::proxy::{AmbassadorProxy, WeakProxy};
 use crate::stripes::Striped;
 use crate::telemetry::histogram::Durations;
+use crate::telemetry::ledger;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -209,6 +211,8 @@ pub struct State {
     name: Box<str>,
     /// What the first of its proxies is for.
     target: OnceLock<Target>,
+    /// One that tells of its settings; whoever comes when it is gone takes its place.
+    proxy: ArcSwapOption<WeakProxy>,
     jitter: AtomicU64,
     counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
@@ -256,6 +260,7 @@ impl State {
             states.insert(name.into(), Arc::downgrade(&state));
             let before = STATES.compare_and_swap(&present, Arc::new(states));
             if Arc::ptr_eq(&before, &present) {
+                ledger::enter(&state);
                 return state;
             }
         }
@@ -270,6 +275,7 @@ impl State {
         State {
             name: name.into(),
             target: OnceLock::new(),
+            proxy: ArcSwapOption::empty(),
             jitter: AtomicU64::new(random_seed()),
             counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
@@ -395,8 +401,39 @@ impl State {
     }
 
     /// What the first of its proxies is for.
+    pub(crate) fn its_target(&self) -> Option<&Target> {
+        self.target.get()
+    }
+
+    /// The same, as it was given.
     pub(crate) fn target(&self) -> &str {
-        self.target.get().map_or(&self.name, Target::as_str)
+        self.its_target().map_or(&self.name, Target::as_str)
+    }
+
+    /// Another proxy has this state.
+    pub(crate) fn has_proxy(&self, proxy: WeakProxy) {
+        if self.proxy().is_none() {
+            self.proxy.store(Some(Arc::new(proxy)));
+        }
+    }
+
+    /// One of its proxies.
+    pub(crate) fn proxy(&self) -> Option<AmbassadorProxy> {
+        self.proxy.load().as_ref()?.upgrade()
+    }
+
+    /// Opens the circuit by hand (B1).
+    pub(crate) fn isolate(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.isolate(at), at);
+        self.listeners.hear(&self.name);
+    }
+
+    /// Closes the circuit by hand, with an empty window.
+    pub(crate) fn reset(&self) {
+        let at = clock::now();
+        self.changed(self.breaker.reset(at), at);
+        self.listeners.hear(&self.name);
     }
 
     /// Another attempt follows one that ended so.
@@ -493,14 +530,9 @@ impl State {
         self.jitter.store(random_seed(), Relaxed);
     }
 
-    /// The next number of this target's jitter: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-    /// generators", 2014), whose state is one counter, so that any thread may draw.
+    /// The next number of this target's jitter.
     pub(crate) fn random(&self) -> u64 {
-        const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut z = self.jitter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        next_random(&self.jitter)
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -508,8 +540,22 @@ impl State {
     }
 }
 
+/// What it counted is still told.
+impl Drop for State {
+    fn drop(&mut self) {
+        ledger::leave(self);
+    }
+}
+
+/// The next random number: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), whose state is
+/// one counter, so that any thread may draw.
+pub(crate) fn next_random(counter: &AtomicU64) -> u64 {
+    const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
+    mix(counter.fetch_add(GAMMA, Relaxed).wrapping_add(GAMMA))
+}
+
 /// A different start in every process, or clients that start together would retry together.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     getrandom::u64().unwrap_or_else(|_| {
         use std::hash::{BuildHasher, RandomState};
         RandomState::new().hash_one(std::process::id())

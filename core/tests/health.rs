@@ -12,6 +12,8 @@ use common::*;
 
 #[test]
 fn health_has_every_number_and_nothing_else() {
+    let none = serde_json::json!({ "count": 0, "p50_ns": null, "p90_ns": null, "p99_ns": null, "p999_ns": null });
+    let windows = serde_json::json!({ "10s": none, "60s": none });
     let proxy = AmbassadorProxy::builder("http://10.0.0.7:8443/v1").name("payments \"new\" \\ é").build().unwrap();
     let health: serde_json::Value = serde_json::from_str(&proxy.health()).unwrap();
     assert_eq!(
@@ -38,6 +40,7 @@ fn health_has_every_number_and_nothing_else() {
             "budget": { "tokens": 100 },
             "bulkhead": null,
             "endpoints": null,
+            "latency": { "calls": windows, "attempts": windows },
         })
     );
 }

@@ -72,7 +72,7 @@ fn at_debug_each_attempt_and_each_call_is_logged() {
         log::begin(Level::Warn);
         log::set_level(Level::Debug);
         succeed(&fragile("api"));
-        let lines: Vec<_> = lines.try_iter().map(|(level, line)| (level, line)).collect();
+        let lines: Vec<_> = lines.try_iter().collect();
         assert_eq!(
             lines,
             [

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ambassador_sidecar::configuration::{Check, Explain, Init, Said};
 use ambassador_sidecar::demo::clients::Clients;
 use ambassador_sidecar::demo::plan::{Mix, Plan};
 use ambassador_sidecar::demo::server::{Endpoint, Server};
@@ -28,6 +29,9 @@ struct Cli {
 enum Command {
     Demo(Demo),
     Simulate(Box<Simulate>),
+    Check(Check),
+    Explain(Explain),
+    Init(Init),
 }
 
 /// A payment API on 127.0.0.1 that misbehaves on purpose, to charge through an ambassador.
@@ -67,7 +71,16 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Demo(demo) => run_demo(demo),
         Command::Simulate(simulate) => run_simulation(&simulate),
+        Command::Check(check) => tell(&check.run()),
+        Command::Explain(explain) => tell(&explain.run()),
+        Command::Init(init) => tell(&init.run()),
     }
+}
+
+fn tell(said: &Said) -> ExitCode {
+    say(&said.out);
+    let _ = io::stderr().write_all(said.err.as_bytes());
+    ExitCode::from(said.status)
 }
 
 fn run_simulation(simulate: &Simulate) -> ExitCode {

@@ -8,7 +8,7 @@ import asyncio
 import select
 from contextlib import suppress
 
-from ambassador_proxy import _native, _threads
+from ambassador_proxy import _events, _log, _native, _threads
 
 #: Where a loop keeps its queue: what waits in it holds the loop, so that nothing else may hold the queue.
 _PLACE = "_ambassador_completions"
@@ -19,6 +19,7 @@ def completions_of(loop: asyncio.AbstractEventLoop) -> _native.Completions:
     present: _native.Completions | None = getattr(loop, _PLACE, None)
     if present is not None:
         return present
+    _events.attend()
     completions = _native.Completions()
     setattr(loop, _PLACE, completions)
     try:
@@ -41,6 +42,6 @@ def settle(completions: _native.Completions) -> None:
     """Settles the futures for which something has come."""
     for future, value in completions.fetch():
         if future is None:
-            _threads.tell(value)
+            _log.retry(value)
         elif not future.done():
             future.set_result(value)

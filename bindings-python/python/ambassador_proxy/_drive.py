@@ -5,11 +5,12 @@ core decides what comes next; here attempts are run, waits waited, and what came
 from __future__ import annotations
 
 import contextvars
+import json
 import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from ambassador_proxy import _native, _threads
+from ambassador_proxy import _log, _native
 from ambassador_proxy._drive_async import drive_async
 from ambassador_proxy._events import hear
 from ambassador_proxy._outcome import judge, note, text_of
@@ -183,7 +184,8 @@ def _hint(error: BaseException) -> object:
 def tell(call: _native.Call, value: Any, error: BaseException | None) -> None:
     """R7."""
     text = call.timeout_text() if value is _native.TIMED_OUT else text_of(error, value)
-    _threads.tell(call.retry_line(text))
+    line, event = call.retry_line(text)
+    _log.retry(line, json.loads(event))
 
 
 def wait(call: _native.Call) -> int:

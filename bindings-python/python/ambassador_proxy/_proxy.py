@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads
 from ambassador_proxy._network import (
     Auth,
     Balance,
@@ -174,6 +174,12 @@ class AmbassadorProxy(Requests):
         rules = rules_of(edits)
         self._edits = edits
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
+        _log.follow()
+        if self._has_tasks():
+            _events.attend()
+        if self.is_heard:
+            # C4: another proxy's settings held.
+            _events.hear(self)
 
     def _with_timeout(self, timeout: float) -> AmbassadorProxy:
         """The same proxy with another bound for each attempt."""

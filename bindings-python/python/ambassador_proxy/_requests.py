@@ -9,16 +9,16 @@ from datetime import timedelta
 from types import EllipsisType
 from typing import Any, TypeAlias
 
-from ambassador_proxy import _drive, _drive_async, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _log, _native
 from ambassador_proxy._bodies import AsyncContent, Content, Fields, Headers, Source, body_of, pairs_of, with_params
 from ambassador_proxy._completions import completions_of
-from ambassador_proxy._events import hear
+from ambassador_proxy._events import attend, hear, is_attending
 from ambassador_proxy._native import Response
 
 #: A bound of one request: ``...`` is the proxy's own, and ``None`` none.
 Bound: TypeAlias = float | timedelta | EllipsisType | None
 
-_native.install_tell(_threads.tell)
+_native.install_tell(_log.retry)
 
 
 class Requests(_native.Proxy):
@@ -315,6 +315,8 @@ class Requests(_native.Proxy):
             body, given, source = body_of(json, data, content, given, False)
             if source is not None:
                 source.start()
+        if not is_attending():
+            attend()
         try:
             ended = _native.send(self, method, path, given, body, stream, idempotent, timeout, deadline)
         finally:

@@ -5,7 +5,6 @@ daemons, so that none keeps the interpreter alive (F4); after a fork the child s
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import signal
 import threading
@@ -17,10 +16,11 @@ from ambassador_proxy import _native
 #: Ignored by default, and used by no library for itself: a signal that comes late harms nobody.
 _SIGNAL = getattr(signal, "SIGURG", None)
 
-_log = logging.getLogger("ambassador")
 _numbers = itertools.count(1)
 #: Held by the watchdog for as long as it lives.
 _watchdog = threading.Lock()
+#: Whether a thread tells what happens on threads of the core's.
+_reports = False
 
 
 class Interrupted(BaseException):
@@ -49,12 +49,15 @@ def start_reader(target: Callable[..., object], *args: object) -> bool:
     return _start(partial(target, *args), f"ambassador-reader-{next(_numbers)}")
 
 
-def tell(line: str) -> None:
-    """R7. A logger that throws changes nothing for the call (F5)."""
-    try:
-        _log.warning("%s", line)
-    except Exception:
-        return
+def has_reporter() -> bool:
+    return _reports
+
+
+def start_reporter(target: Callable[[], object]) -> None:
+    """For what happens on threads of the core's. Two are as good as one."""
+    global _reports
+    _reports = True
+    _reports = _start(target, "ambassador-reporter")
 
 
 def prepare() -> int:
@@ -103,8 +106,9 @@ def _watch() -> None:
 
 
 def _forked() -> None:
-    global _watchdog
+    global _watchdog, _reports
     _watchdog = threading.Lock()
+    _reports = False
     _native.forked()
 
 

@@ -201,6 +201,11 @@ impl Endpoints {
         self.set.load_full()
     }
 
+    /// E4: whether nobody knows that they are still there.
+    pub fn is_stale(&self) -> bool {
+        self.set.load().is_stale.load(Relaxed)
+    }
+
     fn is_calm(&self) -> bool {
         self.calm.load(Acquire) == self.troubles.load(Acquire)
     }

@@ -106,6 +106,8 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
+    pub const ALL: [Condition; 3] = [Condition::Healthy, Condition::Ejected, Condition::Unhealthy];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Condition::Healthy => "healthy",

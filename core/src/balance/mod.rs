@@ -19,9 +19,9 @@ mod tasks;
 #[cfg(all(test, not(feature = "loom")))]
 mod tests;
 
-pub(crate) use hash::hash;
+pub(crate) use hash::{hash, mix};
 pub(crate) use live::{Choice, Endpoints};
-pub(crate) use member::Place;
+pub(crate) use member::{Condition, Place};
 pub(crate) use set::Changed;
 
 use crate::clock::{Nanos, SECOND};

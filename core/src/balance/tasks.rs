@@ -64,6 +64,14 @@ impl State {
         }
     }
 
+    /// What has to run beside its calls runs from now on, whether or not one comes.
+    #[cfg(feature = "admin")]
+    pub(crate) fn look_for_endpoints(self: &Arc<State>) {
+        if let Some(target) = self.its_target() {
+            self.look_after_endpoints(target);
+        }
+    }
+
     #[cold]
     fn begin_tasks(self: &Arc<State>, target: &Target) {
         let tasks = &self.endpoints.tasks;

@@ -81,7 +81,8 @@ impl Call {
     }
 
     /// The newest attempt, without the breaker's leave.
-    fn newest(&self) -> Racer {
+    #[inline]
+    pub(super) fn newest(&self) -> Racer {
         let Call { attempt: number, started, until, place, .. } = *self;
         Racer { number, started, until, permit: None, place, ended: None }
     }
@@ -126,7 +127,7 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = number as u8;
-        record(rules, number, self.last, racer.permit, racer.place, racer.started, now);
+        self.record(rules, &racer, self.last, now);
         match self.last {
             Outcome::Ok => self.win(rules, now, Give::Value, Stop::Ok),
             Outcome::Fail => self.win(rules, now, Give::LastError, Stop::NotRetryable),
@@ -170,7 +171,7 @@ impl Call {
     pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) -> Vec<Racer> {
         let lost = rules.state.races.end(std::mem::take(&mut self.race)).racers;
         for racer in &lost {
-            record(rules, racer.number, Outcome::Cancelled, racer.permit, racer.place, racer.started, now);
+            self.record(rules, racer, Outcome::Cancelled, now);
         }
         self.place = Place::NONE;
         self.last = Outcome::Cancelled;

@@ -25,6 +25,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::folder::Folders;
 use super::watch::{Found, Look};
+use crate::config::said;
 use crate::endpoint::Endpoint;
 use crate::target::{self, Target};
 
@@ -91,23 +92,15 @@ fn parse(text: &str) -> Result<Vec<Endpoint>, Wrong> {
     if text.trim().is_empty() {
         return Err(Wrong { at: None, what: "it is empty".into() });
     }
-    let list: List = serde_saphyr::from_str(text).map_err(|e| {
-        let place = e.location().unwrap_or(Location::UNKNOWN);
-        Wrong::at(place, said(e.without_snippet(), place))
+    let list: List = serde_saphyr::from_str(text).map_err(|error| {
+        let (at, what) = said(&error);
+        Wrong { at: at.map(|at| (at.line.into(), at.column.into())), what }
     })?;
     // E4: whatever writes the file fails more often than a target has no endpoint left.
     if list.0.is_empty() {
         return Err(Wrong { at: None, what: "it lists no endpoint".into() });
     }
     list.0.into_iter().map(endpoint).collect()
-}
-
-/// The message without credentials (S3), and without the place at its end: that comes first, with the file's name.
-fn said(error: &serde_saphyr::Error, place: Location) -> String {
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    let line = line.strip_suffix(&format!(" at line {}, column {}", place.line(), place.column())).unwrap_or(line);
-    line.split(' ').map(Target::shown).collect::<Vec<_>>().join(" ")
 }
 
 /// A list of entries, bare or under `endpoints`.

@@ -45,6 +45,7 @@ use crate::clock::{self, Nanos};
 use crate::error::{ConfigError, Error};
 use crate::proxy::AmbassadorProxy;
 use crate::settings::{self, Spelling, Value};
+use crate::telemetry::trace::{self, Context};
 
 /// How far an attempt goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,9 +69,19 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// The bound of the whole call, in place of the proxy's `deadline`; [`Duration::MAX`] is none.
     pub deadline: Option<Duration>,
+    /// What the request comes from in its trace (P6), unless its own `traceparent` says so; where neither does, the host's present
+    /// span is [asked for](crate::telemetry::trace::set_source).
+    pub parent: Option<Context>,
+    /// It was, and there is no other.
+    is_asked: bool,
 }
 
 impl Options {
+    /// What the request comes from, as seen from here and now.
+    fn parent_now(&self) -> Option<Context> {
+        self.parent.clone().or_else(|| if self.is_asked { None } else { trace::current() })
+    }
+
     /// The bounds that hold, where they are not the proxy's.
     fn bounds(&self) -> Option<Bounds> {
         let nanos = |bound: Duration| (bound != Duration::MAX).then(|| clock::nanos(bound));

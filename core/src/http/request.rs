@@ -1,8 +1,6 @@
 //! What is sent: the caller's request, made one for the target. Its path follows the target's, its headers are joined by the
 //! policy's and the ambassador's own; what is only for one connection stays behind.
 
-use std::fmt::Write;
-
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, HOST, HeaderMap, HeaderName,
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
@@ -18,9 +16,11 @@ use crate::policy::Policy;
 use crate::policy::http::IdempotencyKey;
 use crate::proxy::CallId;
 use crate::target::Target;
+use crate::telemetry::trace::{self, Context};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static(trace::TRACEPARENT);
+const TRACESTATE: HeaderName = HeaderName::from_static(trace::TRACESTATE);
 const ATTEMPT: HeaderName = HeaderName::from_static("x-ambassador-attempt");
 const REMAINING: HeaderName = HeaderName::from_static("x-ambassador-remaining-ms");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -92,8 +92,19 @@ pub(super) struct Draft {
     pub headers: HeaderMap,
     /// Whether responses are unpacked: whoever asks for a coding himself gets it.
     pub unpacks: bool,
-    /// P6: of all attempts, unless the caller has one.
-    trace: Option<u128>,
+    trace: Onward,
+}
+
+/// P6: what an attempt says of its trace, unless the call has a span.
+enum Onward {
+    /// Nothing: it is the ambassador's own request.
+    Nothing,
+    /// What the caller's own headers say.
+    AsIs,
+    /// What comes from that span.
+    From(Context),
+    /// A trace begins here, known by that number.
+    Begun(u128),
 }
 
 impl Draft {
@@ -104,7 +115,6 @@ impl Draft {
         parts: http::request::Parts,
         decompress: bool,
         is_stream: bool,
-        trace: u128,
     ) -> Result<Draft, String> {
         let path = common.path_of(&parts.uri)?;
         let mut headers = parts.headers;
@@ -128,8 +138,30 @@ impl Draft {
         {
             entry.insert(key);
         }
-        let trace = (!headers.contains_key(TRACEPARENT)).then_some(trace);
-        Ok(Draft { method: parts.method, path, headers, unpacks, trace })
+        Ok(Draft { method: parts.method, path, headers, unpacks, trace: Onward::Nothing })
+    }
+
+    /// P6: what the request comes from: what its headers say, else the `current` span. Where there is neither, a trace begins, known
+    /// by what `begun` gives.
+    pub fn trace_on(
+        &mut self,
+        current: impl FnOnce() -> Option<Context>,
+        begun: impl FnOnce() -> u128,
+    ) -> Option<Context> {
+        let own = context_of(&self.headers);
+        if own.is_some() {
+            self.trace = Onward::AsIs;
+            return own;
+        }
+        // What is no context begins anew.
+        self.headers.remove(TRACEPARENT);
+        self.headers.remove(TRACESTATE);
+        let current = current();
+        self.trace = match &current {
+            Some(current) => Onward::From(current.clone()),
+            None => Onward::Begun(begun()),
+        };
+        current
     }
 
     /// What an attempt of the call sends.
@@ -141,16 +173,20 @@ impl Draft {
             }
         };
         // P6
-        if let Some(trace) = self.trace {
-            let span = ((trace as u64) ^ (trace >> 64) as u64).wrapping_add(call.attempt().into()).max(1);
-            let mut text = String::with_capacity(55);
-            text.push_str("00-");
-            push_hex(&mut text, trace >> 64);
-            push_hex(&mut text, trace & u128::from(u64::MAX));
-            text.push('-');
-            push_hex(&mut text, span.into());
-            text.push_str("-01");
-            insert(TRACEPARENT, text);
+        let own = call.span().context();
+        let begun = match (&own, &self.trace) {
+            (None, Onward::Begun(trace)) => Some(Context::begun(*trace, call.attempt())),
+            _ => None,
+        };
+        let context = match &self.trace {
+            Onward::From(context) => Some(context),
+            _ => None,
+        };
+        if let Some(context) = own.as_ref().or(begun.as_ref()).or(context) {
+            insert(TRACEPARENT, context.traceparent());
+            if let Some(state) = context.tracestate() {
+                insert(TRACESTATE, state.into());
+            }
         }
         if has_attempt_headers {
             insert(ATTEMPT, call.attempt().to_string());
@@ -162,9 +198,12 @@ impl Draft {
     }
 }
 
-/// Sixteen hexadecimal digits.
-fn push_hex(text: &mut String, number: u128) {
-    let _ = write!(text, "{:016x}", number as u64);
+/// What the headers say of a trace; of two that say it, neither is believed.
+fn context_of(headers: &HeaderMap) -> Option<Context> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let states: Vec<&str> = headers.get_all(TRACESTATE).iter().filter_map(|value| value.to_str().ok()).collect();
+    Context::parse(parent.to_str().ok()?, (!states.is_empty()).then(|| states.join(",")).as_deref())
 }
 
 impl Common {

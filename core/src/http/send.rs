@@ -3,11 +3,11 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 
 use super::auth::{Origin, Sent};
@@ -27,6 +27,8 @@ use crate::endpoint::Endpoint;
 use crate::error::{Code, Error};
 use crate::front::{Answer, CallError, Reads, Retried, Terms};
 use crate::proxy::AmbassadorProxy;
+use crate::telemetry::spans::{self, Brought, Requested, Span};
+use crate::telemetry::trace::Context;
 
 /// A request on its way, whatever attempt it is at.
 struct Errand<'a, L> {
@@ -43,6 +45,9 @@ struct Errand<'a, L> {
     /// Where the attempt went that brought nothing last.
     failed_at: Mutex<Option<Endpoint>>,
     on_retry: L,
+    /// P6: what it comes from.
+    parent: Option<Context>,
+    span: OnceLock<Span>,
 }
 
 /// An attempt at an endpoint. Dropped, it has brought nothing.
@@ -96,8 +101,9 @@ impl<'a, L> Errand<'a, L> {
             Ok(bytes) => Outgoing::Whole(bytes),
             Err(stream) => Outgoing::Stream(Replay::new(stream, engine.http().replay_bytes as usize)),
         };
-        let draft =
-            Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream, proxy.random_trace())?;
+        let mut draft = Draft::new(&proxy.common(), &policy, parts, engine.http().decompress, is_stream)?;
+        let parent =
+            if proxy.is_exporter() { None } else { draft.trace_on(|| options.parent_now(), || proxy.random_trace()) };
         let is_idempotent = options.idempotent.unwrap_or_else(|| {
             policy.idempotent || rules::is_idempotent(&draft.method) || draft.headers.contains_key(IDEMPOTENCY_KEY)
         });
@@ -112,7 +118,22 @@ impl<'a, L> Errand<'a, L> {
             has_asked_again: AtomicBool::new(false),
             failed_at: Mutex::default(),
             on_retry,
+            parent,
+            span: OnceLock::new(),
         })
+    }
+
+    /// S3: what its span says of it.
+    fn requested(&self) -> Requested {
+        let site = &self.proxy.common().site;
+        let (host, port, is_tls) = site.parts();
+        Requested {
+            method: self.draft.method.clone(),
+            scheme: if is_tls { "https" } else { "http" },
+            host: host.into(),
+            port,
+            path: self.draft.path.path().into(),
+        }
     }
 
     fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a, L>
@@ -242,20 +263,31 @@ impl<'a, L> Errand<'a, L> {
 }
 
 impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
-    fn hint(&self, _: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
-        brought?.as_ref().ok().and_then(rules::hint)
+    fn hint(&self, attempt: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
+        let brought = brought?;
+        // P6: its span is told of it by the way.
+        if let Some(span) = self.span.get() {
+            span.brought(attempt, told_of(brought));
+        }
+        brought.as_ref().ok().and_then(rules::hint)
     }
 
-    /// E1
-    fn keyed(&self, call: Call) -> Call {
-        match &self.proxy.policy().shared.hash_on {
+    fn prepared(&self, call: Call) -> Call {
+        // E1
+        let mut call = match &self.proxy.policy().shared.hash_on {
             None => call,
             Some(HashOn::Path) => call.keyed(self.draft.path.as_str().as_bytes()),
             Some(HashOn::Header(name)) => match self.draft.headers.get(name) {
                 Some(value) => call.keyed(value.as_bytes()),
                 None => call,
             },
+        };
+        // P6
+        if self.proxy.has_spans() {
+            call.set_span(spans::begin(call.entered(), self.parent.clone(), Some(self.requested())));
+            let _ = self.span.set(call.span());
         }
+        call
     }
 
     fn text(&self, response: &Response<Body>) -> String {
@@ -299,6 +331,21 @@ impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a span tells of what an attempt brought.
+fn told_of(brought: &Result<Response<Body>, Fault>) -> Brought {
+    match brought {
+        Ok(response) => Brought::Response {
+            status: response.status().as_u16(),
+            version: match response.version() {
+                Version::HTTP_2 => "2",
+                Version::HTTP_10 => "1.0",
+                _ => "1.1",
+            },
+        },
+        Err(fault) => Brought::Fault(fault.code),
+    }
 }
 
 /// The error of a call whose last attempt failed so.

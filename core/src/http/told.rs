@@ -107,6 +107,8 @@ impl AmbassadorProxy {
     /// the runtime's threads, it is refused here and now.
     pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
         let proxy = self.clone();
+        // On a thread of the runtime nobody knows the host's present span.
+        let options = Options { parent: options.parent_now(), is_asked: true, ..options };
         let coming = Coming::new();
         let sent = async move {
             let told = Mutex::new(told);

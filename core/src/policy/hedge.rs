@@ -131,7 +131,8 @@ fn lock(races: &Mutex<HashMap<u64, Race>>) -> MutexGuard<'_, HashMap<u64, Race>>
 impl Cells {
     /// A call has a race from now on, of that number; with its one attempt that runs.
     pub fn begin(&self, first: Racer) -> u64 {
-        let number = self.last.fetch_add(1, Relaxed) + 1;
+        // As many as a call's words have room for.
+        let number = self.last.fetch_add(1, Relaxed) % ((1 << 40) - 1) + 1;
         lock(&self.races.load()).insert(number, Race { racers: vec![first], hint: 0 });
         number
     }

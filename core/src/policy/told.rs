@@ -1,14 +1,11 @@
 //! What two proxies of one name want differently of the state that they share (C4), as people read it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
 
-use crate::balance::Probe;
-use crate::clock::{Nanos, spell};
-use crate::discovery::Source;
-use crate::endpoint::Endpoint;
+use crate::clock::spell;
 use crate::policy::Shared;
-use crate::policy::bulkhead::Limit;
+use crate::settings::{self, Value};
 
 /// The settings in which the two differ, as either has them: `breaker.min_calls 100, breaker.window 30s`.
 pub(crate) fn differences(one: &Shared, other: &Shared) -> (String, String) {
@@ -20,174 +17,48 @@ pub(crate) fn differences(one: &Shared, other: &Shared) -> (String, String) {
     (own(&ones, &others), own(&others, &ones))
 }
 
-fn length(length: Option<Nanos>) -> String {
-    length.map_or("none".into(), spell)
-}
-
-fn count(count: Option<u32>) -> String {
-    count.map_or("none".into(), |count| count.to_string())
-}
-
 /// Every setting of the shared state; of a group that is off, that it is.
 fn all(shared: &Shared) -> Vec<(&'static str, String)> {
-    let mut all = Vec::with_capacity(20);
-    match &shared.budget {
-        None => all.push(("budget", "none".into())),
-        Some(budget) => all.extend([
-            ("budget.ratio", budget.ratio.to_string()),
-            ("budget.min_per_second", budget.min_per_second.to_string()),
-            ("budget.window", spell(budget.window)),
-        ]),
-    }
-    match &shared.breaker {
-        None => all.push(("breaker", "none".into())),
-        Some(breaker) => all.extend([
-            ("breaker.failure_rate", breaker.failure_rate.to_string()),
-            ("breaker.min_calls", breaker.min_calls.to_string()),
-            ("breaker.window", spell(breaker.window)),
-            ("breaker.consecutive_failures", count(breaker.consecutive_failures)),
-            ("breaker.slow_call", length(breaker.slow_call)),
-            ("breaker.slow_rate", breaker.slow_rate.to_string()),
-            ("breaker.open_for", spell(breaker.open_for)),
-            ("breaker.open_max", spell(breaker.open_max)),
-            ("breaker.probes", breaker.probes.to_string()),
-        ]),
-    }
-    match &shared.bulkhead {
-        None => all.push(("bulkhead", "none".into())),
-        Some(bulkhead) => all.extend([
-            (
-                "bulkhead.max_concurrent",
-                match bulkhead.limit {
-                    Limit::Fixed(limit) => limit.to_string(),
-                    Limit::Adaptive => "adaptive".into(),
-                },
-            ),
-            ("bulkhead.max_queue", bulkhead.max_queue.to_string()),
-            ("bulkhead.queue_timeout", length(bulkhead.queue_timeout)),
-        ]),
-    }
-    match &shared.rate_limit {
-        None => all.push(("rate_limit", "none".into())),
-        Some(limit) => all.extend([
-            ("rate_limit.rate", limit.rate.to_string()),
-            ("rate_limit.per", spell(limit.per)),
-            ("rate_limit.burst", count(limit.burst)),
-            ("rate_limit.max_wait", spell(limit.max_wait)),
-        ]),
-    }
-    all.extend(endpoints(shared));
-    all.extend(connections(shared));
-    all
+    settings::of_state(shared).into_iter().map(|(name, value)| (name, said(&value))).collect()
 }
 
-fn text(text: Option<impl std::fmt::Display>) -> String {
-    text.map_or("none".into(), |text| text.to_string())
+fn said(value: &Value) -> String {
+    match value {
+        Value::Null => "none".into(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Length(length) => spell(*length),
+        Value::Text(text) | Value::Other(text) => text.clone(),
+        Value::List(values) if values.is_empty() => "none".into(),
+        Value::List(values) => format!("[{}]", values.iter().map(said).collect::<Vec<_>>().join(", ")),
+        Value::Map(fields) => endpoint(fields),
+    }
 }
 
-fn list(texts: impl Iterator<Item = impl std::fmt::Display>) -> String {
-    let texts: Vec<String> = texts.map(|text| text.to_string()).collect();
-    if texts.is_empty() { "none".into() } else { format!("[{}]", texts.join(", ")) }
-}
-
-/// Which endpoints there are, and how one is chosen.
-fn endpoints(shared: &Shared) -> Vec<(&'static str, String)> {
-    let mut all = vec![("endpoints", list(shared.endpoints.iter().map(described)))];
-    match &shared.discovery {
-        None => all.push(("discovery", "none".into())),
-        Some(discovery) => {
-            let (dns, srv, file) = match &discovery.source {
-                Source::Dns(name) => (Some(name.clone()), None, None),
-                Source::Srv(name) => (None, Some(name.clone()), None),
-                Source::File(path) => (None, None, Some(path.display().to_string())),
-            };
-            all.extend([
-                ("discovery.dns", text(dns)),
-                ("discovery.srv", text(srv)),
-                ("discovery.file", text(file)),
-                ("discovery.servers", list(discovery.servers.iter())),
-                ("discovery.refresh", spell(discovery.refresh)),
-            ]);
-        }
-    }
-    all.extend([
-        ("balance", shared.balance.as_str().into()),
-        ("hash_on", text(shared.hash_on.as_ref())),
-        ("zone", text(shared.zone.as_ref())),
-        ("slow_start", length(shared.slow_start)),
-    ]);
-    match &shared.outlier {
-        None => all.push(("outlier", "none".into())),
-        Some(outlier) => all.extend([
-            ("outlier.consecutive_failures", outlier.consecutive_failures.to_string()),
-            ("outlier.base", spell(outlier.base)),
-            ("outlier.max", spell(outlier.max)),
-            ("outlier.max_ejected", outlier.max_ejected.to_string()),
-            ("outlier.panic", outlier.panic.to_string()),
-        ]),
-    }
-    match &shared.health_check {
-        None => all.push(("health_check", "none".into())),
-        Some(check) => {
-            let path = match &check.probe {
-                Probe::Http(path) => Some(path),
-                Probe::Tcp => None,
-            };
-            all.extend([
-                ("health_check.path", text(path)),
-                ("health_check.tcp", path.is_none().to_string()),
-                ("health_check.interval", spell(check.interval)),
-                ("health_check.timeout", spell(check.timeout)),
-                ("health_check.unhealthy", check.unhealthy.to_string()),
-                ("health_check.healthy", check.healthy.to_string()),
-            ]);
-        }
-    }
-    all
-}
-
-fn described(endpoint: &Endpoint) -> String {
-    let mut text = endpoint.as_str().to_owned();
-    if endpoint.its_weight() != 1 {
-        let _ = write!(text, " weight {}", endpoint.its_weight());
-    }
-    if let Some(zone) = endpoint.its_zone() {
-        let _ = write!(text, " zone {zone}");
-    }
-    if !endpoint.its_metadata().is_empty() {
-        let _ = write!(text, " metadata {:?}", endpoint.its_metadata());
+/// The one value that has fields: an endpoint, of which a weight of 1 goes without saying.
+fn endpoint(fields: &[(String, Value)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let _ = match (name.as_str(), value) {
+            ("url", url) => write!(text, "{}", said(url)),
+            ("weight", Value::Int(1)) => Ok(()),
+            (name, Value::Map(pairs)) => {
+                let pairs: BTreeMap<_, _> = pairs.iter().map(|(name, value)| (name, said(value))).collect();
+                write!(text, " {name} {pairs:?}")
+            }
+            (name, value) => write!(text, " {name} {}", said(value)),
+        };
     }
     text
-}
-
-/// How connections are made, and what goes over them.
-fn connections(shared: &Shared) -> Vec<(&'static str, String)> {
-    let (tls, http) = (&shared.tls, &shared.http);
-    let path = |path: &Option<PathBuf>| text(path.as_ref().map(|path| path.display()));
-    vec![
-        ("tls.ca", path(&tls.ca)),
-        ("tls.cert", path(&tls.cert)),
-        ("tls.key", path(&tls.key)),
-        ("tls.server_name", text(tls.server_name.as_ref())),
-        ("tls.min_version", tls.min_version.as_str().into()),
-        ("tls.pins", list(tls.pins.iter())),
-        ("tls.dangerous_accept_invalid_certificates", tls.dangerous_accept_invalid_certificates.to_string()),
-        ("http.version", http.version.as_str().into()),
-        ("http.max_header_bytes", http.max_header_bytes.to_string()),
-        ("http.max_body_bytes", http.max_body_bytes.to_string()),
-        ("http.replay_bytes", http.replay_bytes.to_string()),
-        ("http.follow_redirects", http.follow_redirects.to_string()),
-        ("http.decompress", http.decompress.to_string()),
-        ("http.proxy_from_environment", http.proxy_from_environment.to_string()),
-        ("http.attempt_headers", http.attempt_headers.to_string()),
-        ("http.max_connections", http.max_connections.to_string()),
-        ("http.idle_timeout", spell(http.idle_timeout)),
-    ]
 }
 
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
+    use crate::balance::Probe;
+    use crate::discovery::Source;
+    use crate::endpoint::Endpoint;
     use crate::policy::breaker::Breaker;
     use crate::policy::bulkhead::Bulkhead;
     use crate::settings::{Settings, Spelling};
@@ -209,6 +80,18 @@ mod tests {
             )
         );
         assert_eq!(differences(&usual, &usual), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn an_endpoint_is_told_with_all_that_it_has_beyond_its_url() {
+        let rack = [("rack".to_owned(), "12".to_owned())].into();
+        let full = Endpoint::new("10.0.0.7:80").unwrap().weight(3).zone("eu-west-1a").metadata(rack);
+        let plain = Endpoint::new("10.0.0.8:80").unwrap().zone("eu-west-1b");
+        let (before, now) =
+            differences(&Shared::default(), &Shared { endpoints: vec![full, plain], ..Shared::default() });
+        let told =
+            r#"endpoints [10.0.0.7:80 weight 3 zone eu-west-1a metadata {"rack": "12"}, 10.0.0.8:80 zone eu-west-1b]"#;
+        assert_eq!((before.as_str(), now.as_str()), ("endpoints none", told));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::policy::auth::{Auth, Token};
 use crate::policy::backoff::Backoff;
 use crate::policy::bulkhead::Limit;
 use crate::policy::hedge::After;
-use crate::policy::{Policy, RunIn};
+use crate::policy::{Policy, RunIn, Shared};
 
 /// What is told in place of a secret.
 const HIDDEN: &str = "***";
@@ -102,17 +102,51 @@ pub(crate) fn effective(
         .collect()
 }
 
-/// Where a file said it: the field itself, or of a group that is off, that it is.
+/// Where a file said it last: of a field itself or of its group as a whole, of a group also of one of its fields.
 fn place_of(places: &Places, spec: &Spec) -> Option<Place> {
-    let found = |name: &str| places.iter().rev().find(|(said, _)| *said == name).map(|(_, place)| place.clone());
-    let within = |group: &str| {
-        let group = format!("{group}.");
-        places.iter().find(|(said, _)| said.starts_with(&group)).map(|(_, place)| place.clone())
+    let group = spec.name.split_once('.').map_or("", |(group, _)| group);
+    let within = matches!(spec.kind, Kind::Group).then(|| format!("{}.", spec.name));
+    let concerns = |said: &str| {
+        said == spec.name || said == group || within.as_ref().is_some_and(|within| said.starts_with(within.as_str()))
     };
-    found(spec.name).or_else(|| match spec.kind {
-        Kind::Group => within(spec.name),
-        _ => None,
-    })
+    places.iter().rev().find(|(said, _)| concerns(said)).map(|(_, place)| place.clone())
+}
+
+/// The groups of the settings that all proxies of a name share (C4), and those that are in none.
+const OF_STATE: [&str; 14] = [
+    "budget",
+    "breaker",
+    "bulkhead",
+    "rate_limit",
+    "endpoints",
+    "discovery",
+    "balance",
+    "hash_on",
+    "zone",
+    "slow_start",
+    "outlier",
+    "health_check",
+    "tls",
+    "http",
+];
+
+/// Those settings, as the table names them, and their values; of a group that is off, that there is none.
+pub(crate) fn of_state(shared: &Shared) -> Vec<(&'static str, Value)> {
+    let policy = Policy { shared: shared.clone(), ..Policy::default() };
+    let mut all: Vec<(&'static str, Value)> = Vec::with_capacity(SPECS.len());
+    for spec in &SPECS {
+        let (first, is_field) = spec.name.split_once('.').map_or((spec.name, false), |(group, _)| (group, true));
+        let is_off = is_field && all.last().is_some_and(|(name, value)| *name == first && *value == Value::Null);
+        if !OF_STATE.contains(&first) || is_off {
+            continue;
+        }
+        match (spec.kind, read(spec, &policy, "")) {
+            (Kind::Group, Value::Bool(true)) => {}
+            (Kind::Group, _) => all.push((spec.name, Value::Null)),
+            (_, value) => all.push((spec.name, value)),
+        }
+    }
+    all
 }
 
 /// The same as JSON: an array of objects of `field`, `value` and `origin`.
@@ -169,7 +203,7 @@ fn push_json(json: &mut String, value: &Value) {
 /// A length of time that nothing was rounded of, as the configuration file spells it: `2s`, `1500ms`, `250us`.
 pub(crate) fn exactly(length: Nanos) -> String {
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| length % unit == 0).unwrap_or((1, "ns"));
+    let (unit, name) = units.into_iter().find(|(unit, _)| length.is_multiple_of(*unit)).unwrap_or((1, "ns"));
     format!("{}{name}", length / unit)
 }
 
@@ -205,6 +239,8 @@ fn is_default(spec: &Spec, value: &Value, policy: &Policy, target: &str) -> bool
         (_, Value::Null) if spec.name.split_once('.').is_some_and(|(group, _)| is_off(group)) => true,
         // A hedge needs workers.
         (Id::RunIn, Value::Text(_)) => policy.hedge.is_some(),
+        // Nobody sends a key.
+        (Id::ApiKeyHeader, Value::Null) => true,
         (_, Value::List(values)) => values.is_empty(),
         (_, Value::Map(pairs)) => pairs.is_empty(),
         _ => *value == default_of(spec),

@@ -59,6 +59,31 @@ struct AuthDraft {
     scope: Option<Secret>,
 }
 
+#[cfg(feature = "http")]
+impl Drafts {
+    /// Nothing is said of where endpoints are looked for; of how, all that was.
+    pub(super) fn forget_source(&mut self) {
+        if let Some(draft) = &mut self.discovery {
+            draft.sources = [const { None }; 3];
+        }
+    }
+
+    pub(super) fn forget_discovery(&mut self) {
+        self.discovery = None;
+    }
+
+    /// Nothing is said of what is asked; of when, all that was.
+    pub(super) fn forget_probe(&mut self) {
+        if let Some(draft) = &mut self.health_check {
+            (draft.path, draft.tcp) = (None, false);
+        }
+    }
+
+    pub(super) fn forget_auth(&mut self) {
+        self.auth = None;
+    }
+}
+
 impl Settings {
     /// Sets one field of networking; `None` when its value is not allowed.
     pub(super) fn assign_network(&mut self, spec: &Spec, value: &Value) -> Option<()> {
@@ -398,14 +423,14 @@ fn truth(value: &Value) -> Option<bool> {
 }
 
 /// Text that says something.
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) if !text.is_empty() && !text.contains(['\0', '\n', '\r']) => Some(text),
         _ => None,
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Null => Some(Vec::new()),
         Value::List(values) => values.iter().map(|value| text(value).map(str::to_owned)).collect(),
@@ -492,6 +517,8 @@ fn has_no_path(endpoint: &Endpoint) -> bool {
 pub(super) fn shown(spelling: Spelling, spec: &Spec, value: &Value) -> String {
     let hidden = || "***".to_owned();
     match (spec.id, spec.kind, value) {
+        // Of digits alone.
+        (_, Kind::Secret(_), Value::Int(_) | Value::Float(_)) => hidden(),
         (_, _, Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Length(_)) => {
             spelling.show(value)
         }

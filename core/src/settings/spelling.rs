@@ -35,7 +35,7 @@ impl Spelling {
     /// Where Python and Java choose between the caller's thread and one of the ambassador's, Node has one thread, C two
     /// functions, and Rust a task. C and Rust have no classes of exceptions; there `classify` tells failures apart. In a file there
     /// is nothing that only a host can hold.
-    pub(super) fn offers(self, spec: &Spec) -> bool {
+    pub(crate) fn offers(self, spec: &Spec) -> bool {
         match spec.name {
             _ if self == Spelling::File => !matches!(spec.kind, Kind::Host(_)),
             "run_in" => matches!(self, Spelling::Python | Spelling::Java),
@@ -45,7 +45,7 @@ impl Spelling {
         }
     }
 
-    pub(super) fn name(self, spec: &Spec) -> String {
+    pub(crate) fn name(self, spec: &Spec) -> String {
         let mut name = String::with_capacity(spec.name.len() + 3);
         for letter in spec.name.chars() {
             match letter {
@@ -75,7 +75,7 @@ impl Spelling {
         }
     }
 
-    pub(super) const fn nothing(self) -> &'static str {
+    pub(crate) const fn nothing(self) -> &'static str {
         match self {
             Spelling::Python | Spelling::Rust => "None",
             Spelling::Node | Spelling::Java | Spelling::File => "null",
@@ -91,7 +91,7 @@ impl Spelling {
         }
     }
 
-    pub(super) fn allowed(self, spec: &Spec) -> String {
+    pub(crate) fn allowed(self, spec: &Spec) -> String {
         match spec.kind {
             Kind::Count { least, most, none } => {
                 let or = if none { format!(", or {}", self.nothing()) } else { String::new() };
@@ -153,7 +153,7 @@ impl Spelling {
         }
     }
 
-    pub(super) fn show(self, value: &Value) -> String {
+    pub(crate) fn show(self, value: &Value) -> String {
         match value {
             Value::Null => self.nothing().into(),
             Value::Bool(truth) if self == Spelling::Python => if *truth { "True" } else { "False" }.into(),
@@ -223,6 +223,22 @@ impl Spelling {
         };
         (least..=LONGEST).contains(&length).then_some(Some(length))
     }
+}
+
+/// A name without what slips of the pen have in common.
+pub(super) fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "")
+}
+
+/// Of these names the one that was probably meant.
+pub(crate) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let plainly = plain(asked);
+    names
+        .map(|name| (strsim::damerau_levenshtein(&plain(name), &plainly), name))
+        .min_by_key(|(distance, _)| *distance)
+        // A third of the letters wrong is a slip of the pen; more is another word.
+        .filter(|(distance, name)| distance * 3 <= name.len().max(asked.len()))
+        .map(|(_, name)| name)
 }
 
 /// A duration as the configuration file spells it: `250ms`, `1.5s`, `1m30s`, `0s`.

@@ -10,7 +10,7 @@ use crate::policy::http::{IdempotencyKey, Version};
 use crate::policy::tls::TlsVersion;
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `none`: may be nothing at all.
     Count {
         least: i64,
@@ -55,7 +55,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Id {
+pub(crate) enum Id {
     MaxRetries,
     Name,
     Timeout,
@@ -155,7 +155,7 @@ pub(super) enum Id {
     Host,
 }
 
-pub(super) struct Spec {
+pub(crate) struct Spec {
     pub id: Id,
     pub name: &'static str,
     pub kind: Kind,
@@ -220,7 +220,7 @@ const fn count(least: i64, most: i64) -> Kind {
     Kind::Count { least, most, none: false }
 }
 
-pub(super) static SPECS: [Spec; 99] = [
+pub(crate) static SPECS: [Spec; 99] = [
     spec(Id::MaxRetries, "max_retries", count(1, 100), "3"),
     spec(Id::Name, "name", Kind::Name, "the target"),
     spec(Id::Timeout, "timeout", Kind::Duration { least: 1, none: true }, "2s"),
@@ -338,7 +338,7 @@ pub(super) static SPECS: [Spec; 99] = [
 ];
 
 impl Kind {
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Kind::Count { .. } => "count",
             Kind::CountOr { .. } => "count_or_word",

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::lengths::latency;
 use super::totals::Totals;
 use crate::clock::Nanos;
 use crate::event::quoted;
@@ -45,6 +46,6 @@ pub(crate) fn health(state: &State, target: &str, totals: &Totals, now: Nanos) -
             write!(json, r#","bulkhead":{{"limit":{limit},"occupied":{occupied},"queued":{queued}}}"#)
         }
     };
-    let _ = write!(json, r#","endpoints":{}}}"#, state.endpoints.to_json(now));
+    let _ = write!(json, r#","endpoints":{},"latency":{}}}"#, state.endpoints.to_json(now), latency(state, now));
     json
 }

@@ -126,6 +126,11 @@ pub fn record<'a>(name: &'a str, event: &'a Event) -> Option<Record<'a>> {
     })
 }
 
+/// The same for hosts to which only numbers go: the level's number and the line, or 0 and no line.
+pub fn numbered(name: &str, event: &Event) -> (u8, String) {
+    record(name, event).map_or((0, String::new()), |said| (said.level as u8, said.line))
+}
+
 pub(crate) fn admits(event: &Event) -> bool {
     is_on(event.level().into()) && !matches!(event, Event::Retry { .. })
 }

@@ -28,7 +28,6 @@ pub(crate) struct Totals {
 impl Totals {
     pub const OUTCOMES: [&str; 6] = ["ok", "failure", "timeout", "rejected", "cancelled", "fallback"];
     pub const ATTEMPTS: [&str; 4] = ["ok", "failure", "timeout", "cancelled"];
-    #[expect(dead_code, reason = "until metrics name them")]
     pub const RETRIES: [&str; 2] = ["failure", "timeout"];
     pub const REJECTIONS: [&str; 5] = ["shutdown", "rate_limited", "bulkhead_full", "circuit_open", "no_endpoint"];
     pub const CIRCUITS: [&str; 4] = ["closed", "open", "half_open", "isolated"];

@@ -1,0 +1,159 @@
+//! How metrics are written down: in Prometheus' text format 0.0.4, and in OpenMetrics 1.0.
+
+use std::fmt::{Display, Write};
+
+use super::metrics::Metric;
+
+/// A format of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text format, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format of that name, `prometheus` or `openmetrics`; `None` of any other.
+    pub fn named(name: &str) -> Option<Format> {
+        match name {
+            "prometheus" => Some(Format::Prometheus),
+            "openmetrics" => Some(Format::OpenMetrics),
+            _ => None,
+        }
+    }
+
+    /// What a client of HTTP that accepts these gets.
+    pub fn accepted(accept: &str) -> Format {
+        // Whoever names it wants it: Prometheus names the other one as well, with less weight.
+        if accept.contains("application/openmetrics-text") { Format::OpenMetrics } else { Format::Prometheus }
+    }
+
+    /// Its `content-type`.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// A kind of metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, for as long as the process lives.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Lengths of time, counted by how long they are.
+    Histogram,
+    /// It says something by its labels, and is always 1.
+    Info,
+}
+
+impl Kind {
+    /// Its name in that format.
+    pub const fn as_str(self, format: Format) -> &'static str {
+        match (self, format) {
+            (Kind::Counter, _) => "counter",
+            (Kind::Gauge, _) | (Kind::Info, Format::Prometheus) => "gauge",
+            (Kind::Histogram, _) => "histogram",
+            (Kind::Info, Format::OpenMetrics) => "info",
+        }
+    }
+
+    /// What its samples' names end in.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Kind::Counter => "_total",
+            Kind::Info => "_info",
+            Kind::Gauge | Kind::Histogram => "",
+        }
+    }
+}
+
+impl Metric {
+    /// The name of its samples: `ambassador_calls_total`.
+    pub fn full_name(&self) -> String {
+        format!("ambassador_{}{}", self.name, self.kind.suffix())
+    }
+}
+
+/// Metrics, as far as they are written down.
+pub(crate) struct Page {
+    format: Format,
+    text: String,
+}
+
+impl Page {
+    pub fn new(format: Format) -> Page {
+        Page { format, text: String::with_capacity(16 * 1024) }
+    }
+
+    /// What comes from here on is of that metric.
+    pub fn begin(&mut self, metric: &Metric) {
+        // A family has its samples' name in the one format, and none of their endings in the other.
+        let name = match self.format {
+            Format::Prometheus => metric.full_name(),
+            Format::OpenMetrics => format!("ambassador_{}", metric.name),
+        };
+        let kind = metric.kind.as_str(self.format);
+        let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help);
+        if let (Some(unit), Format::OpenMetrics) = (metric.unit, self.format) {
+            let _ = writeln!(self.text, "# UNIT {name} {unit}");
+        }
+    }
+
+    /// A sample, with these values of the metric's labels.
+    pub fn sample(&mut self, metric: &Metric, labels: &[&str], value: impl Display) {
+        self.line(metric, metric.kind.suffix(), labels, None, value);
+    }
+
+    /// Lengths of time: how many took each of these bounds at most, how many there are, and all of them together.
+    pub fn histogram(&mut self, metric: &Metric, labels: &[&str], counts: &[(&str, u64)], count: u64, sum: f64) {
+        for (bound, count) in counts {
+            self.line(metric, "_bucket", labels, Some(bound), count);
+        }
+        self.line(metric, "_bucket", labels, Some("+Inf"), count);
+        self.line(metric, "_sum", labels, None, sum);
+        self.line(metric, "_count", labels, None, count);
+    }
+
+    fn line(&mut self, metric: &Metric, suffix: &str, labels: &[&str], bound: Option<&str>, value: impl Display) {
+        let text = &mut self.text;
+        text.push_str("ambassador_");
+        text.push_str(metric.name);
+        text.push_str(suffix);
+        let labels = metric.labels.iter().copied().zip(labels.iter().copied()).chain(bound.map(|bound| ("le", bound)));
+        for (at, (name, value)) in labels.enumerate() {
+            text.push(if at == 0 { '{' } else { ',' });
+            text.push_str(name);
+            text.push_str("=\"");
+            push_escaped(text, value);
+            text.push('"');
+        }
+        if text.ends_with('"') {
+            text.push('}');
+        }
+        let _ = writeln!(text, " {value}");
+    }
+
+    /// All of it.
+    pub fn end(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+}
+
+fn push_escaped(text: &mut String, value: &str) {
+    for letter in value.chars() {
+        match letter {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
+    }
+}
