@@ -344,7 +344,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("wrong", [0, -1, float("nan"), "2s"])
     def test_a_bound_is_what_the_setting_may_be(self, ask, echoing, wrong):
-        with pytest.raises(ValueError, match="^timeout: "):
+        with pytest.raises(ValueError, match=r"^timeout: "):
             ask(proxy_of(echoing.url), "get", "/", timeout=wrong)
 
     def test_an_open_circuit_refuses(self, ask):

@@ -44,8 +44,8 @@ class Requests(_native.Proxy):
         ``path`` is a path, perhaps with a query, to which ``params`` are added. The body is one of ``json``, ``data``, which is a
         form, and ``content``, which is sent as it is: bytes, text, a file, or an iterable of pieces that is read meanwhile. With
         ``stream`` the response comes with its headers, and its body is read as it arrives. ``idempotent`` says whether the
-        request may safely be made twice; by default its method says so. ``timeout`` bounds each attempt and ``deadline`` the whole
-        request, in seconds; without them the proxy's settings do, and ``None`` is no bound.
+        request may safely be made twice; by default its method says so. ``timeout`` bounds each attempt and ``deadline`` the
+        whole request, in seconds; without them the proxy's settings do, and ``None`` is no bound.
 
         Raises what stands in ``ambassador_proxy.errors`` when there is no response: ``ConnectError``, ``CallTimeoutError``,
         ``CircuitOpenError`` and so on. The proxy's ``fallback`` answers in place of an error.
@@ -68,7 +68,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``request``, awaited. ``content`` may be an async iterable too. A task that is cancelled ends its request."""
-        return await self._asend(method, path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            method, path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def get(
         self,
@@ -152,7 +154,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method OPTIONS."""
-        return await self._asend("OPTIONS", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            "OPTIONS", path, params, headers, None, None, None, stream, idempotent, timeout, deadline
+        )
 
     def post(
         self,
@@ -186,7 +190,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method POST."""
-        return await self._asend("POST", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            "POST", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def put(
         self,
@@ -220,7 +226,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method PUT."""
-        return await self._asend("PUT", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            "PUT", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def patch(
         self,
@@ -254,7 +262,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method PATCH."""
-        return await self._asend("PATCH", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            "PATCH", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def delete(
         self,
@@ -288,7 +298,9 @@ class Requests(_native.Proxy):
         deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method DELETE."""
-        return await self._asend("DELETE", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
+        return await self._asend(
+            "DELETE", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def _send(
         self,
