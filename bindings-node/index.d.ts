@@ -453,6 +453,10 @@ export interface FetchInit {
   redirect?: "follow" | "manual" | "error";
   /** Whether the request may safely be made twice; default by its method, and whether it has an `Idempotency-Key`. */
   idempotent?: boolean;
+  /** The bound of each attempt, `null` for none; default the proxy's. */
+  timeoutMs?: number | null;
+  /** The bound of the whole request, waits included, `null` for none; default the proxy's. */
+  deadlineMs?: number | null;
 }
 
 /** What `proxy.request` takes. */
@@ -469,6 +473,10 @@ export interface RequestOptions {
   signal?: AbortSignal | null;
   /** Whether the request may safely be made twice; default by its method, and whether it has an `Idempotency-Key`. */
   idempotent?: boolean;
+  /** The bound of each attempt, `null` for none; default the proxy's. */
+  timeoutMs?: number | null;
+  /** The bound of the whole request, waits included, `null` for none; default the proxy's. */
+  deadlineMs?: number | null;
 }
 
 /** A `Buffer`, where there are types of Node's. */
@@ -496,7 +504,7 @@ export interface HttpResponse {
   /** Whether the status is 200 to 299. */
   readonly ok: boolean;
   readonly headers: HttpHeaders;
-  /** How many attempts it took: the number of the one that brought it. */
+  /** How many attempts it took. */
   readonly attempts: number;
   /** The address of the endpoint that it came from. */
   readonly endpoint: string;
@@ -510,7 +518,7 @@ export interface HttpStream extends AsyncIterable<Bytes> {
   readonly status: number;
   readonly ok: boolean;
   readonly headers: HttpHeaders;
-  /** How many attempts it took: the number of the one that brought it. */
+  /** How many attempts it took. */
   readonly attempts: number;
   /** The address of the endpoint that it came from. */
   readonly endpoint: string;
@@ -773,8 +781,14 @@ export interface RetryMessage {
   readonly attempt: number;
   /** The wait until the next. */
   readonly waitMs: number;
-  /** What it failed with; `undefined` when it returned a value that `classify` called `"retry"`. */
+  /** What it failed with; `undefined` when it returned a value that `classify` called `"retry"`; of a request, in words. */
   readonly error: unknown;
+  /** Of a request: the endpoint that failed. */
+  readonly endpoint?: string;
+  /** Of a request: the error's code, such as `"CONNECT"`; `undefined` when there was a response. */
+  readonly code?: string;
+  /** Of a request: the status of the response, if there was one. */
+  readonly status?: number;
 }
 
 /** How much is logged: what matters that much, or more. */

@@ -325,6 +325,14 @@ typedef struct amb_http_request {
      */
     int32_t idempotent;
     /**
+     * The bound of each of its attempts, in place of the proxy's `timeout_ms`: #AMB_NONE for none; 0 (the default): the proxy's.
+     */
+    double timeout_ms;
+    /**
+     * The bound of the whole request, waits included, in place of the proxy's `deadline_ms`; as above.
+     */
+    double deadline_ms;
+    /**
      * Whether the response is handed back as soon as its head is there, its body to be read with amb_response_read(), for which no
      * bound holds; default false: it is read whole.
      */

@@ -33,6 +33,8 @@ struct Content {
     std::function<std::string_view()> read{};
     bool stream = false; ///< whether the response is there as soon as its head is, its body to be read in pieces
     std::optional<bool> idempotent = std::nullopt; ///< whether it may safely be made twice; nullopt: as its method says
+    std::optional<Duration> timeout = std::nullopt;  ///< the bound of each attempt, `Duration(AMB_NONE)` for none; nullopt: the proxy's
+    std::optional<Duration> deadline = std::nullopt; ///< the bound of the whole request, likewise
 
     /** No content. */
     Content() = default;
@@ -97,6 +99,10 @@ struct PlainRequest {
         raw.stream = content.stream;
         if (content.idempotent)
             raw.idempotent = *content.idempotent ? AMB_IDEMPOTENT_YES : AMB_IDEMPOTENT_NO;
+        // Zero is the library's word for the proxy's own.
+        const auto bound = [](const std::optional<Duration> &own) { return !own ? 0 : own->count() == 0 ? -1 : own->count(); };
+        raw.timeout_ms = bound(content.timeout);
+        raw.deadline_ms = bound(content.deadline);
         if (content.read) {
             reader_ = std::make_unique<Reader>(Reader{content.read});
             raw.read = Reader::next;

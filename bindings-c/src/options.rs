@@ -19,8 +19,8 @@ use network::{amb_auth, amb_discovery, amb_health_check, amb_http, amb_outlier, 
 pub use network::{amb_endpoint, amb_pair};
 use policies::{amb_backoff, amb_breaker, amb_budget, amb_bulkhead, amb_hedge, amb_rate_limit};
 pub(crate) use told::Told;
-pub(crate) use values::list;
-use values::{bound, text};
+use values::text;
+pub(crate) use values::{bound, list};
 
 use crate::fallback::amb_fallback;
 use crate::raise;

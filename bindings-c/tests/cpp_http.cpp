@@ -191,6 +191,21 @@ TEST(a_server_that_says_nothing_is_a_timeout)
     CHECK(thrown_by<ambassador::CallTimeoutError>([&] { proxy.get("/"); }).elapsed() >= 50ms);
 }
 
+TEST(a_request_has_bounds_of_its_own)
+{
+    Options options = quick();
+    options.max_retries = 2;
+    const AmbassadorProxy proxy{server_of(silent, nullptr)->url, options};
+    ambassador::Content content;
+    content.timeout = 50ms;
+    CHECK_INT(thrown_by<ambassador::CallTimeoutError>([&] { proxy.get("/", content); }).attempts(), 2);
+    content.timeout = ambassador::Duration(AMB_NONE);
+    content.deadline = 50ms;
+    CHECK_INT(thrown_by<ambassador::DeadlineExceededError>([&] { proxy.get("/", content); }).attempts(), 1);
+    content.deadline = 0ms;
+    CHECK_INT(thrown_by<ambassador::AmbassadorError>([&] { proxy.get("/", content); }).status(), AMB_ERR_ARGUMENT);
+}
+
 TEST(a_fallback_gives_another_response_or_throws)
 {
     server *const there = server_of(echo, nullptr);

@@ -477,6 +477,29 @@ TEST(a_server_that_says_nothing_is_a_timeout)
     amb_proxy_free(proxy);
 }
 
+TEST(a_request_has_bounds_of_its_own)
+{
+    struct server *server = server_of(silent, NULL);
+    amb_set_log(NULL, NULL);
+    amb_options options = untiring_options(0);
+    options.max_retries = 2;
+    amb_proxy *proxy = proxy_to(server->url, options);
+    amb_http_request request = request_of("GET", "/");
+    amb_response *response = NULL;
+    amb_result result;
+    request.timeout_ms = 50;
+    CHECK_INT(amb_http_send(proxy, &request, &response, &result), AMB_ERR_TIMEOUT);
+    CHECK_INT(result.attempts, 2);
+    request.timeout_ms = AMB_NONE;
+    request.deadline_ms = 50;
+    CHECK_INT(amb_http_send(proxy, &request, &response, &result), AMB_ERR_DEADLINE);
+    CHECK_INT(result.attempts, 1);
+    request.timeout_ms = -1;
+    CHECK_INT(amb_http_send(proxy, &request, &response, &result), AMB_ERR_ARGUMENT);
+    CHECK(strstr(amb_last_error(), "the request's timeout_ms") != NULL);
+    amb_proxy_free(proxy);
+}
+
 /* What an `on_done` was told. */
 struct told {
     amb_result result;

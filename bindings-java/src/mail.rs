@@ -58,16 +58,10 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    /// The next message; `None` when it was woken, or after `most`.
-    pub fn wait(&self, most: Option<Duration>) -> Option<Message> {
+    /// The next message; `None` when it was woken.
+    pub fn wait(&self) -> Option<Message> {
         let is_empty = |held: &mut Held| held.messages.is_empty() && !held.is_woken;
-        let held = lock(&self.state);
-        let mut held = match most {
-            None => self.arrived.wait_while(held, is_empty).unwrap_or_else(PoisonError::into_inner),
-            Some(most) => {
-                self.arrived.wait_timeout_while(held, most, is_empty).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        let mut held = self.arrived.wait_while(lock(&self.state), is_empty).unwrap_or_else(PoisonError::into_inner);
         held.messages.pop_front()
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Sending, Served, Told};
+use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Retry, Sending, Served, Told};
 use ambassador_core::{Code, Error, runtime};
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -41,8 +41,8 @@ impl Teller {
 }
 
 impl Told for Teller {
-    fn retry(&mut self, line: String) {
-        self.tell(Message::Retry(line));
+    fn retry(&mut self, retry: Retry) {
+        self.tell(Message::Retry(retry.line));
     }
 
     fn ended(self, ended: std::result::Result<Response<Body>, Failed>) {
@@ -72,9 +72,12 @@ impl Drop for Incoming {
 /// How a request is sent, in `flags`.
 const STREAM: jint = 1;
 const BLOCKING: jint = 2;
+const IDEMPOTENT: jint = 4;
+const NOT_IDEMPOTENT: jint = 8;
 
 /// Sends a request. `head` has a line each for its method, its path, and names and values of its headers; `body` is whole, or else
-/// `feed` is a stream of `length` bytes, which is -1 when nobody knows. What comes of it is told to `ticket`; of who waits for it alone, only the bodies' pieces are.
+/// `feed` is a stream of `length` bytes, which is -1 when nobody knows. `timeout` and `deadline` are bounds of its own, in nanoseconds: 0 for
+/// the proxy's, below it for none. What comes of it is told to `ticket`; of who waits for it alone, only the bodies' pieces are.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
 pub extern "system" fn Java_io_ambassador_Native_send<'local>(
@@ -86,6 +89,8 @@ pub extern "system" fn Java_io_ambassador_Native_send<'local>(
     feed: jlong,
     length: jlong,
     flags: jint,
+    timeout: jlong,
+    deadline: jlong,
     ticket: jlong,
 ) -> jlong {
     env.with_env(|env| {
@@ -107,12 +112,23 @@ pub extern "system" fn Java_io_ambassador_Native_send<'local>(
         if flags & STREAM != 0 {
             options.mode = Mode::Stream;
         }
+        options.idempotent = match flags {
+            flags if flags & IDEMPOTENT != 0 => Some(true),
+            flags if flags & NOT_IDEMPOTENT != 0 => Some(false),
+            _ => None,
+        };
+        (options.timeout, options.deadline) = (bound(timeout), bound(deadline));
         Ok::<_, jni::errors::Error>(match request(&head, body) {
             Ok(request) => handle::lend(Exchange { sending: proxy.spawn_send(request, options, told), mailbox }),
             Err(_) => 0,
         })
     })
     .resolve::<ThrowRuntimeExAndDefault>()
+}
+
+/// A bound as Java tells it.
+fn bound(nanos: jlong) -> Option<Duration> {
+    (nanos != 0).then(|| u64::try_from(nanos).map_or(Duration::MAX, Duration::from_nanos))
 }
 
 fn request(head: &[u8], body: Body) -> std::result::Result<Request<Body>, http::Error> {
@@ -125,21 +141,18 @@ fn request(head: &[u8], body: Body) -> std::result::Result<Request<Body>, http::
     request.body(body)
 }
 
-/// For the thread that waits for a request alone: the next message; null when it was woken, or after `most` nanoseconds, of which
-/// -1 is no end.
+/// For the thread that waits for a request alone: the next message; null when it was woken.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_await<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
     exchange: jlong,
     ticket: jlong,
-    most: jlong,
 ) -> JByteArray<'local> {
     env.with_env(|env| {
         // SAFETY: Java passes the handle of an exchange that it holds until this returns.
         let mailbox = unsafe { (exchange as *const Exchange).as_ref() }.and_then(|exchange| exchange.mailbox.as_ref());
-        let most = u64::try_from(most).ok().map(Duration::from_nanos);
-        match mailbox.and_then(|mailbox| mailbox.wait(most)) {
+        match mailbox.and_then(|mailbox| mailbox.wait()) {
             Some(message) => pack(env, ticket, message),
             None => Ok(JByteArray::default()),
         }
@@ -317,8 +330,8 @@ const RESPONSE_HEAD: usize = 20;
 
 /// A message as Java reads it, numbers with their highest byte first.
 ///
-/// A response: its version, its status (2), how long its head is (4), the handle of a body that is a stream (8), the number of its
-/// attempt (4); its head, a line each for the endpoint and names and values of headers; its body.
+/// A response: its version, its status (2), how long its head is (4), the handle of a body that is a stream (8), how many
+/// attempts there were (4); its head, a line each for the endpoint and names and values of headers; its body.
 /// A failure: the place of its code, two bytes, its attempts (4), the handle of what may answer it (8), how long it took (8), when
 /// to come again (8), its message. Anything else: what there is to say.
 fn pack<'local>(env: &mut Env<'local>, ticket: jlong, message: Message) -> Result<JByteArray<'local>> {
@@ -363,7 +376,7 @@ fn response_of<'local>(env: &mut Env<'local>, ticket: jlong, response: Response<
     head[2..4].copy_from_slice(&parts.status.as_u16().to_be_bytes());
     let length = (head.len() - RESPONSE_HEAD) as u32;
     head[4..8].copy_from_slice(&length.to_be_bytes());
-    head[16..RESPONSE_HEAD].copy_from_slice(&served.map_or(0, |served| served.attempt).to_be_bytes());
+    head[16..RESPONSE_HEAD].copy_from_slice(&served.map_or(0, |served| served.attempts).to_be_bytes());
     if let Some(whole) = body.as_bytes() {
         return bytes(env, &[&head, whole]);
     }

@@ -180,7 +180,12 @@ test("a listener of the retry line hears what it is made of", async (t) => {
   const { retries } = await import("./support.mjs");
   retries.length = 0;
   await proxyFor(url).get("/");
-  assert.deepEqual(retries.splice(0).map(({ target, attempt, waitMs, error }) => ({ target, attempt, waitMs, error })), [{ target: url, attempt: 1, waitMs: 1, error: "HTTP 503 Service Unavailable" }]);
+  const line = "[Ambassador] Retry 1 after 1ms: HTTP 503 Service Unavailable";
+  const told = { line, target: url, attempt: 1, waitMs: 1, error: "HTTP 503 Service Unavailable", endpoint: url, code: undefined, status: 503 };
+  assert.deepEqual(retries.splice(0), [told]);
+  const gone = await nowhere();
+  await rejection(proxyFor(gone, { maxRetries: 2 }).get("/"));
+  assert.deepEqual(retries.splice(0).map(({ attempt, endpoint, code, status }) => [attempt, endpoint, code, status]), [[1, gone, "CONNECT", undefined]]);
 });
 
 test("events of requests are told to who listens", async (t) => {
@@ -289,6 +294,21 @@ test("a request that is not answered ends at its bound", async (t) => {
     const error = await rejection(proxy[method]("/"));
     assert.ok(error instanceof CallTimeoutError, error);
     assert.deepEqual([error.code, error.attempts], ["ERR_AMBASSADOR_TIMEOUT", 2]);
+  }
+  lines();
+});
+
+test("a request has bounds of its own", async (t) => {
+  const proxy = proxyFor(await serve(t, () => {}), { timeoutMs: 3600000, maxRetries: 2 });
+  for (const method of ["get", "fetch"]) {
+    const slow = await rejection(proxy[method]("/", { timeoutMs: 20 }));
+    assert.deepEqual([slow.code, slow.attempts], ["ERR_AMBASSADOR_TIMEOUT", 2]);
+    const late = await rejection(proxy[method]("/", { timeoutMs: null, deadlineMs: 20 }));
+    assert.deepEqual([late.code, late.attempts], ["ERR_AMBASSADOR_DEADLINE", 1]);
+    for (const wrong of [0, -1, NaN, "20"]) {
+      const error = await rejection(proxy[method]("/", { timeoutMs: wrong }));
+      assert.ok(error instanceof TypeError && error.message.startsWith("timeoutMs: "), error);
+    }
   }
   lines();
 });

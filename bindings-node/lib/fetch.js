@@ -53,11 +53,12 @@ function fetchBy(core, input, init, bound) {
     const path = pathOf(asked === undefined ? `${input}` : asked.url);
     const signal = signalOf(given.signal === undefined ? asked?.signal : given.signal, bound);
     const lines = new Lines(method, path);
+    const bounds = lines.bounds(given.timeoutMs, given.deadlineMs);
     const hasType = eachHeader(given.headers ?? asked?.headers, (name, value) => lines.header(name, value));
     const isRedirectError = redirects(core, given.redirect);
     const url = path.startsWith("/") ? baseOf(core) + path : path;
     const sent = new Fetched(core, signal, resolve, reject, url, method, isRedirectError);
-    const flags = STREAM | repeating(given.idempotent);
+    const flags = STREAM | repeating(given.idempotent) | bounds;
     const body = given.body === undefined ? (asked?.body ?? null) : given.body;
     if (body === null) return sent.send(lines, flags, NOTHING);
     if (method === "GET" || method === "HEAD") throw new TypeError(`fetch: a ${method} has no body`);

@@ -75,14 +75,14 @@ class HttpStream extends HttpResponse {
 }
 
 class Requested extends Sent {
-  respond(status, head, body, attempt) {
-    return new HttpResponse(status, head, body, attempt);
+  respond(status, head, body, attempts) {
+    return new HttpResponse(status, head, body, attempts);
   }
 }
 
 class RequestedStream extends Sent {
-  respond(status, head, body, attempt) {
-    return new HttpStream(status, head, body instanceof Uint8Array ? whole(body) : body, attempt);
+  respond(status, head, body, attempts) {
+    return new HttpStream(status, head, body instanceof Uint8Array ? whole(body) : body, attempts);
   }
 }
 
@@ -95,12 +95,13 @@ async function* whole(body) {
 function request(core, options, signal) {
   return new Promise((resolve, reject) => {
     if (typeof options !== "object" || options === null) throw new TypeError("request: expected an object of options");
-    const { method = "GET", path = "/", query, headers, body, json, stream = false, idempotent } = options;
+    const { method = "GET", path = "/", query, headers, body, json, stream = false, idempotent, timeoutMs, deadlineMs } = options;
     if (typeof method !== "string") throw new TypeError("method: expected a string");
     const lines = new Lines(method, pathOf(query === undefined || query === null ? `${path}` : queried(`${path}`, query)));
+    const bounds = lines.bounds(timeoutMs, deadlineMs);
     let hasType = eachHeader(headers, (name, value) => lines.header(name, value));
     const sent = stream ? new RequestedStream(core, signal, resolve, reject) : new Requested(core, signal, resolve, reject);
-    const flags = (stream ? STREAM : 0) | repeating(idempotent);
+    const flags = (stream ? STREAM : 0) | repeating(idempotent) | bounds;
     if (json !== undefined) {
       if (body !== undefined && body !== null) throw new TypeError("json: there is a body already");
       if (!hasType) lines.header("content-type", "application/json");

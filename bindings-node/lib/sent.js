@@ -19,6 +19,19 @@ class Lines {
     this.text = `${line(method)}\n${path}`;
   }
 
+  /** The bounds of its own, before its headers; the flags that tell of them. */
+  bounds(timeoutMs, deadlineMs) {
+    return this.#bound("timeoutMs", timeoutMs, wire.TIMEOUT) | this.#bound("deadlineMs", deadlineMs, wire.DEADLINE);
+  }
+
+  #bound(name, length, flag) {
+    if (length === undefined) return 0;
+    if (length !== null && typeof length !== "number") throw new TypeError(`${name}: expected a number of milliseconds, or null for none`);
+    this.text += `\n${length}`;
+    this.count += 1;
+    return flag;
+  }
+
   header(name, value) {
     this.text += `\n${line(name)}\n${line(value)}`;
     this.count += 2;
@@ -50,7 +63,6 @@ class Sent {
   #signal;
   #upload;
   #id = -1;
-  retries = 0;
 
   constructor(core, signal, resolve, reject) {
     this.core = core;
@@ -83,10 +95,10 @@ class Sent {
 
   // For `wire`.
 
-  responded(status, head, body, first, attempt) {
+  responded(status, head, body, first, attempts) {
     this.#forget();
     try {
-      this.#resolve(this.respond(status, head, body ?? new Incoming(this.core, this.#id, first, this.#signal), attempt));
+      this.#resolve(this.respond(status, head, body ?? new Incoming(this.core, this.#id, first, this.#signal), attempts));
     } catch (error) {
       this.#reject(error);
     }

@@ -100,7 +100,6 @@ class Dispatched {
   #isOver = false;
   #resumed;
   core;
-  retries = 0;
 
   constructor(told, onEnd) {
     this.#told = told;

@@ -12,6 +12,8 @@ const STREAM = 1;
 const IDEMPOTENT = 2;
 const NOT_IDEMPOTENT = 4;
 const UPLOAD = 8;
+const TIMEOUT = 16;
+const DEADLINE = 32;
 
 /** What a record tells; src/inbox.rs has the same. */
 const WHOLE = 1;
@@ -43,8 +45,8 @@ let count = 0;
 let bodies = [];
 
 /**
- * Sends a request, for who waits for it: `responded(status, head, body, first, attempt)`, where `body` is `null` when it is a stream, of which
- * `first` has come; `failed(error, isAnswering)`, `invalid(why)`; and `retries`, a count. Its lines are method, path, and names and values of headers.
+ * Sends a request, for who waits for it: `responded(status, head, body, first, attempts)`, where `body` is `null` when it is a stream, of which
+ * `first` has come; `failed(error, isAnswering)`, `invalid(why)`. Its lines are method, path, bounds where flags tell of them, and names and values of headers.
  *
  * @returns its id
  */
@@ -173,8 +175,7 @@ function deliver(records, pieces) {
         waits.failed(errorOf(core, bytes.utf8Slice(head, body)), places[place + 2] === 1);
         break;
       case RETRY:
-        waits.retries += 1;
-        tellRetry(core, bytes.utf8Slice(head, body), waits.retries);
+        tellRetry(core, places[place + 2], bytes.utf8Slice(head, body), places[place + 5]);
         break;
       case INVALID:
         forget(id);
@@ -196,10 +197,21 @@ function errorOf(core, told) {
   });
 }
 
-/** R7: the core has made the line; what it says is told apart for who listens. */
-function tellRetry(core, line, attempt) {
-  const [, length, unit, error] = / after ([\d.]+)(m?s): ([^]*)$/.exec(line) ?? [];
-  log.sayRetry({ line, target: core.target, attempt, waitMs: Number(length) * (unit === "ms" ? 1 : 1000), error }, core.name);
+/** R7: the core has made the line; what it says is told apart for who listens: wait, endpoint, code and status, a line each. */
+function tellRetry(core, attempt, told, cause) {
+  const [waitMs, endpoint, code, status] = told.split("\n", 4);
+  const line = told.slice(waitMs.length + endpoint.length + code.length + status.length + 4);
+  const retry = {
+    line,
+    target: core.target,
+    attempt,
+    waitMs: Number(waitMs),
+    error: line.slice(cause),
+    endpoint,
+    code: code === "" ? undefined : code,
+    status: status === "" ? undefined : Number(status),
+  };
+  log.sayRetry(retry, core.name);
 }
 
-module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, send, giveUp, pull, uploads, uploaded };
+module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, TIMEOUT, DEADLINE, send, giveUp, pull, uploads, uploaded };

@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::inbox::{Entry, Inbox, Kind};
-use crate::requests::{attempt_of, error_of, head_of};
+use crate::requests::{attempts_of, error_of, head_of};
 
 /// A body that is over so soon after the head goes with it: most do, and JavaScript is woken once. A head waits no longer.
 const SOON: Duration = Duration::from_millis(1);
@@ -59,7 +59,7 @@ pub fn read(inbox: &Arc<Inbox>, id: u32, response: http::Response<Body>) {
 
 async fn relay(inbox: Arc<Inbox>, id: u32, response: http::Response<Body>, mut wanted: UnboundedReceiver<()>) {
     let (parts, mut body) = response.into_parts();
-    let (numbers, head) = ([parts.status.as_u16().into(), attempt_of(&parts)], head_of(&parts));
+    let (numbers, head) = ([parts.status.as_u16().into(), attempts_of(&parts)], head_of(&parts));
     let until = Instant::now() + SOON;
     let mut first = Bytes::new();
     let mut failed = None;

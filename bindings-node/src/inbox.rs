@@ -108,7 +108,8 @@ impl Inbox {
 
 impl Box {
     /// A record: id, kind, number, length of the head, length of the body or -1 when it is the next of `pieces`, number; head; body. The
-    /// numbers of a response are its status and its attempt; of a failure, 1 when a fallback may answer.
+    /// numbers of a response are its status and its attempts; of a failure, 1 when a fallback may answer; of a retry, the attempt and where in its line
+    /// the cause begins.
     pub fn tell(&mut self, id: u32, kind: Kind, numbers: [i32; 2], head: &[u8], body: Bytes) {
         if self.opened.0.is_null() {
             return;

@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Served, Told};
-use ambassador_core::{AmbassadorProxy, Error, runtime};
+use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Retry, Served, Told};
+use ambassador_core::settings::{Spelling, Value};
+use ambassador_core::{AmbassadorProxy, Code, Error, runtime};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -22,6 +23,8 @@ const STREAM: i32 = 1;
 const IDEMPOTENT: i32 = 2;
 const NOT_IDEMPOTENT: i32 = 4;
 const UPLOAD: i32 = 8;
+const TIMEOUT: i32 = 16;
+const DEADLINE: i32 = 32;
 
 /// A request that is to be sent.
 struct Draft {
@@ -32,7 +35,7 @@ struct Draft {
 }
 
 /// Sends requests. Each has five numbers: id, proxy, flags, how many lines of the text are its own, and which of the bodies, or -1. Its lines:
-/// method, path, and by turns the name of a header and what it says.
+/// method, path, the bounds of its own that flags tell of, and by turns the name of a header and what it says.
 #[napi(catch_unwind)]
 pub fn send(
     instance: &External<Rc<Instance>>,
@@ -63,17 +66,8 @@ pub fn send(
             let body = usize::try_from(body).ok().and_then(|at| bodies.get_mut(at)?.take());
             body.map_or_else(Body::empty, |bytes| Body::from(Bytes::copy_from_slice(&bytes)))
         };
-        match request(&own, body) {
-            Ok(request) => {
-                let mut options = Options::default();
-                options.mode = if flags & STREAM == 0 { Mode::Whole } else { Mode::Stream };
-                options.idempotent = match flags {
-                    flags if flags & IDEMPOTENT != 0 => Some(true),
-                    flags if flags & NOT_IDEMPOTENT != 0 => Some(false),
-                    _ => None,
-                };
-                drafts.push(Draft { id, proxy, request, options });
-            }
+        match read(&own, flags, body) {
+            Ok((request, options)) => drafts.push(Draft { id, proxy, request, options }),
             Err(why) => {
                 let mut inside = instance.inbox.lock();
                 inside.entries.remove(&id);
@@ -90,11 +84,31 @@ pub fn send(
     }
 }
 
-fn request(lines: &[&str], body: Body) -> Result<Request<Body>, String> {
-    let [method, path, headers @ ..] = lines else { return Err("a request has a method and a path".into()) };
+fn read(lines: &[&str], flags: i32, body: Body) -> Result<(Request<Body>, Options), String> {
+    let [method, path, rest @ ..] = lines else { return Err("a request has a method and a path".into()) };
+    let (mut rest, mut options) = (rest, Options::default());
+    options.mode = if flags & STREAM == 0 { Mode::Whole } else { Mode::Stream };
+    options.idempotent = match flags {
+        flags if flags & IDEMPOTENT != 0 => Some(true),
+        flags if flags & NOT_IDEMPOTENT != 0 => Some(false),
+        _ => None,
+    };
+    for (flag, field) in [(TIMEOUT, "timeoutMs"), (DEADLINE, "deadlineMs")] {
+        if flags & flag != 0
+            && let Some((bound, others)) = rest.split_first()
+        {
+            let bound = bound.parse().map_or(Value::Null, Value::Float);
+            options.set(Spelling::Node, field, &bound).map_err(|wrong| wrong.to_string())?;
+            rest = others;
+        }
+    }
+    Ok((request(method, path, rest, body)?, options))
+}
+
+fn request(method: &str, path: &str, headers: &[&str], body: Body) -> Result<Request<Body>, String> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| format!("{method:?} is no method"))?;
-    *request.uri_mut() = Uri::try_from(*path).map_err(|_| "the path is none".to_owned())?;
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| "the path is none".to_owned())?;
     for pair in headers.chunks(2) {
         let [name, value] = pair else { return Err("a header has a line break in it".into()) };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no name of a header"))?;
@@ -139,8 +153,11 @@ struct Caller {
 }
 
 impl Told for Caller {
-    fn retry(&mut self, line: String) {
-        self.inbox.tell(self.id, Kind::Retry, [0; 2], line.as_bytes(), Bytes::new());
+    fn retry(&mut self, retry: Retry) {
+        let told = retry_of(&retry);
+        // The cause is the line's end, and what comes before it is ASCII.
+        let cause = retry.line.len() - retry.cause.len();
+        self.inbox.tell(self.id, Kind::Retry, [retry.attempt as i32, cause as i32], told.as_bytes(), Bytes::new());
     }
 
     fn ended(self, ended: Result<Response<Body>, Failed>) {
@@ -149,11 +166,11 @@ impl Told for Caller {
             Ok(response) if is_stream && response.body().as_bytes().is_none() => bodies::read(&inbox, id, response),
             Ok(response) => {
                 let (parts, body) = response.into_parts();
-                let (head, attempt) = (head_of(&parts), attempt_of(&parts));
+                let (head, attempts) = (head_of(&parts), attempts_of(&parts));
                 let whole = body.into_bytes().unwrap_or_default();
                 let mut inside = inbox.lock();
                 if inside.entries.remove(&id).is_some() {
-                    inside.tell(id, Kind::Whole, [parts.status.as_u16().into(), attempt], &head, whole);
+                    inside.tell(id, Kind::Whole, [parts.status.as_u16().into(), attempts], &head, whole);
                 }
             }
             Err(Failed { error, answering }) => {
@@ -195,9 +212,17 @@ pub fn head_of(parts: &Parts) -> Vec<u8> {
     head
 }
 
-/// The number of the attempt that it is the end of.
-pub fn attempt_of(parts: &Parts) -> i32 {
-    parts.extensions.get::<Served>().map_or(0, |served| served.attempt as i32)
+/// How many attempts it took.
+pub fn attempts_of(parts: &Parts) -> i32 {
+    parts.extensions.get::<Served>().map_or(0, |served| served.attempts as i32)
+}
+
+/// The wait, the endpoint, the code or nothing, the status or nothing, a line each; and what is logged.
+fn retry_of(retry: &Retry) -> String {
+    let Retry { endpoint, wait, line, .. } = retry;
+    let code = retry.code.map_or("", Code::as_str);
+    let status = retry.status.map_or(String::new(), |status| status.as_u16().to_string());
+    format!("{}\n{}\n{code}\n{status}\n{line}", milliseconds(wait.as_nanos() as u64), endpoint.as_str())
 }
 
 /// Code, attempts, how long it took, when to come again, a line each; and what it says.

@@ -38,7 +38,6 @@ pub struct Told {
     pub proxy: AmbassadorProxy,
     /// Its method and path, for errors that name it.
     pub line: String,
-    pub attempts: u32,
     pub began: u64,
     pub ended: u64,
 }

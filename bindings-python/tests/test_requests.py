@@ -11,6 +11,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ambassador_proxy import (
     CallTimeoutError,
     CircuitOpenError,
     ConnectError,
+    DeadlineExceededError,
     Endpoint,
     Http,
     Response,
@@ -329,6 +331,21 @@ class TestFailures:
             ask(proxy_of(url, max_retries=1, timeout=0.05), "get", "/")
         assert arrived.is_set()
         assert isinstance(caught.value, TimeoutError)
+
+    def test_a_request_has_bounds_of_its_own(self, ask):
+        with silence() as (url, _):
+            proxy = proxy_of(url, max_retries=2, timeout=3600)
+            with pytest.raises(CallTimeoutError) as caught:
+                ask(proxy, "get", "/", timeout=0.05)
+            assert (caught.value.code, caught.value.attempts) == ("TIMEOUT", 2)
+            with pytest.raises(DeadlineExceededError) as caught:
+                ask(proxy, "get", "/", timeout=None, deadline=timedelta(milliseconds=50))
+            assert caught.value.attempts == 1
+
+    @pytest.mark.parametrize("wrong", [0, -1, float("nan"), "2s"])
+    def test_a_bound_is_what_the_setting_may_be(self, ask, echoing, wrong):
+        with pytest.raises(ValueError, match=r"^timeout: "):
+            ask(proxy_of(echoing.url), "get", "/", timeout=wrong)
 
     def test_an_open_circuit_refuses(self, ask):
         with Origin(script(Answer(200))) as origin:

@@ -265,6 +265,10 @@ pub trait Answer<T, E> {
     fn keep(&self, _call: &Call) -> bool {
         false
     }
+
+    /// The call ended with that value.
+    #[doc(hidden)]
+    fn gave(&self, _value: &mut T, _call: &Call) {}
 }
 
 /// Nothing answers; the error stands.
@@ -383,6 +387,9 @@ pub(crate) trait Reads<T, E> {
         "its result may be tried again".into()
     }
 
+    /// R7: the line of a retry was told; whether there is more to tell of it. `brought` is nothing when the attempt outran its bound.
+    fn retried(&self, _retried: Retried<'_, T, E>) {}
+
     /// Whether the call may go on when an attempt has outrun its bound (P2).
     fn may_follow(&self) -> bool {
         true
@@ -392,6 +399,18 @@ pub(crate) trait Reads<T, E> {
     fn may_hedge(&self) -> bool {
         true
     }
+}
+
+/// A retry that follows, and why.
+pub(crate) struct Retried<'a, T, E> {
+    /// The number of the attempt that failed.
+    pub attempt: u32,
+    pub wait: Nanos,
+    /// `None` when it outran its bound.
+    pub brought: Option<Result<&'a T, &'a E>>,
+    /// The failure in words.
+    pub cause: String,
+    pub line: String,
 }
 
 /// There is nothing to read.
@@ -522,13 +541,18 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
         reader: &impl Reads<T, E>,
     ) {
         let proxy = self.proxy;
-        let text = match (error, value) {
+        let cause = match (error, value) {
             (Some(error), _) => error.to_string(),
             (None, Some(value)) => reader.text(value),
             (None, None) => proxy.error_message(Code::Timeout, Some(call), at),
         };
-        let line = proxy.retry_line(call, until.saturating_sub(at), &text);
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.on_retry)(&line)));
+        let wait = until.saturating_sub(at);
+        let line = proxy.retry_line(call, wait, &cause);
+        let brought = error.map(Err).or(value.map(Ok));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            (self.on_retry)(&line);
+            reader.retried(Retried { attempt: call.ended(), wait, brought, cause, line });
+        }));
     }
 }
 
@@ -564,7 +588,8 @@ impl InFlight<'_> {
         let error = |code, call: &Call, cause| CallError::Ambassador(proxy.error(code, Some(call), now()), cause);
         let ended = match (give, value, last_error) {
             (Give::Error(code), _, cause) => Err(error(code, &self.call, cause)),
-            (_, Some(value), _) => {
+            (_, Some(mut value), _) => {
+                answer.gave(&mut value, &self.call);
                 // A value that is a failure to the classifier is no error to be answered.
                 if self.call.is_answering() {
                     proxy.answered(&mut self.call, now(), false);

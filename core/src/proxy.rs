@@ -187,6 +187,27 @@ impl AmbassadorProxy {
         AmbassadorProxy::of(draft.clone(), policy, places.clone(), Arc::clone(state), authorization.clone())
     }
 
+    /// The same proxy with other bounds, for one request.
+    #[cfg(feature = "http")]
+    pub(crate) fn within(&self, bounds: crate::http::Bounds) -> Arc<AmbassadorProxy> {
+        let (Inner { draft, state, .. }, settled) = (&*self.0, self.settled());
+        let Settled { policy, places, authorization, bounded, .. } = &*settled;
+        let timeout = bounds.timeout.unwrap_or(policy.timeout);
+        let deadline = bounds.deadline.unwrap_or(policy.deadline);
+        let is_it = |last: &Arc<AmbassadorProxy>| {
+            let policy = last.policy();
+            (policy.timeout, policy.deadline) == (timeout, deadline)
+        };
+        if let Some(last) = bounded.load_full().filter(is_it) {
+            return last;
+        }
+        let policy = Policy { timeout, deadline, ..policy.clone() };
+        let (draft, places, state) = (draft.clone(), places.clone(), Arc::clone(state));
+        let same = Arc::new(AmbassadorProxy::of(draft, policy, places, state, authorization.clone()));
+        bounded.store(Some(Arc::clone(&same)));
+        same
+    }
+
     /// The same proxy with a state of its own, that nobody shares whatever the names: for simulations, in which one process
     /// stands for many.
     pub fn alone(&self) -> AmbassadorProxy {
@@ -204,6 +225,12 @@ impl AmbassadorProxy {
     /// Where the present attempt of the call goes, of several the newest: without endpoints, to the target itself.
     pub fn endpoint_of(&self, call: &Call) -> Endpoint {
         self.chosen_endpoint(call).unwrap_or_else(|| self.0.itself.clone())
+    }
+
+    /// The target, where it is an endpoint itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn itself(&self) -> Endpoint {
+        self.0.itself.clone()
     }
 
     /// The endpoint that was chosen for the present attempt of the call, of several the newest; `None` where the target itself is

@@ -90,6 +90,16 @@ pub struct Settings {
     drafts: network::Drafts,
 }
 
+/// A bound that one request has in place of its proxy's: whether it is that of the whole call, and how long it is.
+#[cfg(feature = "http")]
+pub(crate) fn bound(spelling: Spelling, field: &str, value: &Value) -> Result<(bool, Option<Nanos>), ConfigError> {
+    let is_it = |spec: &&Spec| matches!(spec.id, Id::Timeout | Id::Deadline) && spelling.name(spec) == field;
+    let spec = SPECS.iter().find(is_it).ok_or_else(|| unknown(spelling, field, value))?;
+    let bound = spelling.length(value, spec.kind);
+    let bound = bound.ok_or_else(|| ConfigError::new(field, spelling.show(value), spelling.allowed(spec)))?;
+    Ok((spec.id == Id::Deadline, bound))
+}
+
 /// A group that needs one of its settings, and the rest of it.
 #[derive(Clone, Debug)]
 struct Draft<N, R> {

@@ -8,7 +8,7 @@ use std::{mem, ptr};
 
 use ambassador_core::Code;
 use ambassador_core::clock::{self, Nanos};
-use ambassador_core::http::{Body, Failed, Sending, Told as Teller};
+use ambassador_core::http::{Body, Failed, Retry, Sending, Served, Told as Teller};
 use http::Response;
 use tokio::task::block_in_place;
 
@@ -29,7 +29,8 @@ pub(super) struct Flight {
     pub entry: Arc<Entry>,
     began: Nanos,
     generation: u32,
-    retries: AtomicU32,
+    /// The attempt that failed last, with another to follow.
+    failed: AtomicU32,
     is_cancelled: AtomicBool,
     sending: OnceLock<Sending>,
     handle: Handle,
@@ -55,7 +56,7 @@ impl Flight {
             entry,
             began: clock::now(),
             generation: fork::generation(),
-            retries: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
             is_cancelled: AtomicBool::new(false),
             sending: OnceLock::new(),
             handle: Handle::default(),
@@ -84,20 +85,23 @@ impl Flight {
         end: End,
         ask: impl FnOnce(&Fallback, &amb_result) -> i32,
     ) -> (amb_result, *mut amb_response) {
-        let attempts = self.retries.load(SeqCst) + 1;
         match end {
-            End::Answered(came) => match response::keep(came, attempts) {
-                Some(response) => {
-                    let result = amb_result::new(0, 0, attempts, self.elapsed(), "");
-                    (amb_result { attempt: attempts, ..result }, response)
+            End::Answered(came) => {
+                let served = came.extensions().get::<Served>();
+                let (attempt, attempts) = served.map_or((0, 0), |served| (served.attempt, served.attempts));
+                match response::keep(came) {
+                    Some(response) => {
+                        let result = amb_result::new(0, 0, attempts, self.elapsed(), "");
+                        (amb_result { attempt, ..result }, response)
+                    }
+                    None => {
+                        let message = "too many responses; free those that are not needed";
+                        raise::other(amb_status::AMB_ERR_INTERNAL, message);
+                        let status = amb_status::AMB_ERR_INTERNAL as i32;
+                        (amb_result::new(status, 0, attempts, self.elapsed(), message), ptr::null_mut())
+                    }
                 }
-                None => {
-                    let message = "too many responses; free those that are not needed";
-                    raise::other(amb_status::AMB_ERR_INTERNAL, message);
-                    let status = amb_status::AMB_ERR_INTERNAL as i32;
-                    (amb_result::new(status, 0, attempts, self.elapsed(), message), ptr::null_mut())
-                }
-            },
+            }
             End::Failed(failed) => (self.failed(failed, ask), ptr::null_mut()),
             End::Lost => (self.lost(), ptr::null_mut()),
         }
@@ -125,7 +129,7 @@ impl Flight {
             return amb_result::new(
                 amb_status::AMB_CANCELLED as i32,
                 0,
-                self.retries.load(SeqCst),
+                self.failed.load(SeqCst),
                 self.elapsed(),
                 message,
             );
@@ -136,7 +140,7 @@ impl Flight {
     fn cut_short(&self, status: amb_status, code: Code) -> amb_result {
         let message = self.entry.proxy.error_message(code, None, clock::now());
         raise::other(status, &message);
-        amb_result::new(status as i32, 0, self.retries.load(SeqCst), self.elapsed(), &message)
+        amb_result::new(status as i32, 0, self.failed.load(SeqCst), self.elapsed(), &message)
     }
 
     fn elapsed(&self) -> Duration {
@@ -165,9 +169,9 @@ struct Done {
 }
 
 impl Teller for Done {
-    fn retry(&mut self, line: String) {
-        self.flight.retries.fetch_add(1, SeqCst);
-        log::retry(&line);
+    fn retry(&mut self, retry: Retry) {
+        self.flight.failed.store(retry.attempt, SeqCst);
+        log::retry(&retry.line);
     }
 
     fn ended(mut self, ended: Result<Response<Body>, Failed>) {

@@ -4,12 +4,13 @@ use std::ffi::{CStr, c_char, c_void};
 use std::{mem, ptr};
 
 use ambassador_core::http::{Body, Mode, Options};
+use ambassador_core::settings::Spelling;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 
 use super::source::{Source, amb_read};
-use crate::options::{amb_pair, list};
+use crate::options::{amb_pair, bound, list};
 use crate::raise;
 use crate::status::amb_status;
 use crate::worker::{UserData, amb_destroy};
@@ -48,6 +49,10 @@ pub struct amb_http_request {
     /// Whether the request may safely be made twice: #AMB_IDEMPOTENT_BY_METHOD (the default), #AMB_IDEMPOTENT_YES or
     /// #AMB_IDEMPOTENT_NO.
     pub idempotent: i32,
+    /// The bound of each of its attempts, in place of the proxy's `timeout_ms`: #AMB_NONE for none; 0 (the default): the proxy's.
+    pub timeout_ms: f64,
+    /// The bound of the whole request, waits included, in place of the proxy's `deadline_ms`; as above.
+    pub deadline_ms: f64,
     /// Whether the response is handed back as soon as its head is there, its body to be read with amb_response_read(), for which no
     /// bound holds; default false: it is read whole.
     pub stream: bool,
@@ -75,6 +80,8 @@ impl amb_http_request {
             read_data: ptr::null_mut(),
             read_destroy: None,
             idempotent: AMB_IDEMPOTENT_BY_METHOD,
+            timeout_ms: 0.0,
+            deadline_ms: 0.0,
             stream: false,
             user_data: ptr::null_mut(),
         }
@@ -111,6 +118,14 @@ pub(super) unsafe fn read(
         AMB_IDEMPOTENT_NO => Some(false),
         _ => return Err(wrong("the request's idempotent is none of AMB_IDEMPOTENT_BY_METHOD, _YES and _NO")),
     };
+    let mut options = Options::default();
+    options.mode = if given.stream { Mode::Stream } else { Mode::Whole };
+    options.idempotent = idempotent;
+    for (field, ms) in [("timeout_ms", given.timeout_ms), ("deadline_ms", given.deadline_ms)] {
+        if ms != 0.0 {
+            options.set(Spelling::C, field, &bound(ms)).map_err(|error| wrong(&format!("the request's {error}")))?;
+        }
+    }
     if given.read.is_some() && !bytes.is_empty() {
         return Err(wrong("the request has a body, and read besides"));
     }
@@ -131,9 +146,6 @@ pub(super) unsafe fn read(
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let mut options = Options::default();
-    options.mode = if given.stream { Mode::Stream } else { Mode::Whole };
-    options.idempotent = idempotent;
     Ok((Asked { request, options }, given.user_data))
 }
 

@@ -55,7 +55,7 @@ struct Stream {
 static RESPONSES: Lazy<Slab<Arc<Response>>> = Lazy::new(Slab::new);
 
 /// A handle of what came; null when there is no room for one.
-pub(super) fn keep(came: http::Response<Body>, attempts: u32) -> Option<*mut amb_response> {
+pub(super) fn keep(came: http::Response<Body>) -> Option<*mut amb_response> {
     let (head, body) = came.into_parts();
     let served = head.extensions.get::<Served>();
     let content = match whole(body) {
@@ -72,7 +72,7 @@ pub(super) fn keep(came: http::Response<Body>, attempts: u32) -> Option<*mut amb
         headers: head.headers,
         texts: OnceLock::new(),
         content,
-        attempts,
+        attempts: served.map_or(0, |served| served.attempts),
         endpoint: served.map(|served| c_text(served.endpoint.as_str())).unwrap_or_default(),
     };
     RESPONSES.insert(Arc::new(response)).map(|key| (key + 1) as *mut amb_response)

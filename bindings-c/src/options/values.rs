@@ -16,7 +16,7 @@ pub(super) fn or_none(length: Option<Nanos>) -> f64 {
     length.map_or(f64::INFINITY, ms)
 }
 
-pub(super) fn bound(ms: f64) -> Value {
+pub(crate) fn bound(ms: f64) -> Value {
     if ms == f64::INFINITY { Value::Null } else { Value::Float(ms) }
 }
 

@@ -237,6 +237,8 @@ class Completions:
         body: Any,
         stream: bool,
         idempotent: bool | None,
+        timeout: Any,
+        deadline: Any,
         /,
     ) -> int: ...
     def cancel(self, number: int) -> None: ...
@@ -324,6 +326,8 @@ def send(
     body: Any,
     stream: bool,
     idempotent: bool | None,
+    timeout: Any,
+    deadline: Any,
     /,
 ) -> Response | Unanswered | AmbassadorError: ...
 def run_here(call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any: ...

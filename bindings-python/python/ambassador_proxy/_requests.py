@@ -5,13 +5,18 @@ plain here; all that is decided on the way, and the way itself, is the core's.
 from __future__ import annotations
 
 from asyncio import get_running_loop
-from typing import Any
+from datetime import timedelta
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 from ambassador_proxy import _drive, _drive_async, _log, _native
 from ambassador_proxy._bodies import AsyncContent, Content, Fields, Headers, Source, body_of, pairs_of, with_params
 from ambassador_proxy._completions import completions_of
 from ambassador_proxy._events import attend, hear, is_attending
 from ambassador_proxy._native import Response
+
+#: A bound of one request: ``...`` is the proxy's own, and ``None`` none.
+Bound: TypeAlias = float | timedelta | EllipsisType | None
 
 _native.install_tell(_log.retry)
 
@@ -31,18 +36,21 @@ class Requests(_native.Proxy):
         content: Content | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """Sends a request to the target, and gives the last response, whatever its status.
 
         ``path`` is a path, perhaps with a query, to which ``params`` are added. The body is one of ``json``, ``data``, which is a
         form, and ``content``, which is sent as it is: bytes, text, a file, or an iterable of pieces that is read meanwhile. With
         ``stream`` the response comes with its headers, and its body is read as it arrives. ``idempotent`` says whether the
-        request may safely be made twice; by default its method says so.
+        request may safely be made twice; by default its method says so. ``timeout`` bounds each attempt and ``deadline`` the
+        whole request, in seconds; without them the proxy's settings do, and ``None`` is no bound.
 
         Raises what stands in ``ambassador_proxy.errors`` when there is no response: ``ConnectError``, ``CallTimeoutError``,
         ``CircuitOpenError`` and so on. The proxy's ``fallback`` answers in place of an error.
         """
-        return self._send(method, path, params, headers, json, data, content, stream, idempotent)
+        return self._send(method, path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
 
     async def arequest(
         self,
@@ -56,9 +64,13 @@ class Requests(_native.Proxy):
         content: AsyncContent | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request``, awaited. ``content`` may be an async iterable too. A task that is cancelled ends its request."""
-        return await self._asend(method, path, params, headers, json, data, content, stream, idempotent)
+        return await self._asend(
+            method, path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def get(
         self,
@@ -68,9 +80,11 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method GET."""
-        return self._send("GET", path, params, headers, None, None, None, stream, idempotent)
+        return self._send("GET", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
 
     async def aget(
         self,
@@ -80,9 +94,11 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method GET."""
-        return await self._asend("GET", path, params, headers, None, None, None, stream, idempotent)
+        return await self._asend("GET", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
 
     def head(
         self,
@@ -92,9 +108,11 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method HEAD."""
-        return self._send("HEAD", path, params, headers, None, None, None, stream, idempotent)
+        return self._send("HEAD", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
 
     async def ahead(
         self,
@@ -104,9 +122,11 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method HEAD."""
-        return await self._asend("HEAD", path, params, headers, None, None, None, stream, idempotent)
+        return await self._asend("HEAD", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
 
     def options(
         self,
@@ -116,9 +136,11 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method OPTIONS."""
-        return self._send("OPTIONS", path, params, headers, None, None, None, stream, idempotent)
+        return self._send("OPTIONS", path, params, headers, None, None, None, stream, idempotent, timeout, deadline)
 
     async def aoptions(
         self,
@@ -128,9 +150,13 @@ class Requests(_native.Proxy):
         headers: Headers | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method OPTIONS."""
-        return await self._asend("OPTIONS", path, params, headers, None, None, None, stream, idempotent)
+        return await self._asend(
+            "OPTIONS", path, params, headers, None, None, None, stream, idempotent, timeout, deadline
+        )
 
     def post(
         self,
@@ -143,9 +169,11 @@ class Requests(_native.Proxy):
         content: Content | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method POST."""
-        return self._send("POST", path, params, headers, json, data, content, stream, idempotent)
+        return self._send("POST", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
 
     async def apost(
         self,
@@ -158,9 +186,13 @@ class Requests(_native.Proxy):
         content: AsyncContent | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method POST."""
-        return await self._asend("POST", path, params, headers, json, data, content, stream, idempotent)
+        return await self._asend(
+            "POST", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def put(
         self,
@@ -173,9 +205,11 @@ class Requests(_native.Proxy):
         content: Content | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method PUT."""
-        return self._send("PUT", path, params, headers, json, data, content, stream, idempotent)
+        return self._send("PUT", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
 
     async def aput(
         self,
@@ -188,9 +222,13 @@ class Requests(_native.Proxy):
         content: AsyncContent | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method PUT."""
-        return await self._asend("PUT", path, params, headers, json, data, content, stream, idempotent)
+        return await self._asend(
+            "PUT", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def patch(
         self,
@@ -203,9 +241,11 @@ class Requests(_native.Proxy):
         content: Content | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method PATCH."""
-        return self._send("PATCH", path, params, headers, json, data, content, stream, idempotent)
+        return self._send("PATCH", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
 
     async def apatch(
         self,
@@ -218,9 +258,13 @@ class Requests(_native.Proxy):
         content: AsyncContent | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method PATCH."""
-        return await self._asend("PATCH", path, params, headers, json, data, content, stream, idempotent)
+        return await self._asend(
+            "PATCH", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def delete(
         self,
@@ -233,9 +277,11 @@ class Requests(_native.Proxy):
         content: Content | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``request`` of the method DELETE."""
-        return self._send("DELETE", path, params, headers, json, data, content, stream, idempotent)
+        return self._send("DELETE", path, params, headers, json, data, content, stream, idempotent, timeout, deadline)
 
     async def adelete(
         self,
@@ -248,9 +294,13 @@ class Requests(_native.Proxy):
         content: AsyncContent | None = None,
         stream: bool = False,
         idempotent: bool | None = None,
+        timeout: Bound = ...,
+        deadline: Bound = ...,
     ) -> Response:
         """``arequest`` of the method DELETE."""
-        return await self._asend("DELETE", path, params, headers, json, data, content, stream, idempotent)
+        return await self._asend(
+            "DELETE", path, params, headers, json, data, content, stream, idempotent, timeout, deadline
+        )
 
     def _send(
         self,
@@ -263,6 +313,8 @@ class Requests(_native.Proxy):
         content: Content | None,
         stream: bool,
         idempotent: bool | None,
+        timeout: Bound,
+        deadline: Bound,
     ) -> Response:
         if params is not None:
             path = with_params(path, params)
@@ -278,7 +330,7 @@ class Requests(_native.Proxy):
         if not is_attending():
             attend()
         try:
-            ended = _native.send(self, method, path, given, body, stream, idempotent)
+            ended = _native.send(self, method, path, given, body, stream, idempotent, timeout, deadline)
         finally:
             if source is not None:
                 source.stop()
@@ -307,6 +359,8 @@ class Requests(_native.Proxy):
         content: AsyncContent | None,
         stream: bool,
         idempotent: bool | None,
+        timeout: Bound,
+        deadline: Bound,
     ) -> Response:
         if params is not None:
             path = with_params(path, params)
@@ -324,7 +378,7 @@ class Requests(_native.Proxy):
         future = loop.create_future()
         number = 0
         try:
-            number = completions.send(future, self, method, path, given, body, stream, idempotent)
+            number = completions.send(future, self, method, path, given, body, stream, idempotent, timeout, deadline)
             ended = await future
         except BaseException:
             # The caller went away, or what it asked for cannot be sent.

@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::clock::now;
-use ambassador_core::http::{Body, Failed, Sending, Told as Teller};
+use ambassador_core::http::{Body, Failed, Retry, Sending, Told as Teller};
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -90,11 +90,8 @@ impl Runtime {
 }
 
 impl Teller for Runtime {
-    fn retry(&mut self, line: String) {
-        if let Some(told) = &mut self.told {
-            told.attempts += 1;
-        }
-        self.queue.push(Come::Line(line));
+    fn retry(&mut self, retry: Retry) {
+        self.queue.push(Come::Line(retry.line));
     }
 
     fn ended(mut self, ended: Result<http::Response<Body>, Failed>) {
@@ -128,7 +125,7 @@ impl Completions {
         self.reader.as_raw_fd()
     }
 
-    /// `send(future, proxy, method, path, headers, body, stream, idempotent)`: the request's number.
+    /// `send(future, proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: the request's number.
     #[pyo3(signature = (*args))]
     fn send(&self, args: &Bound<'_, PyTuple>) -> PyResult<u64> {
         let py = args.py();
@@ -140,7 +137,7 @@ impl Completions {
         // SAFETY: the GIL is held, and there are as many references.
         let Asked { proxy, request, options, line } = unsafe { read(py, pointers.as_ptr())? };
         let id = self.waits(&given[0], None);
-        let told = Told { proxy: proxy.clone(), line, attempts: 1, began: now(), ended: 0 };
+        let told = Told { proxy: proxy.clone(), line, began: now(), ended: 0 };
         let runtime = Runtime { queue: Arc::clone(&self.queue), id, told: Some(told) };
         let sending = AmbassadorProxy::spawn_send(&proxy, request, options, runtime);
         // Whatever it has come to meanwhile is fetched by this very thread, later.

@@ -2,14 +2,14 @@
 //! handler that raises ends the request, cancelled (O3).
 
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use ambassador_core::AmbassadorProxy;
 use ambassador_core::clock::now;
-use ambassador_core::http::{Body, Failed, Sending, Told as Teller};
+use ambassador_core::http::{Body, Failed, Retry, Sending, Told as Teller};
 use pyo3::prelude::*;
 
 use super::request::{ARGUMENTS, Asked, read};
@@ -44,7 +44,6 @@ struct Flight {
     began: u64,
     caller: Thread,
     sending: OnceLock<Sending>,
-    retries: AtomicU32,
     /// Lines that are to be logged.
     lines: Mutex<Vec<String>>,
     has_lines: AtomicBool,
@@ -67,10 +66,9 @@ impl Flight {
 struct Runtime(Arc<Flight>);
 
 impl Teller for Runtime {
-    fn retry(&mut self, line: String) {
+    fn retry(&mut self, retry: Retry) {
         let flight = &self.0;
-        flight.retries.fetch_add(1, SeqCst);
-        lock(&flight.lines).push(line);
+        lock(&flight.lines).push(retry.line);
         flight.has_lines.store(true, SeqCst);
         flight.caller.unpark();
     }
@@ -92,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `send(proxy, method, path, headers, body, stream, idempotent)`: a `Response`, an exception that is to be raised, or one that a
+/// `send(proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: a `Response`, an exception that is to be raised, or one that a
 /// fallback may answer. What a signal's handler raises meanwhile is raised.
 unsafe extern "C-unwind" fn send(_: Object, args: *const Object, count: isize, _: Object) -> Object {
     // SAFETY: called by `_http.py`, and by nothing else, with these. Its thread may end in the wait, or while a line is logged:
@@ -146,7 +144,6 @@ unsafe fn take_off(args: *const Object) -> *const Flight {
         began: now(),
         caller: thread::current(),
         sending: OnceLock::new(),
-        retries: AtomicU32::new(0),
         lines: Mutex::default(),
         has_lines: AtomicBool::new(false),
         end: Mutex::default(),
@@ -197,13 +194,7 @@ unsafe fn land(flight: *const Flight) -> Object {
     // SAFETY: leaked by `take_off`, and nobody's any more; the GIL is held.
     let (flight, py) = unsafe { (Arc::from_raw(flight), Python::assume_attached()) };
     let (end, ended) = lock(&flight.end).take().unwrap_or((End::Lost, flight.began));
-    let told = Told {
-        proxy: flight.proxy.clone(),
-        line: flight.line.clone(),
-        attempts: flight.retries.load(SeqCst) + 1,
-        began: flight.began,
-        ended,
-    };
+    let told = Told { proxy: flight.proxy.clone(), line: flight.line.clone(), began: flight.began, ended };
     match end.into_python(py, told) {
         Ok(result) => result.into_ptr(),
         Err(error) => {

@@ -1,8 +1,9 @@
 //! A request, read from what Python gave. What the user's own code could take part in, such as a mapping of a class of theirs, was
 //! made plain in Python before.
 
-use ambassador_core::AmbassadorProxy;
 use ambassador_core::http::{Body, Mode, Options};
+use ambassador_core::settings::Spelling;
+use ambassador_core::{AmbassadorProxy, ConfigError};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,6 +14,7 @@ use super::bytes_of;
 use super::feed::Feed;
 use crate::proxy::{Proxy, not_set_up};
 use crate::raw::Object;
+use crate::settings;
 
 /// What is sent.
 pub struct Asked {
@@ -23,8 +25,8 @@ pub struct Asked {
     pub line: String,
 }
 
-/// `(proxy, method, path, headers, body, stream, idempotent)`: how many there are.
-pub const ARGUMENTS: isize = 7;
+/// `(proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: how many there are.
+pub const ARGUMENTS: isize = 9;
 
 /// # Safety
 /// The GIL is held; there are [`ARGUMENTS`] references.
@@ -44,6 +46,13 @@ pub unsafe fn read(py: Python<'_>, args: *const Object) -> PyResult<Asked> {
     let mut options = Options::default();
     options.mode = if given(5).is_truthy()? { Mode::Stream } else { Mode::Whole };
     options.idempotent = given(6).extract()?;
+    for (field, given) in [("timeout", given(7)), ("deadline", given(8))] {
+        // `...`: as the proxy's.
+        if !given.is(py.Ellipsis()) {
+            let wrong = |wrong: ConfigError| PyValueError::new_err(wrong.to_string());
+            options.set(Spelling::Python, field, &settings::value(given)).map_err(wrong)?;
+        }
+    }
     Ok(Asked { proxy, request, options, line })
 }
 

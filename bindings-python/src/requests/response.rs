@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use ambassador_core::clock::Nanos;
-use ambassador_core::http::{Answering, Body};
+use ambassador_core::http::{Answering, Body, Served};
 use ambassador_core::{AmbassadorProxy, Code, Error, runtime};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
@@ -63,7 +63,7 @@ impl Response {
             content: Mutex::new(content),
             proxy: told.proxy,
             line: told.line,
-            attempts: told.attempts,
+            attempts: parts.extensions.get().map_or(0, |served: &Served| served.attempts),
             elapsed: told.ended.saturating_sub(told.began),
             generation: interrupt::generation(),
         }

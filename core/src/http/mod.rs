@@ -28,25 +28,23 @@ mod request;
 mod rules;
 mod send;
 pub mod tls;
+mod told;
 mod watched;
 mod wrong;
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::time::Duration;
 
 pub use body::{Body, BoxError};
+pub use told::{Answering, Failed, Retry, Sending, Served, Told};
 pub use wrong::Wrong;
 
 pub(crate) use engine::{Engine, Slot};
 pub(crate) use request::Common;
 
-use crate::clock;
-use crate::endpoint::Endpoint;
-use crate::error::Error;
+use crate::clock::{self, Nanos};
+use crate::error::{ConfigError, Error};
 use crate::proxy::AmbassadorProxy;
-use crate::runtime::{self, Coming};
+use crate::settings::{self, Spelling, Value};
 use crate::telemetry::trace::{self, Context};
 
 /// How far an attempt goes.
@@ -67,6 +65,10 @@ pub struct Options {
     pub mode: Mode,
     /// Whether the request may safely be made twice, whatever its method says (P2).
     pub idempotent: Option<bool>,
+    /// The bound of each of its attempts, in place of the proxy's `timeout` (T1); [`Duration::MAX`] is none.
+    pub timeout: Option<Duration>,
+    /// The bound of the whole call, in place of the proxy's `deadline`; [`Duration::MAX`] is none.
+    pub deadline: Option<Duration>,
     /// What the request comes from in its trace (P6), unless its own `traceparent` says so; where neither does, the host's present
     /// span is [asked for](crate::telemetry::trace::set_source).
     pub parent: Option<Context>,
@@ -79,70 +81,43 @@ impl Options {
     fn parent_now(&self) -> Option<Context> {
         self.parent.clone().or_else(|| if self.is_asked { None } else { trace::current() })
     }
-}
 
-/// Whence a response came: one of its extensions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Served {
-    /// The endpoint that it came from.
-    pub endpoint: Endpoint,
-    /// The number of the attempt that it is the end of.
-    pub attempt: u32,
-}
-
-/// Who is told of a request that was [spawned](AmbassadorProxy::spawn_send). Called on a thread of the runtime: keep it short.
-pub trait Told: Send + 'static {
-    /// R7: an attempt failed, and another follows.
-    fn retry(&mut self, line: String);
-    /// The request has ended.
-    fn ended(self, ended: Result<http::Response<Body>, Failed>);
-}
-
-/// How a request failed.
-#[derive(Debug)]
-pub struct Failed {
-    /// The error.
-    pub error: Error,
-    /// Whether something of the host's may answer in its place (H2): to be told how that went.
-    pub answering: Option<Answering>,
-}
-
-/// A request whose error the host's fallback may answer (H2). Dropped, the error stands.
-#[derive(Debug)]
-pub struct Answering {
-    proxy: AmbassadorProxy,
-    call: crate::call::Call,
-}
-
-impl Answering {
-    fn new(proxy: AmbassadorProxy, call: crate::call::Call) -> Answering {
-        Answering { proxy, call }
+    /// The bounds that hold, where they are not the proxy's.
+    fn bounds(&self) -> Option<Bounds> {
+        let nanos = |bound: Duration| (bound != Duration::MAX).then(|| clock::nanos(bound));
+        let Options { timeout, deadline, .. } = *self;
+        (timeout.is_some() || deadline.is_some())
+            .then(|| Bounds { timeout: timeout.map(nanos), deadline: deadline.map(nanos) })
     }
 
-    /// The fallback has answered, or has failed too.
-    pub fn answered(mut self, well: bool) {
-        self.proxy.answered(&mut self.call, clock::now(), well);
+    /// Sets `timeout` or `deadline` as that language spells it, and from a value of its own.
+    ///
+    /// ```
+    /// use ambassador_core::http::Options;
+    /// use ambassador_core::settings::{Spelling, Value};
+    ///
+    /// let mut options = Options::default();
+    /// options.set(Spelling::Node, "timeoutMs", &Value::Int(300))?;
+    /// assert_eq!(options.timeout, Some(std::time::Duration::from_millis(300)));
+    /// assert!(options.set(Spelling::Node, "timeoutMs", &Value::Int(0)).is_err());
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the setting would refuse that value too.
+    pub fn set(&mut self, spelling: Spelling, field: &str, value: &Value) -> Result<(), ConfigError> {
+        let (is_deadline, bound) = settings::bound(spelling, field, value)?;
+        let bound = Some(bound.map_or(Duration::MAX, Duration::from_nanos));
+        *(if is_deadline { &mut self.deadline } else { &mut self.timeout }) = bound;
+        Ok(())
     }
 }
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.proxy.answered(&mut self.call, clock::now(), false);
-    }
-}
-
-/// A request that was spawned. Dropping it changes nothing.
-#[derive(Debug)]
-pub struct Sending(Option<tokio::task::AbortHandle>);
-
-impl Sending {
-    /// The caller went away: the request ends cancelled, and nobody is told (O3). Does nothing to one that has ended.
-    pub fn cancel(&self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
+/// The bounds of one request: what is there takes the place of the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub timeout: Option<Option<Nanos>>,
+    pub deadline: Option<Option<Nanos>>,
 }
 
 impl AmbassadorProxy {
@@ -176,33 +151,5 @@ impl AmbassadorProxy {
         options: Options,
     ) -> Result<http::Response<Body>, Error> {
         self.send_telling(request, options, |_| ()).await.map_err(|failed| failed.error)
-    }
-
-    /// For hosts that wait in ways of their own: sends it on the shared runtime, and tells how it ends. After a shutdown, which took
-    /// the runtime's threads, it is refused here and now.
-    pub fn spawn_send(&self, request: http::Request<Body>, options: Options, told: impl Told) -> Sending {
-        let proxy = self.clone();
-        // On a thread of the runtime nobody knows the host's present span.
-        let options = Options { parent: options.parent_now(), is_asked: true, ..options };
-        let coming = Coming::new();
-        let sent = async move {
-            let told = Mutex::new(told);
-            let on_retry = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).retry(line.into());
-            let ended = {
-                let mut sending = pin!(proxy.send_telling(request, options, on_retry));
-                let first = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
-                drop(coming);
-                match first {
-                    Poll::Ready(ended) => ended,
-                    Poll::Pending => sending.await,
-                }
-            };
-            told.into_inner().unwrap_or_else(PoisonError::into_inner).ended(ended);
-        };
-        if runtime::is_shut_down() {
-            runtime::block_on(sent);
-            return Sending(None);
-        }
-        Sending(Some(runtime::handle().spawn(sent).abort_handle()))
     }
 }

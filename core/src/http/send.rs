@@ -3,7 +3,8 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -18,18 +19,19 @@ use super::redirect;
 use super::replay::Replay;
 use super::request::{Asked, Draft, IDEMPOTENCY_KEY, Site, without_credentials};
 use super::rules::{self, Repeat};
-use super::{Answering, Failed, Mode, Options, Served};
+use super::{Answering, Failed, Mode, Options, Retry, Served};
 use crate::balance::HashOn;
 use crate::call::{Call, Outcome};
 use crate::clock::{self, Nanos};
+use crate::endpoint::Endpoint;
 use crate::error::{Code, Error};
-use crate::front::{Answer, CallError, Reads, Terms};
+use crate::front::{Answer, CallError, Reads, Retried, Terms};
 use crate::proxy::AmbassadorProxy;
 use crate::telemetry::spans::{self, Brought, Requested, Span};
 use crate::telemetry::trace::Context;
 
 /// A request on its way, whatever attempt it is at.
-struct Errand<'a> {
+struct Errand<'a, L> {
     proxy: &'a AmbassadorProxy,
     engine: Arc<Engine>,
     draft: Draft,
@@ -40,9 +42,26 @@ struct Errand<'a> {
     is_sent: AtomicBool,
     /// Whether a server has refused who sends it, and was told otherwise.
     has_asked_again: AtomicBool,
+    /// Where the attempt went that brought nothing last.
+    failed_at: Mutex<Option<Endpoint>>,
+    on_retry: L,
     /// P6: what it comes from.
     parent: Option<Context>,
     span: OnceLock<Span>,
+}
+
+/// An attempt at an endpoint. Dropped, it has brought nothing.
+struct Visit<'a> {
+    endpoint: Option<Endpoint>,
+    failed_at: &'a Mutex<Option<Endpoint>>,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.endpoint.take() {
+            *lock(self.failed_at) = Some(endpoint);
+        }
+    }
 }
 
 /// What an attempt's body is made from (P4).
@@ -67,8 +86,13 @@ impl Outgoing {
     }
 }
 
-impl<'a> Errand<'a> {
-    fn new(proxy: &'a AmbassadorProxy, request: Request<Body>, options: Options) -> Result<Errand<'a>, String> {
+impl<'a, L> Errand<'a, L> {
+    fn new(
+        proxy: &'a AmbassadorProxy,
+        request: Request<Body>,
+        options: Options,
+        on_retry: L,
+    ) -> Result<Errand<'a, L>, String> {
         let engine = proxy.engine();
         let policy = proxy.policy();
         let (parts, body) = request.into_parts();
@@ -92,6 +116,8 @@ impl<'a> Errand<'a> {
             is_idempotent,
             is_sent: AtomicBool::new(false),
             has_asked_again: AtomicBool::new(false),
+            failed_at: Mutex::default(),
+            on_retry,
             parent,
             span: OnceLock::new(),
         })
@@ -110,12 +136,16 @@ impl<'a> Errand<'a> {
         }
     }
 
-    fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a> {
+    fn attempt(&self, call: &Call) -> impl Future<Output = Result<Response<Body>, Fault>> + Send + use<'_, 'a, L>
+    where
+        L: Sync,
+    {
         let call = *call;
         async move {
             self.is_sent.store(false, Relaxed);
             let endpoint = self.proxy.endpoint_of(&call);
             let pool = self.engine.pool(&endpoint, self.proxy.parsed_target());
+            let mut visit = Visit { endpoint: Some(endpoint), failed_at: &self.failed_at };
             let http = self.engine.http();
             let common = self.proxy.common();
             let (site, draft) = (&common.site, &self.draft);
@@ -150,7 +180,10 @@ impl<'a> Errand<'a> {
                 }
             };
             let mut response = Response::from_parts(head, body);
-            response.extensions_mut().insert(Served { endpoint, attempt: call.attempt() });
+            if let Some(endpoint) = visit.endpoint.take() {
+                let attempt = call.attempt();
+                response.extensions_mut().insert(Served { endpoint, attempt, attempts: attempt });
+            }
             Ok(response)
         }
     }
@@ -229,7 +262,7 @@ impl<'a> Errand<'a> {
     }
 }
 
-impl Reads<Response<Body>, Fault> for Errand<'_> {
+impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
     fn hint(&self, attempt: u32, brought: Option<&Result<Response<Body>, Fault>>) -> Option<Nanos> {
         let brought = brought?;
         // P6: its span is told of it by the way.
@@ -265,6 +298,28 @@ impl Reads<Response<Body>, Fault> for Errand<'_> {
         }
     }
 
+    fn retried(&self, retried: Retried<'_, Response<Body>, Fault>) {
+        let Retried { attempt, wait, brought, cause, line } = retried;
+        let response = brought.and_then(Result::ok);
+        let endpoint =
+            response.and_then(|response| response.extensions().get()).map(|served: &Served| &served.endpoint);
+        (self.on_retry)(Retry {
+            attempt,
+            endpoint: endpoint
+                .cloned()
+                .or_else(|| lock(&self.failed_at).clone())
+                .unwrap_or_else(|| self.proxy.itself()),
+            code: match brought {
+                None => Some(Code::Timeout),
+                Some(brought) => brought.err().map(|fault| fault.code),
+            },
+            status: response.map(Response::status),
+            cause,
+            wait: Duration::from_nanos(wait),
+            line,
+        });
+    }
+
     fn may_follow(&self) -> bool {
         self.body.is_there() && (self.is_idempotent || !self.is_sent.load(Relaxed))
     }
@@ -272,6 +327,10 @@ impl Reads<Response<Body>, Fault> for Errand<'_> {
     fn may_hedge(&self) -> bool {
         self.is_idempotent
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a span tells of what an attempt brought.
@@ -303,8 +362,14 @@ impl Answer<Response<Body>, Fault> for Keeper<'_> {
     }
 
     fn keep(&self, call: &Call) -> bool {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(*call);
+        *lock(self.0) = Some(*call);
         true
+    }
+
+    fn gave(&self, response: &mut Response<Body>, call: &Call) {
+        if let Some(served) = response.extensions_mut().get_mut::<Served>() {
+            served.attempts = call.attempt();
+        }
     }
 }
 
@@ -314,18 +379,24 @@ impl AmbassadorProxy {
         &self,
         request: Request<Body>,
         options: Options,
-        on_retry: impl Fn(&str),
+        on_retry: impl Fn(Retry) + Sync,
     ) -> Result<Response<Body>, Failed> {
-        let errand = match Errand::new(self, request, options) {
+        let bounded = options.bounds().map(|bounds| self.within(bounds));
+        let proxy = bounded.as_deref().unwrap_or(self);
+        let errand = match Errand::new(proxy, request, options, on_retry) {
             Ok(errand) => errand,
             Err(why) => {
-                let error = self.error_saying(Code::Protocol, &why, None, clock::now());
+                let error = proxy.error_saying(Code::Protocol, &why, None, clock::now());
                 return Err(Failed { error, answering: None });
             }
         };
         let kept = Mutex::new(None);
-        let terms =
-            Terms { proxy: self, classifier: |brought: &_| errand.class(brought), on_retry, fallback: Keeper(&kept) };
+        let terms = Terms {
+            proxy,
+            classifier: |brought: &_| errand.class(brought),
+            on_retry: |_: &str| (),
+            fallback: Keeper(&kept),
+        };
         let ended = terms.run(|call| errand.attempt(call), &errand).await;
         let error = match ended {
             Ok(response) => return Ok(response),
@@ -334,9 +405,9 @@ impl AmbassadorProxy {
         let call = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         let error = match error {
             CallError::Ambassador(error, _) => error,
-            CallError::Failed(fault) => self.error_saying(fault.code, &fault.to_string(), call.as_ref(), clock::now()),
+            CallError::Failed(fault) => proxy.error_saying(fault.code, &fault.to_string(), call.as_ref(), clock::now()),
         };
-        let answering = call.filter(Call::is_answering).map(|call| Answering::new(self.clone(), call));
+        let answering = call.filter(Call::is_answering).map(|call| Answering::new(proxy.clone(), call));
         Err(Failed { error, answering })
     }
 }

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 use arc_swap::{ArcSwapOption, Guard};
 
+#[cfg(feature = "http")]
+use super::AmbassadorProxy;
 use super::Authorization;
 use crate::error::ConfigError;
 use crate::policy::Policy;
@@ -35,6 +37,9 @@ pub(super) struct Settled {
     #[cfg(feature = "http")]
     pub common: OnceLock<Arc<crate::http::Common>>,
     pub authorization: Authorization,
+    /// The same proxy with the bounds that a request last had of its own: others will have the same ones.
+    #[cfg(feature = "http")]
+    pub bounded: ArcSwapOption<AmbassadorProxy>,
 }
 
 /// The draft with the configuration in force over it (C3), whole and checked.
@@ -64,6 +69,8 @@ impl Settled {
             #[cfg(feature = "http")]
             common: OnceLock::new(),
             authorization,
+            #[cfg(feature = "http")]
+            bounded: ArcSwapOption::empty(),
         }
     }
 }

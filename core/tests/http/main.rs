@@ -6,6 +6,7 @@ mod common;
 mod kit;
 
 mod bodies;
+mod bounds;
 mod broken;
 mod redirects;
 mod requests;

@@ -118,7 +118,7 @@ public final class AmbassadorHttpClient extends HttpClient {
 
     @Override
     public <T> CompletableFuture<HttpResponse<T>> sendAsync(HttpRequest request, BodyHandler<T> handler) {
-        return PendingSend.start(proxy(request), request, Objects.requireNonNull(handler, "handler"), error ->
+        return PendingSend.start(proxy(request), request, Objects.requireNonNull(handler, "handler"), SendOptions.defaults(), error ->
                 error instanceof AmbassadorException own ? asExpected(own) : error);
     }
 

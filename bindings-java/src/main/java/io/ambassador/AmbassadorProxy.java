@@ -198,8 +198,8 @@ public final class AmbassadorProxy {
      * its end; so does a handler of your own by {@link #whole}. Any other gets a stream, and an attempt lasts until the response's
      * head has come.
      *
-     * @param request for a URI of the target's; see {@link #request} and {@link #uri}. Its timeout, if it has one, is a bound of the
-     *     whole call until the response's head has come
+     * @param request for a URI of the target's; see {@link #request} and {@link #uri}. Its timeout, if it has one, is the deadline
+     *     of the whole call, until the response's head has come, in place of the proxy's
      * @param handler makes a body of bytes
      * @param <T> the body's type
      * @return the response, which is also {@link Served}
@@ -208,14 +208,37 @@ public final class AmbassadorProxy {
      * @throws InterruptedException when the thread was interrupted; the request is cancelled
      */
     public <T> HttpResponse<T> send(HttpRequest request, BodyHandler<T> handler) throws InterruptedException {
-        Objects.requireNonNull(request, "request");
-        Objects.requireNonNull(handler, "handler");
-        return BlockingSend.send(this, request, handler);
+        return send(request, handler, SendOptions.defaults());
     }
 
     /**
-     * {@link #send}, without waiting. {@code cancel(true)} on the result cancels the request. What {@link #send} would throw, the result
-     * completes with.
+     * {@link #send(HttpRequest, BodyHandler)}, with options of its own.
+     *
+     * <pre>{@code
+     * var sure = SendOptions.defaults().idempotent(true).timeoutMs(300);
+     * var response = payments.send(request, BodyHandlers.ofString(), sure);
+     * }</pre>
+     *
+     * @param request for a URI of the target's
+     * @param handler makes a body of bytes
+     * @param options in place of the proxy's settings
+     * @param <T> the body's type
+     * @return the response
+     * @throws AmbassadorException when there is no response
+     * @throws IllegalArgumentException when the URI is not the target's
+     * @throws InterruptedException when the thread was interrupted; the request is cancelled
+     */
+    public <T> HttpResponse<T> send(HttpRequest request, BodyHandler<T> handler, SendOptions options)
+            throws InterruptedException {
+        Objects.requireNonNull(request, "request");
+        Objects.requireNonNull(handler, "handler");
+        Objects.requireNonNull(options, "options");
+        return BlockingSend.send(this, request, handler, options);
+    }
+
+    /**
+     * {@link #send(HttpRequest, BodyHandler)}, without waiting. {@code cancel(true)} on the result cancels the request. What it would
+     * throw, the result completes with.
      *
      * @param request for a URI of the target's
      * @param handler makes a body of bytes
@@ -224,9 +247,25 @@ public final class AmbassadorProxy {
      * @throws IllegalArgumentException when the URI is not the target's
      */
     public <T> CompletableFuture<HttpResponse<T>> sendAsync(HttpRequest request, BodyHandler<T> handler) {
+        return sendAsync(request, handler, SendOptions.defaults());
+    }
+
+    /**
+     * {@link #sendAsync(HttpRequest, BodyHandler)}, with options of its own.
+     *
+     * @param request for a URI of the target's
+     * @param handler makes a body of bytes
+     * @param options in place of the proxy's settings
+     * @param <T> the body's type
+     * @return completes with the response
+     * @throws IllegalArgumentException when the URI is not the target's
+     */
+    public <T> CompletableFuture<HttpResponse<T>> sendAsync(
+            HttpRequest request, BodyHandler<T> handler, SendOptions options) {
         Objects.requireNonNull(request, "request");
         Objects.requireNonNull(handler, "handler");
-        return PendingSend.start(this, request, handler, UnaryOperator.identity());
+        Objects.requireNonNull(options, "options");
+        return PendingSend.start(this, request, handler, options, UnaryOperator.identity());
     }
 
     /**
@@ -444,7 +483,7 @@ public final class AmbassadorProxy {
         }
     }
 
-    private static long nanos(Duration length) {
+    static long nanos(Duration length) {
         try {
             return length.toNanos();
         } catch (ArithmeticException centuries) {

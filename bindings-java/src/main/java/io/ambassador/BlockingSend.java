@@ -7,7 +7,6 @@ import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -27,15 +26,15 @@ final class BlockingSend<T> {
         this.handler = handler;
     }
 
-    static <T> HttpResponse<T> send(AmbassadorProxy proxy, HttpRequest request, BodyHandler<T> handler)
+    static <T> HttpResponse<T> send(AmbassadorProxy proxy, HttpRequest request, BodyHandler<T> handler, SendOptions options)
             throws InterruptedException {
         if (Thread.interrupted()) {
             throw new InterruptedException();
         }
         if (Workers.isVirtual(Thread.currentThread())) {
-            return join(PendingSend.start(proxy, request, handler, UnaryOperator.identity()));
+            return join(PendingSend.start(proxy, request, handler, options, UnaryOperator.identity()));
         }
-        return new BlockingSend<>(Sending.of(proxy, request, handler), handler).run();
+        return new BlockingSend<>(Sending.of(proxy, request, handler, options), handler).run();
     }
 
     private HttpResponse<T> run() throws InterruptedException {
@@ -52,16 +51,13 @@ final class BlockingSend<T> {
         long exchange = sending.begin(ticket, true);
         boolean isOver = false;
         try {
-            Duration timeout = sending.timeout();
-            long until = timeout == null ? Native.NEVER : Native.now() + timeout.toNanos();
             var waiter = new Waiter(exchange);
             for (;;) {
-                byte[] message = waiter.await(ticket, until == Native.NEVER ? -1 : Math.max(0, until - Native.now()));
+                byte[] message = waiter.await(ticket);
                 if (message == null) {
-                    if (Thread.interrupted()) {
-                        throw new InterruptedException();
-                    }
-                    throw Failure.timeout(sending.proxy, timeout);
+                    // An interrupt alone wakes it; whoever throws takes the flag.
+                    Thread.interrupted();
+                    throw new InterruptedException();
                 }
                 if (message[0] != Mail.RETRY) {
                     isOver = true;
@@ -87,10 +83,10 @@ final class BlockingSend<T> {
             this.exchange = exchange;
         }
 
-        byte[] await(long ticket, long most) {
+        byte[] await(long ticket) {
             try {
                 begin();
-                return Native.await(exchange, ticket, most);
+                return Native.await(exchange, ticket);
             } finally {
                 try {
                     end(true);

@@ -2,7 +2,6 @@ package io.ambassador;
 
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 
 /** How a request failed, as a message tells it. */
 final class Failure {
@@ -25,18 +24,6 @@ final class Failure {
                 numbers.getLong(16),
                 numbers.getLong(24),
                 cause);
-    }
-
-    /** The request's own timeout has passed. */
-    static AmbassadorException timeout(AmbassadorProxy proxy, Duration timeout) {
-        return AmbassadorException.of(
-                "TIMEOUT",
-                proxy.target() + ": no response within the request's own timeout of " + timeout.toMillis() + " ms",
-                proxy.target(),
-                0,
-                timeout.toNanos(),
-                -1,
-                null);
     }
 
     /** The response could not be taken, by what its body was given to. */

@@ -32,8 +32,8 @@ final class Head implements ResponseInfo {
         return FIXED + ByteBuffer.wrap(message).getInt(4);
     }
 
-    /** The number of the attempt that it is the end of. */
-    int attempt() {
+    /** How many attempts there were. */
+    int attempts() {
         return ByteBuffer.wrap(message).getInt(16);
     }
 

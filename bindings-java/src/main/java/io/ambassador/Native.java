@@ -184,9 +184,9 @@ final class Native {
     static native String[] network(long proxy);
 
     /** A request begins; the answer is the handle of the exchange, or 0 when it is none of HTTP. See {@code requests.rs}. */
-    static native long send(long proxy, byte[] head, byte[] body, long feed, long length, int flags, long ticket);
+    static native long send(long proxy, byte[] head, byte[] body, long feed, long length, int flags, long timeout, long deadline, long ticket);
 
-    static native byte[] await(long exchange, long ticket, long most);
+    static native byte[] await(long exchange, long ticket);
 
     static native void wake(long exchange);
 

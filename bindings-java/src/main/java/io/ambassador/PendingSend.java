@@ -5,12 +5,9 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandler;
 import java.net.http.HttpResponse.BodySubscriber;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 
@@ -29,7 +26,6 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
     private final AtomicLong handle = new AtomicLong(BEGINNING);
 
     private volatile Incoming incoming;
-    private Future<?> timer;
 
     private PendingSend(Sending sending, BodyHandler<T> handler, UnaryOperator<Throwable> expected) {
         this.sending = sending;
@@ -38,15 +34,12 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
     }
 
     static <T> PendingSend<T> start(
-            AmbassadorProxy proxy, HttpRequest request, BodyHandler<T> handler, UnaryOperator<Throwable> expected) {
-        var pending = new PendingSend<T>(Sending.of(proxy, request, handler), handler, expected);
-        Duration timeout = pending.sending.timeout();
-        if (timeout != null) {
-            pending.timer = AsyncCall.TIMER.schedule(
-                    () -> Workers.execute(() -> pending.completeExceptionally(expected.apply(Failure.timeout(proxy, timeout)))),
-                    timeout.toNanos(),
-                    TimeUnit.NANOSECONDS);
-        }
+            AmbassadorProxy proxy,
+            HttpRequest request,
+            BodyHandler<T> handler,
+            SendOptions options,
+            UnaryOperator<Throwable> expected) {
+        var pending = new PendingSend<T>(Sending.of(proxy, request, handler, options), handler, expected);
         pending.begin();
         return pending;
     }
@@ -63,7 +56,6 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
         } finally {
             if (!isBegun) {
                 Mail.forget(ticket);
-                stopTimer();
             }
         }
     }
@@ -76,7 +68,6 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
             return;
         }
         Mail.forget(ticket);
-        stopTimer();
         release(false);
         Aftermath.attend(sending.proxy);
         if (message[0] == Mail.FAILED) {
@@ -167,12 +158,6 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
         }
     }
 
-    private void stopTimer() {
-        if (timer != null) {
-            timer.cancel(false);
-        }
-    }
-
     @Override
     public boolean cancel(boolean mayInterruptIfRunning) {
         return stoppedIf(super.cancel(mayInterruptIfRunning));
@@ -191,8 +176,7 @@ final class PendingSend<T> extends CompletableFuture<HttpResponse<T>> implements
     private boolean stoppedIf(boolean isFirst) {
         if (isFirst) {
             Mail.forget(ticket);
-            stopTimer();
-            release(true);
+                release(true);
             sending.stop();
             Incoming stream = incoming;
             if (stream != null) {

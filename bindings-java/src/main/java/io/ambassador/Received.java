@@ -12,7 +12,7 @@ import javax.net.ssl.SSLSession;
 record Received<T>(HttpRequest request, Head head, T body) implements HttpResponse<T>, Served {
     @Override
     public int attempts() {
-        return head.attempt();
+        return head.attempts();
     }
 
     @Override

@@ -5,7 +5,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpResponse.BodyHandler;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 
@@ -15,27 +14,32 @@ final class Sending {
     private static final int STREAM = 1;
 
     private static final int BLOCKING = 2;
+    private static final int IDEMPOTENT = 4;
+    private static final int NOT_IDEMPOTENT = 8;
 
     final AmbassadorProxy proxy;
     final HttpRequest request;
+    private final SendOptions options;
     private final boolean isStream;
     private final byte[] head;
     private final byte[] body;
     /** Null for a body that is whole. */
     private Outgoing outgoing;
 
-    private Sending(AmbassadorProxy proxy, HttpRequest request, boolean isStream, byte[] head, byte[] body) {
+    private Sending(
+            AmbassadorProxy proxy, HttpRequest request, SendOptions options, boolean isStream, byte[] head, byte[] body) {
         this.proxy = proxy;
         this.request = request;
+        this.options = options;
         this.isStream = isStream;
         this.head = head;
         this.body = body;
     }
 
-    static Sending of(AmbassadorProxy proxy, HttpRequest request, BodyHandler<?> handler) {
+    static Sending of(AmbassadorProxy proxy, HttpRequest request, BodyHandler<?> handler, SendOptions options) {
         BodyPublisher publisher = request.bodyPublisher().orElse(null);
         byte[] body = publisher == null ? new byte[0] : Outgoing.inMemory(publisher);
-        var sending = new Sending(proxy, request, !Bodies.isWhole(handler), head(proxy, request), body);
+        var sending = new Sending(proxy, request, options, !Bodies.isWhole(handler), head(proxy, request), body);
         if (body == null) {
             sending.outgoing = new Outgoing(publisher);
         }
@@ -57,12 +61,15 @@ final class Sending {
 
     /** Hands it to the core; the answer is the handle of the exchange. */
     long begin(long ticket, boolean isBlocking) {
-        int flags = (isStream ? STREAM : 0) | (isBlocking ? BLOCKING : 0);
+        int flags = (isStream ? STREAM : 0) | (isBlocking ? BLOCKING : 0) | repeating();
+        long timeout = options.timeout();
+        long deadline = request.timeout().map(AmbassadorProxy::nanos).orElse(0L);
+        byte[] whole = body == null || body.length == 0 ? null : body;
+        long feed = outgoing == null ? 0 : outgoing.feed();
+        long length = outgoing == null ? 0 : outgoing.length();
         long exchange;
         try {
-            exchange = outgoing == null
-                    ? Native.send(proxy.handle, head, body.length == 0 ? null : body, 0, 0, flags, ticket)
-                    : Native.send(proxy.handle, head, null, outgoing.feed(), outgoing.length(), flags, ticket);
+            exchange = Native.send(proxy.handle, head, whole, feed, length, flags, timeout, deadline, ticket);
         } finally {
             Reference.reachabilityFence(proxy);
         }
@@ -81,9 +88,11 @@ final class Sending {
         return Failure.of(proxy, message, outgoing == null ? null : outgoing.error());
     }
 
-    /** The request's own bound until its response has come; null for none. */
-    Duration timeout() {
-        return request.timeout().orElse(null);
+    private int repeating() {
+        if (options.idempotent() == null) {
+            return 0;
+        }
+        return options.idempotent() ? IDEMPOTENT : NOT_IDEMPOTENT;
     }
 
     /** No more of the request's body is wanted. */

@@ -11,7 +11,7 @@ public interface Served {
     /**
      * How many attempts there were.
      *
-     * @return 1, 2, 3 …: the number of the attempt that the response is the end of
+     * @return 1, 2, 3 …
      */
     int attempts();
 

@@ -323,10 +323,47 @@ class HttpTest {
             assertEquals("TIMEOUT", assertThrows(CallTimeoutException.class, () -> bounded.send(request, BodyHandlers.ofString())).getCode());
             var unbounded = at(server.url()).timeout(null).build();
             var own = unbounded.request("/").timeout(Duration.ofMillis(50)).build();
-            assertThrows(CallTimeoutException.class, () -> unbounded.send(own, BodyHandlers.ofString()));
+            var late = assertThrows(DeadlineExceededException.class, () -> unbounded.send(own, BodyHandlers.ofString()));
+            assertEquals(1, late.getAttempts());
             var failed = assertThrows(ExecutionException.class, () -> unbounded.sendAsync(own, BodyHandlers.ofString()).get());
-            assertInstanceOf(CallTimeoutException.class, failed.getCause());
-            Fixtures.awaitCount(unbounded, "calls.cancelled", 2);
+            assertInstanceOf(DeadlineExceededException.class, failed.getCause());
+            Fixtures.awaitCount(unbounded, "calls.timeout", 2);
+        }
+    }
+
+    @Test
+    void a_request_has_a_bound_of_its_own_for_each_attempt() throws Exception {
+        try (var server = new Servers.Web(exchange -> Servers.hang())) {
+            var proxy = at(server.url()).timeout(null).maxRetries(2).build();
+            var request = proxy.request("/").build();
+            var brief = SendOptions.defaults().timeout(Duration.ofMillis(50));
+            var late = assertThrows(CallTimeoutException.class, () -> proxy.send(request, BodyHandlers.ofString(), brief));
+            assertEquals("TIMEOUT", late.getCode());
+            assertEquals(2, late.getAttempts());
+            var failed = assertThrows(
+                    ExecutionException.class,
+                    () -> proxy.sendAsync(request, BodyHandlers.ofInputStream(), SendOptions.defaults().timeoutMs(50)).get());
+            assertEquals("TIMEOUT", assertInstanceOf(CallTimeoutException.class, failed.getCause()).getCode());
+            assertThrows(IllegalArgumentException.class, () -> SendOptions.defaults().timeout(Duration.ZERO));
+            assertThrows(IllegalArgumentException.class, () -> SendOptions.defaults().timeoutMs(Double.NaN));
+        }
+    }
+
+    @Test
+    void a_post_that_may_be_made_twice_is_and_a_get_that_may_not_is_not() throws Exception {
+        try (var server = new Servers.Raw((number, socket) -> {
+            Servers.head(socket);
+            if (number % 2 == 0) {
+                Servers.write(socket, "HTTP/1.1 201 Created\r\nContent-Length: 4\r\nConnection: close\r\n\r\nmade");
+            }
+        })) {
+            var proxy = at(server.url()).build();
+            var post = proxy.request("/charges").POST(BodyPublishers.noBody()).build();
+            var response = proxy.send(post, BodyHandlers.ofString(), SendOptions.defaults().idempotent(true));
+            assertEquals(2, ((Served) response).attempts());
+            var get = proxy.request("/").build();
+            var once = SendOptions.defaults().idempotent(false);
+            assertEquals(1, assertThrows(TransportException.class, () -> proxy.send(get, BodyHandlers.ofString(), once)).getAttempts());
         }
     }
 
