@@ -39,10 +39,8 @@ pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JCl
     let now = clock::now();
     let mut call = Call::coming(now);
     match proxy.enter(&mut call, now) {
-        Some(decision) => match proxy.permit(&call) {
-            Some(permit) if decision == Decision::Run => permit,
-            _ => to_tell(call, decision, now),
-        },
+        Some(Decision::Run) => proxy.permit(&call).unwrap_or_else(|| to_tell(call, Decision::Run, now)),
+        Some(decision) => to_tell(call, decision, now),
         None => DIRECT,
     }
 }

@@ -71,6 +71,15 @@ pub struct Call {
     span: u32,
 }
 
+/// What a call holds that has just begun its first attempt, as a rule: [`Call::just_begun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// A place in the bulkhead.
+    pub has_place: bool,
+    /// The breaker's leave, by the generation that it was given in.
+    pub leave: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running = 0,
@@ -389,6 +398,32 @@ impl Call {
     /// Of a call that was refused: how long after its refusal it may come again, when that is known.
     pub const fn retry_after(&self) -> Option<Nanos> {
         if self.is_rejected && self.previous_wait > 0 { Some(self.previous_wait) } else { None }
+    }
+
+    /// What there is to be kept of a call that has just begun to run, besides when its attempt must have ended: `None` where that is
+    /// more, such as an endpoint, a key, a span, or a place among the breaker's probes. Asked of any other call, it says nothing.
+    #[inline]
+    pub const fn just_begun(&self) -> Option<Begun> {
+        let leave = match self.permit {
+            Some(permit) if permit.place() == 0 => Some(permit.generation()),
+            Some(_) => return None,
+            None => None,
+        };
+        if self.place.is_none() && self.key == 0 && self.span == 0 {
+            Some(Begun { has_place: self.has_place, leave })
+        } else {
+            None
+        }
+    }
+
+    /// The call of which that was told: when it entered, and until when its first attempt runs.
+    #[inline]
+    pub const fn begun(entered: Nanos, until: Nanos, Begun { has_place, leave }: Begun) -> Call {
+        let permit = match leave {
+            Some(generation) => Some(Permit::new(generation, 0)),
+            None => None,
+        };
+        Call { until, has_place, permit, ..Call::new(Phase::Running, 1, entered) }
     }
 
     /// The call as plain numbers, for a host that keeps it so.
