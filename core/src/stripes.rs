@@ -285,7 +285,10 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         all_there.wait();
-                        std::ptr::from_ref(&*counts.mine()).addr()
+                        let mine = std::ptr::from_ref(&*counts.mine()).addr();
+                        // One that ended now would leave its stripe to the next.
+                        all_there.wait();
+                        mine
                     })
                 })
                 .collect();
