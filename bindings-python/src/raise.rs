@@ -27,8 +27,15 @@ static ATTRIBUTES: Kept = Kept::nothing();
 /// What errors of one proxy say again and again: refusals come by the thousand, and those of one moment say the same.
 pub struct Texts {
     target: Py<PyString>,
-    /// Of the refusal that came last: its code, what it said besides, and the message.
-    refusal: Mutex<Option<(Code, (u64, &'static str), Py<PyString>)>>,
+    /// Of the refusal that came last.
+    refusal: Mutex<Option<Refusal>>,
+}
+
+/// What a refusal says, and the text that says it.
+struct Refusal {
+    code: Code,
+    says: (u64, &'static str),
+    message: Py<PyString>,
 }
 
 impl Texts {
@@ -43,16 +50,15 @@ impl Texts {
         // SAFETY: as above.
         let made = || unsafe { message(proxy, code, Some(call), now) };
         let (Some(says), Ok(mut last)) = (proxy.refusal_text(call), self.refusal.try_lock()) else { return made() };
-        if let Some((last_code, last_says, message)) = &*last
-            && (*last_code, *last_says) == (code, says)
-        {
-            return message.clone_ref(py).into_ptr();
+        if let Some(last) = last.as_ref().filter(|last| (last.code, last.says) == (code, says)) {
+            return last.message.clone_ref(py).into_ptr();
         }
         let message = made();
         // SAFETY: owned, or null with an error set.
         if let Some(message) = unsafe { Bound::from_borrowed_ptr_or_opt(py, message) } {
             // SAFETY: a text was made.
-            *last = Some((code, says, unsafe { message.cast_into_unchecked() }.unbind()));
+            let message = unsafe { message.cast_into_unchecked() }.unbind();
+            *last = Some(Refusal { code, says, message });
         }
         message
     }
