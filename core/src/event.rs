@@ -35,7 +35,7 @@ pub enum Event {
         outcome: &'static str,
         /// How long it took.
         elapsed: Nanos,
-        /// Where it went; `None` where the target itself is the one endpoint.
+        /// Where it went; `None` where the target itself is the one endpoint, or it had no credentials to go anywhere with.
         endpoint: Option<Target>,
     },
     /// R7: an attempt failed, and another follows after a wait.

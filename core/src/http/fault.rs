@@ -16,7 +16,7 @@ pub(super) struct Fault {
     pub reach: Reach,
     /// `connection refused`
     pub text: String,
-    /// `http://10.0.0.7:8080`
+    /// `http://10.0.0.7:8080`; empty where none has a part in it.
     pub endpoint: String,
 }
 
@@ -49,10 +49,10 @@ impl Fault {
         Fault::new(Code::Tls, reach, fault.to_string(), endpoint)
     }
 
-    /// The request cannot say who sends it.
-    pub fn auth(fault: &AuthFault, endpoint: &str) -> Fault {
+    /// The request cannot say who sends it, and goes nowhere.
+    pub fn auth(fault: &AuthFault) -> Fault {
         let reach = if fault.may_pass() { Reach::Unsent } else { Reach::Hopeless };
-        Fault::new(Code::Auth, reach, fault.to_string(), endpoint)
+        Fault::new(Code::Auth, reach, fault.to_string(), "")
     }
 
     /// The exchange over a connection failed before the head of a response had come.
@@ -98,7 +98,7 @@ impl Fault {
 /// `http://10.0.0.7:8080: connection refused`
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.endpoint, self.text)
+        if self.endpoint.is_empty() { f.write_str(&self.text) } else { write!(f, "{}: {}", self.endpoint, self.text) }
     }
 }
 

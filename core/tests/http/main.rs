@@ -5,6 +5,7 @@ mod common;
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod authorized;
 mod bodies;
 mod bounds;
 mod broken;
