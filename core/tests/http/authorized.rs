@@ -1,8 +1,9 @@
 //! Requests that have no credentials to go with: they go nowhere, and nobody who was not asked is blamed for that.
 
 use super::*;
+use crate::kit::tls::Folder;
 use ambassador_core::balance::Outlier;
-use ambassador_core::policy::auth::{Auth, ClientCredentials, Secret};
+use ambassador_core::policy::auth::{Auth, ClientCredentials, Secret, Token};
 use ambassador_core::policy::breaker::Breaker;
 use ambassador_core::{Code, Endpoint};
 use serde_json::Value;
@@ -125,4 +126,54 @@ fn a_probe_that_has_no_token_gives_its_place_back() {
     is_in_trouble.store(false, SeqCst);
     assert_eq!(text(block_on(proxy.send(get("/"))).unwrap()), "well");
     assert_eq!(circuit(), "closed");
+}
+
+/// What was told of credentials since the last time: of which setting, and why they cannot be used.
+fn of_credentials(proxy: &AmbassadorProxy) -> Vec<(String, Option<String>)> {
+    let told = told(proxy).into_iter().filter(|event| event["type"] == "credentials");
+    told.map(|event| (event["field"].as_str().unwrap().into(), event["why"].as_str().map(str::to_owned))).collect()
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_of_once_and_its_last_token_stays() {
+    let (api, folder) = (Server::answering("well"), Folder::new());
+    let file = Auth::Bearer(Token::File(folder.file("token", "f1rst")));
+    let proxy = builder(&api.url()).auth(file).build().unwrap();
+    proxy.keep_events();
+    let sends = |token: &str| {
+        block_on(proxy.send(get("/"))).unwrap();
+        let seen = api.seen();
+        assert_eq!(seen.last().unwrap().header("authorization"), Some(&*format!("Bearer {token}")));
+        of_credentials(&proxy)
+    };
+    assert_eq!(sends("f1rst"), []);
+    folder.swap("token", "");
+    assert_eq!(sends("f1rst"), [("auth.bearer_file".into(), Some("it is empty".into()))]);
+    assert_eq!(sends("f1rst"), []);
+    folder.swap("token", "s3cond");
+    assert_eq!(sends("s3cond"), [("auth.bearer_file".into(), None)]);
+}
+
+#[test]
+fn a_token_that_cannot_be_fetched_ahead_of_its_end_is_told_of() {
+    let has_given = AtomicBool::new(false);
+    let tokens = Server::scripted(move |peer| {
+        while peer.request().is_some() {
+            // A fifth of its time is left at once.
+            let token: &[u8] = br#"{"access_token":"t","expires_in":3600}"#;
+            if has_given.swap(true, SeqCst) { peer.answer(400, &[], b"") } else { peer.answer(200, &[], token) }
+        }
+    });
+    common::alone("authorized::a_token_that_cannot_be_fetched_ahead_of_its_end_is_told_of", || {
+        let apis = [Server::answering("well"), Server::answering("well")];
+        let proxy = asking(&tokens, &apis).build().unwrap();
+        let (told, heard) = std::sync::mpsc::channel();
+        proxy.on_event(move |_, event| drop(told.send(event.to_json(""))));
+        let time = ambassador_core::testing::VirtualTime::start();
+        block_on(proxy.send(get("/"))).unwrap();
+        time.advance(Duration::from_secs(3590));
+        block_on(proxy.send(get("/"))).unwrap();
+        let told = heard.iter().find(|event| event.contains("credentials")).unwrap();
+        assert!(told.contains("auth.token_url") && told.contains("answers 400"), "{told}");
+    });
 }
