@@ -73,6 +73,15 @@ impl Fault {
             Some(reason @ (h2::Reason::REFUSED_STREAM | h2::Reason::NO_ERROR | h2::Reason::CANCEL)) => {
                 fault(Code::Transport, reach, format!("it would not answer the request: {}", reason.description()))
             }
+            // Which of the two h2 does not tell. A head that goes on and on is a load to it.
+            Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::ENHANCE_YOUR_CALM)
+                if h2(error).is_some_and(h2::Error::is_library) =>
+            {
+                let text = format!(
+                    "the head of its response is larger than http.max_header_bytes, {limit} bytes, or what it sent is not HTTP/2"
+                );
+                fault(Code::Protocol, reach, text)
+            }
             Some(reason) => fault(Code::Protocol, reach, format!("HTTP/2 failed: {}", reason.description())),
             None => fault(
                 Code::Transport,

@@ -9,9 +9,12 @@ mod authorized;
 mod bodies;
 mod bounds;
 mod broken;
+mod connections;
+mod hedged;
 mod redirects;
 mod requests;
 mod retries;
+mod secure;
 mod spawned;
 mod two;
 
