@@ -407,6 +407,7 @@ pub(crate) trait Reads<T, E> {
 }
 
 /// A retry that follows, and why.
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only requests tell of it"))]
 pub(crate) struct Retried<'a, T, E> {
     /// The number of the attempt that failed.
     pub attempt: u32,
