@@ -91,9 +91,12 @@ def test_refusals_one_after_the_other_each_say_their_own(proxy):
         later = refusal()
         ambassador.isolate()
         by_hand = refusal()
-    assert "(again in 5s)" in str(first) and str(first) == str(alike) and first is not alike
-    assert "(again in 3s)" in str(later) and (first.retry_after, later.retry_after) == (5, 3)
-    assert "(again" not in str(by_hand) and by_hand.retry_after is None
+    assert "(again in 5s)" in str(first)
+    assert (str(first), first is alike) == (str(alike), False)
+    assert "(again in 3s)" in str(later)
+    assert (first.retry_after, later.retry_after) == (5, 3)
+    assert "(again" not in str(by_hand)
+    assert by_hand.retry_after is None
 
 
 def test_the_circuit_is_opened_and_closed_by_hand(proxy):
