@@ -697,6 +697,15 @@ export interface SettingsEvent extends Told {
   readonly now: string;
 }
 
+/** Certificates, keys or tokens that settings name were read or fetched again, or could not be. */
+export interface CredentialsEvent extends Told {
+  readonly type: "credentials";
+  /** The setting, by its name in the config file: `auth.bearer_file`. */
+  readonly field: string;
+  /** Why what it names now cannot be used, so that the last good one stays in use; `null` when what it names now holds. */
+  readonly why: string | null;
+}
+
 /** The ambassador itself failed; the call went on without it. */
 export interface InternalEvent extends Told {
   readonly type: "internal";
@@ -704,7 +713,7 @@ export interface InternalEvent extends Told {
 }
 
 /** Something that happened to a target. New kinds may come. */
-export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | InternalEvent;
+export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | CredentialsEvent | InternalEvent;
 
 /**
  * The ambassador for one target.

@@ -589,6 +589,30 @@ impl Call {
         }
     }
 
+    /// The attempt of that number went nowhere: what it took is given back before it is recorded.
+    #[cold]
+    pub(crate) fn acquit(&mut self, state: &State, number: u32) {
+        let taken =
+            |permit: &mut Option<Permit>, place: &mut Place| (permit.take(), std::mem::replace(place, Place::NONE));
+        let racer = state.races.with(self.race, |race| {
+            let racer = race.racers.iter_mut().find(|racer| racer.number == number)?;
+            Some(taken(&mut racer.permit, &mut racer.place))
+        });
+        let (permit, place) = match racer {
+            Some(Some(racer)) => racer,
+            None if number == self.attempt => taken(&mut self.permit, &mut self.place),
+            _ => return,
+        };
+        if let Some(permit) = permit {
+            state.breaker.let_go(permit);
+        }
+        if !place.is_none() {
+            state.endpoints.let_go(place);
+            // E2
+            self.tried &= !place.bit();
+        }
+    }
+
     /// T3: whether what the running attempt brings now comes too late, so that nobody needs to judge it.
     pub const fn is_late(&self, now: Nanos) -> bool {
         now > self.until

@@ -418,6 +418,14 @@ impl AmbassadorProxy {
         })
     }
 
+    /// The attempt of that number, which has ended, never went anywhere: how it ended moves neither the breaker nor an endpoint. To be
+    /// said before it is settled.
+    pub(crate) fn acquit(&self, call: &mut Call, number: u32) {
+        if fault::guard(Point::Settle, || call.acquit(self.state(), number)).is_none() {
+            self.fault("settle");
+        }
+    }
+
     #[inline]
     fn settle_running(
         &self,

@@ -266,6 +266,12 @@ impl State {
         }
     }
 
+    /// The state of that name, while it is in use.
+    #[cfg(feature = "http")]
+    pub(crate) fn named(name: &str) -> Option<Arc<State>> {
+        STATES.load().get(name).and_then(Weak::upgrade)
+    }
+
     /// Every state in use, for draining.
     pub(crate) fn all() -> Vec<Arc<State>> {
         STATES.load().values().filter_map(Weak::upgrade).collect()
