@@ -204,6 +204,11 @@ fn begin_for_the_operator(origin: &str, address: &str, options: AdminOptions) {
     match serve_admin(address, options) {
         Ok(admin) => {
             tracing::info!(target: "ambassador", address = %admin.address(), "the admin server answers");
+            // Who left the port to the operating system has no other way to know it.
+            if address.ends_with(":0") {
+                use io::Write;
+                let _ = writeln!(io::stderr(), "[Ambassador] the admin server answers at http://{}/", admin.address());
+            }
         }
         // The program goes on without it; who asked for it from outside looks at stderr.
         Err(error) => {
