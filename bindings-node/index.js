@@ -3,10 +3,12 @@
 
 const { native } = require("./lib/bridge.js");
 const errors = require("./lib/errors.js");
+const { configure } = require("./lib/configure.js");
 const { AmbassadorProxy } = require("./lib/proxy.js");
 const { setLogLevel } = require("./lib/log.js");
 const { shutdown } = require("./lib/shutdown.js");
+const { metrics, serveAdmin, snapshot } = require("./lib/telemetry.js");
 
 const { BY_CODE, ...classes } = errors;
 
-module.exports = { AmbassadorProxy, setLogLevel, shutdown, version: native.version(), ...classes };
+module.exports = { AmbassadorProxy, configure, metrics, serveAdmin, setLogLevel, shutdown, snapshot, version: native.version(), ...classes };

@@ -3,8 +3,12 @@ import ambassador from "./index.js";
 
 export const {
   AmbassadorProxy,
+  configure,
+  metrics,
+  serveAdmin,
   setLogLevel,
   shutdown,
+  snapshot,
   version,
   AmbassadorError,
   AuthError,

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod call;
+mod configuration;
 mod fallback;
 mod flight;
 mod fork;
@@ -18,6 +19,7 @@ mod raise;
 mod result;
 mod spawn;
 mod status;
+mod telemetry;
 mod testing;
 mod worker;
 

@@ -49,6 +49,15 @@ pub unsafe fn draft<'a>(handle: jlong) -> Option<&'a mut Settings> {
     unsafe { (handle as *mut Settings).as_mut() }
 }
 
+/// What else was lent; `None` for the handle of nothing.
+///
+/// # Safety
+/// `handle` is 0, or came from `lend::<T>` and is not taken back while the answer is used.
+pub unsafe fn lent<'a, T>(handle: jlong) -> Option<&'a T> {
+    // SAFETY: as this function asks of its caller.
+    unsafe { (handle as *const T).as_ref() }
+}
+
 /// A proxy as Java holds it.
 pub struct Lent {
     proxy: AmbassadorProxy,

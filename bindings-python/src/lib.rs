@@ -8,6 +8,7 @@
 
 mod attempt;
 mod call;
+mod configuration;
 mod direct;
 mod interrupt;
 mod kind;
@@ -22,6 +23,7 @@ mod raw;
 mod requests;
 mod settings;
 mod step;
+mod telemetry;
 mod turn;
 mod wrapped;
 
@@ -60,6 +62,8 @@ mod _native {
         step::add(module)?;
         requests::add(module)?;
         log::add(module)?;
+        telemetry::add(module)?;
+        configuration::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }
