@@ -713,7 +713,16 @@ export interface InternalEvent extends Told {
 }
 
 /** Something that happened to a target. New kinds may come. */
-export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | CredentialsEvent | InternalEvent;
+/** The configuration says something else of this target; or it cannot be used, and the last good one stays in force. */
+export interface ConfigEvent extends Told {
+  readonly type: "config";
+  /** What is different now, field by field: `max_retries 3, now 5`. Empty when it is right again, and says what it said before. */
+  readonly changed: readonly string[];
+  /** Why it cannot be used; `null` when it is in force. */
+  readonly why: string | null;
+}
+
+export type AmbassadorEvent = AttemptEvent | HedgeEvent | RetryEvent | CallEvent | CircuitEvent | EndpointEvent | EndpointsEvent | SettingsEvent | CredentialsEvent | ConfigEvent | InternalEvent;
 
 /**
  * The ambassador for one target.
@@ -822,7 +831,7 @@ export interface LogMessage {
 export function setLogLevel(level: LogLevel): void;
 
 /**
- * From now on that configuration holds over what the app says, for proxies that are made from now on, in all threads of the process, in
+ * From now on that configuration holds over what the app says, for all proxies, in all threads of the process, in
  * place of the file that `AMBASSADOR_CONFIG` names: the path of a file; its text in YAML or JSON, which has a line break, or begins with `{`;
  * or the same as an object.
  *

@@ -1087,7 +1087,7 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
                        struct amb_result *result);
 
 /**
- * From now on that configuration holds over what the program says, for proxies that are made from now on, in place of the file that
+ * From now on that configuration holds over what the program says, for all proxies, in place of the file that
  * `AMBASSADOR_CONFIG` names.
  *
  * #AMB_ERR_CONFIG when something is wrong with it: amb_last_error() says what, with file, line and column; what held before then holds

@@ -893,7 +893,7 @@ inline void set_log(std::function<void(std::string_view)> listener)
 }
 
 /**
- * From now on that configuration holds over what the program says, for proxies that are made from now on, in place of the file that
+ * From now on that configuration holds over what the program says, for all proxies, in place of the file that
  * `AMBASSADOR_CONFIG` names; amb_configure() tells more.
  *
  * @param path_or_text the path of a file, or its text in YAML or JSON

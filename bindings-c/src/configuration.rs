@@ -8,7 +8,7 @@ use ambassador_core::config;
 use crate::raise;
 use crate::status::amb_status;
 
-/// From now on that configuration holds over what the program says, for proxies that are made from now on, in place of the file that
+/// From now on that configuration holds over what the program says, for all proxies, in place of the file that
 /// `AMBASSADOR_CONFIG` names.
 ///
 /// #AMB_ERR_CONFIG when something is wrong with it: amb_last_error() says what, with file, line and column; what held before then holds

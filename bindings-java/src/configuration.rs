@@ -9,7 +9,7 @@ use jni::sys::jboolean;
 
 use crate::drafts::tell;
 
-/// That file, or that text, holds for proxies that are made from now on; `false`, and `wrong` filled, when something is wrong with it.
+/// That file, or that text, holds for all proxies from now on; `false`, and `wrong` filled, when something is wrong with it.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_configure<'local>(
     mut env: EnvUnowned<'local>,

@@ -126,6 +126,7 @@ fn lines(event: &Event) -> String {
         }
         Event::Settings { before, now } => [before.clone(), now.clone(), none(), none()],
         Event::Credentials { field, why } => [(*field).into(), why.clone().unwrap_or_default(), none(), none()],
+        Event::Config { changed, why } => [changed.join("; "), why.clone().unwrap_or_default(), none(), none()],
         Event::Internal { at } => [(*at).into(), none(), none(), none()],
         _ => [none(), none(), none(), none()],
     };

@@ -10,7 +10,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)
 }
 
-/// That file, or that text, holds for proxies that are made from now on.
+/// That file, or that text, holds for all proxies from now on.
 #[pyfunction]
 fn configure(py: Python<'_>, path_or_text: &str) -> PyResult<()> {
     config::configure(path_or_text).map(drop).map_err(|faults| raise::config(py, &ConfigError::from(faults)))

@@ -69,6 +69,8 @@ pub struct Call {
     key: u64,
     /// The number of its span, while spans are exported; 0 for none.
     span: u32,
+    /// Which of its proxy's policies it began with: 0 for the first, as long as no configuration has changed it.
+    edition: u8,
 }
 
 /// What a call holds that has just begun its first attempt, as a rule: [`Call::just_begun`].
@@ -352,6 +354,7 @@ impl Call {
             tried: 0,
             key: 0,
             span: 0,
+            edition: 0,
         }
     }
 
@@ -401,7 +404,7 @@ impl Call {
     }
 
     /// What there is to be kept of a call that has just begun to run, besides when its attempt must have ended: `None` where that is
-    /// more, such as an endpoint, a key, a span, or a place among the breaker's probes. Asked of any other call, it says nothing.
+    /// more, such as an endpoint, a key, a span, another policy than the first, or a place among the breaker's probes. Asked of any other call, it says nothing.
     #[inline]
     pub const fn just_begun(&self) -> Option<Begun> {
         let leave = match self.permit {
@@ -409,7 +412,7 @@ impl Call {
             Some(_) => return None,
             None => None,
         };
-        if self.place.is_none() && self.key == 0 && self.span == 0 {
+        if self.place.is_none() && self.key == 0 && self.span == 0 && self.edition == 0 {
             Some(Begun { has_place: self.has_place, leave })
         } else {
             None
@@ -439,6 +442,7 @@ impl Call {
         let state = self.attempt as u8 as u64
             | (self.hedges as u64) << 8
             | (self.ended as u64) << 16
+            | (self.edition as u64) << 24
             | (self.phase as u64) << 32
             | (self.last as u64) << 40
             | (self.stop as u64) << 48
@@ -481,6 +485,7 @@ impl Call {
             tried,
             key,
             span,
+            edition: (state >> 24) as u8,
         }
     }
 
@@ -742,6 +747,17 @@ impl Call {
     #[inline]
     pub(crate) const fn span(&self) -> Span {
         Span { number: self.span, entered: self.entered }
+    }
+
+    /// Which of its proxy's policies it began with.
+    #[inline]
+    pub(crate) const fn edition(&self) -> u8 {
+        self.edition
+    }
+
+    #[inline]
+    pub(crate) const fn set_edition(&mut self, edition: u8) {
+        self.edition = edition;
     }
 
     /// The call has this span from now on.

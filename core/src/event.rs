@@ -104,6 +104,13 @@ pub enum Event {
         /// Why what it names now cannot be used, so that the last good one stays in use; `None` when what it names now holds.
         why: Option<String>,
     },
+    /// C3: the configuration says something else of this target; or F2: it cannot be used, and the last good one stays in force.
+    Config {
+        /// What is different now, field by field: `max_retries 3, now 5`. Nothing where it is right again, and says what it said before.
+        changed: Vec<String>,
+        /// Why it cannot be used; `None` when it is in force.
+        why: Option<String>,
+    },
     /// F1: the core itself failed; the call went on without it.
     Internal {
         /// Where.
@@ -146,12 +153,16 @@ impl Event {
             Event::Credentials { field, why } => {
                 write!(json, r#","field":"{field}","why":{}"#, why.as_deref().map_or("null".into(), quoted))
             }
+            Event::Config { changed, why } => {
+                let why = why.as_deref().map_or("null".into(), quoted);
+                write!(json, r#","changed":{},"why":{why}"#, list(changed))
+            }
             Event::Internal { at } => write!(json, r#","at":"{at}""#),
         };
         json + "}"
     }
 
-    /// `attempt`, `retry`, `hedge`, `call`, `circuit`, `endpoint`, `endpoints`, `settings`, `internal`.
+    /// `attempt`, `retry`, `hedge`, `call`, `circuit`, `endpoint`, `endpoints`, `settings`, `credentials`, `config`, `internal`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Event::Attempt { .. } => "attempt",
@@ -163,6 +174,7 @@ impl Event {
             Event::Endpoints { .. } => "endpoints",
             Event::Settings { .. } => "settings",
             Event::Credentials { .. } => "credentials",
+            Event::Config { .. } => "config",
             Event::Internal { .. } => "internal",
         }
     }
@@ -176,10 +188,13 @@ impl Event {
             | Event::Endpoint { to: "ejected" | "unhealthy", .. }
             | Event::Endpoints { stale: Some(_), .. }
             | Event::Credentials { why: Some(_), .. }
+            | Event::Config { why: Some(_), .. }
             | Event::Settings { .. } => Level::WARN,
-            Event::Circuit { .. } | Event::Endpoint { .. } | Event::Endpoints { .. } | Event::Credentials { .. } => {
-                Level::INFO
-            }
+            Event::Circuit { .. }
+            | Event::Endpoint { .. }
+            | Event::Endpoints { .. }
+            | Event::Credentials { .. }
+            | Event::Config { .. } => Level::INFO,
             Event::Attempt { .. } | Event::Hedge { .. } | Event::Call { .. } => Level::DEBUG,
         }
     }
@@ -232,6 +247,11 @@ impl Event {
                 format!("`{field}` has changed, and cannot be used; the last good one stays in use: {why}")
             }
             Event::Credentials { field, why: None } => format!("`{field}` was read again, and holds from now on"),
+            Event::Config { why: Some(why), .. } => {
+                format!("the configuration cannot be used, and the last good one stays in force: {why}")
+            }
+            Event::Config { changed, .. } if changed.is_empty() => "the configuration is right again".into(),
+            Event::Config { changed, .. } => format!("the configuration has changed: {}", changed.join("; ")),
             Event::Internal { at } => format!("the ambassador itself failed at {at}; the call goes on without it"),
         };
         format!("{name}: {text}").replace(char::is_control, " ")
@@ -281,6 +301,12 @@ impl Event {
             }
             Event::Credentials { field, why: None } => {
                 tracing::info!(target: "ambassador", name, field, "`{field}` was read again, and holds from now on");
+            }
+            Event::Config { why: Some(why), .. } => {
+                tracing::warn!(target: "ambassador", name, why, "the configuration cannot be used; the last good one stays in force");
+            }
+            Event::Config { changed, .. } => {
+                tracing::info!(target: "ambassador", name, changed = list(changed), "the configuration has changed");
             }
             Event::Internal { at } => {
                 tracing::error!(target: "ambassador", name, at, "internal fault; the call goes on without the ambassador");

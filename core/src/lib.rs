@@ -47,6 +47,8 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod fault;
+#[cfg(feature = "http")]
+mod folders;
 pub mod front;
 #[cfg(feature = "http")]
 pub mod http;

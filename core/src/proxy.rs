@@ -20,7 +20,7 @@ mod settled;
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -57,6 +57,11 @@ impl WeakProxy {
     pub fn upgrade(&self) -> Option<AmbassadorProxy> {
         self.0.upgrade().map(AmbassadorProxy)
     }
+
+    /// Whether somebody still has it.
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +74,8 @@ struct Inner {
     state: Arc<State>,
     /// The target as an endpoint.
     itself: Endpoint,
+    /// The same proxy, once something of the host's is to answer its errors.
+    answered: OnceLock<AmbassadorProxy>,
     /// Its requests are the ambassador's own: they have no spans, and a shutdown lets them through.
     is_exporter: bool,
 }
@@ -125,11 +132,17 @@ impl AmbassadorProxy {
     /// # Errors
     /// [`ConfigError`] when a group was begun and the setting is missing that it cannot do without.
     pub fn from_settings(settings: Settings) -> Result<AmbassadorProxy, ConfigError> {
+        #[cfg(feature = "http")]
+        let generation = crate::config::generation();
         let Drawn { settings: drawn, places, authorization } = Drawn::of(&settings)?;
         crate::telemetry::begin();
         let state = State::shared(settings.state_name(), &drawn.policy.shared);
         let proxy = AmbassadorProxy::of(settings, drawn.policy, places, state, authorization);
-        proxy.state().has_proxy(WeakProxy(Arc::downgrade(&proxy.0)));
+        proxy.obeys();
+        #[cfg(feature = "http")]
+        if crate::config::generation() != generation {
+            proxy.renew()?;
+        }
         // C4: that other settings hold from now on is told at once.
         proxy.hear();
         Ok(proxy)
@@ -151,6 +164,7 @@ impl AmbassadorProxy {
             settled,
             state,
             itself,
+            answered: OnceLock::new(),
             is_exporter: false,
         }))
     }
@@ -166,25 +180,71 @@ impl AmbassadorProxy {
         Ok(AmbassadorProxy::of(draft, policy, places, state, None))
     }
 
-    /// The configuration has changed: from now on this proxy obeys it as it is, over what the app made it of (C3).
+    /// From now on it is told of other configurations.
+    fn obeys(&self) {
+        self.state().has_proxy(WeakProxy(Arc::downgrade(&self.0)));
+    }
+
+    /// Obeys the configuration in force, over what the app made it of (C3). What puts one in force does so for all proxies.
     ///
     /// # Errors
     /// [`ConfigError`] when the two do not go together; everything then stays as it was (F2).
     pub fn renew(&self) -> Result<(), ConfigError> {
-        let Drawn { settings, places, authorization } = Drawn::of(&self.0.draft)?;
-        let policy = Policy { fallback: self.policy().fallback, ..settings.policy };
-        self.state().obey(&policy.shared);
-        self.0.settled.put(Settled::new(policy, places, self.state(), authorization));
+        self.adopt(Drawn::of(&self.0.draft)?);
         self.hear();
         Ok(())
     }
 
+    /// What it comes to by that configuration.
+    #[cfg(feature = "http")]
+    pub(crate) fn drawn_by(&self, config: &crate::config::Config) -> Result<Drawn, ConfigError> {
+        Drawn::by(&self.0.draft, config)
+    }
+
+    /// Calls that begin from now on are judged by that. What it does not change stays as it is: tokens, connections, counts.
+    pub(crate) fn adopt(&self, Drawn { settings, places, authorization }: Drawn) {
+        let present = self.settled();
+        let policy = Policy { fallback: present.policy.fallback, ..settings.policy };
+        if policy == present.policy {
+            present.places.store(Arc::new(places));
+            return;
+        }
+        let is_same = policy.auth == present.policy.auth && policy.shared.tls == present.policy.shared.tls;
+        let authorization = if is_same { present.authorization.clone() } else { authorization };
+        let before = self.effective_policy(Spelling::File);
+        drop(present);
+        self.state().renew(&policy.shared);
+        self.0.settled.put(Settled::new(policy, places, self.state(), authorization));
+        if self.0.state.proxy().is_some_and(|first| !Arc::ptr_eq(&first.0, &self.0)) {
+            // Proxies of one name obey the same entry: one of them tells.
+            return;
+        }
+        self.state().tell(Level::INFO, || {
+            let now = self.effective_policy(Spelling::File);
+            let differing = before.iter().zip(&now).filter(|(before, now)| before.value != now.value);
+            let mut changed: Vec<String> = differing
+                .map(|(before, now)| format!("{} {}, now {}", now.field, before.value.to_json(), now.value.to_json()))
+                .collect();
+            if changed.is_empty() {
+                // S3
+                changed.push("what is secret".into());
+            }
+            Event::Config { changed, why: None }
+        });
+    }
+
     /// The same proxy, whose errors something of the host's answers (H2).
     pub(crate) fn with_fallback(&self) -> AmbassadorProxy {
-        let (Inner { draft, state, .. }, settled) = (&*self.0, self.settled());
-        let Settled { policy, places, authorization, .. } = &*settled;
-        let policy = Policy { fallback: true, ..policy.clone() };
-        AmbassadorProxy::of(draft.clone(), policy, places.clone(), Arc::clone(state), authorization.clone())
+        let new = || {
+            let (Inner { draft, state, .. }, settled) = (&*self.0, self.settled());
+            let Settled { policy, places, authorization, .. } = &*settled;
+            let policy = Policy { fallback: true, ..policy.clone() };
+            let places = Places::clone(&places.load());
+            let answered = AmbassadorProxy::of(draft.clone(), policy, places, Arc::clone(state), authorization.clone());
+            answered.obeys();
+            answered
+        };
+        self.0.answered.get_or_init(new).clone()
     }
 
     /// The same proxy with other bounds, for one request.
@@ -202,7 +262,7 @@ impl AmbassadorProxy {
             return last;
         }
         let policy = Policy { timeout, deadline, ..policy.clone() };
-        let (draft, places, state) = (draft.clone(), places.clone(), Arc::clone(state));
+        let (draft, places, state) = (draft.clone(), Places::clone(&places.load()), Arc::clone(state));
         let same = Arc::new(AmbassadorProxy::of(draft, policy, places, state, authorization.clone()));
         bounded.store(Some(Arc::clone(&same)));
         same
@@ -214,7 +274,8 @@ impl AmbassadorProxy {
         let settled = self.settled();
         let Settled { policy, places, authorization, .. } = &*settled;
         let state = Arc::new(State::new(self.name(), &policy.shared));
-        AmbassadorProxy::of(self.0.draft.clone(), policy.clone(), places.clone(), state, authorization.clone())
+        let places = Places::clone(&places.load());
+        AmbassadorProxy::of(self.0.draft.clone(), policy.clone(), places, state, authorization.clone())
     }
 
     /// The target, as it was given.
@@ -299,7 +360,7 @@ impl AmbassadorProxy {
     pub fn effective_policy(&self, spelling: Spelling) -> Vec<Effective> {
         let names = (self.name(), self.target());
         let settled = self.settled();
-        settings::effective(spelling, names, &settled.policy, &self.policy_in_force(), &settled.places)
+        settings::effective(spelling, names, &settled.policy, &self.policy_in_force(), &settled.places.load())
     }
 
     /// [`effective_policy`](AmbassadorProxy::effective_policy) as a JSON array of objects of `field`, `value` and `origin`, spelled
@@ -365,6 +426,9 @@ impl AmbassadorProxy {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
             let settled = self.settled();
+            if !matches!(settled, InUse::First(_)) {
+                call.set_edition(settled.number());
+            }
             let shared = self.settings(&settled);
             let rules = self.rules(&settled, &shared);
             self.0.state.look_after_endpoints(&self.0.target);
@@ -386,9 +450,11 @@ impl AmbassadorProxy {
         decision
     }
 
-    /// P6: the call has a span, below the host's present one; unless it has one already.
+    /// What is to be done for a call, beyond the call. P6: it has a span, below the host's present one; unless it has one already.
     #[cold]
     fn begin_span(&self, call: &mut Call) {
+        #[cfg(feature = "http")]
+        crate::config::watch::begin_again();
         if self.0.is_exporter {
             return;
         }
@@ -448,7 +514,7 @@ impl AmbassadorProxy {
         outcome: Outcome,
         settle: impl FnOnce(&mut Call, Rules<'_>) -> Decision,
     ) -> Decision {
-        let settled = self.settled();
+        let settled = self.settled_for(call);
         let shared = self.settings(&settled);
         let rules = self.rules(&settled, &shared);
         let decided = fault::guard(Point::Settle, || Flat::of(settle(call, rules)));
@@ -466,7 +532,7 @@ impl AmbassadorProxy {
     /// H1: whether another attempt begins now, beside the one that runs. To be asked when an attempt begins, and again when the
     /// answer says so, for as long as attempts run. In virtual time, the end of the attempt tells.
     pub fn hedge(&self, call: &mut Call, now: Nanos) -> call::Hedge {
-        let settled = self.settled();
+        let settled = self.settled_for(call);
         if settled.policy.hedge.is_none() || !call.is_running() || testing::instant().is_some() {
             return call::Hedge::Never;
         }
@@ -486,7 +552,7 @@ impl AmbassadorProxy {
         if !call.is_waiting() {
             return self.out_of_turn(call, now);
         }
-        let settled = self.settled();
+        let settled = self.settled_for(call);
         let shared = self.settings(&settled);
         let rules = self.rules(&settled, &shared);
         let decided = fault::guard(Point::Resume, || call.resume(rules, now));
@@ -521,7 +587,7 @@ impl AmbassadorProxy {
     /// H2: after a decision that left the call [answering](Call::is_answering), what was to answer in place of its error has done
     /// so, or has failed too. Does nothing to any other call.
     pub fn answered(&self, call: &mut Call, now: Nanos, well: bool) {
-        let settled = self.settled();
+        let settled = self.settled_for(call);
         let shared = self.settings(&settled);
         call.answered(self.rules(&settled, &shared), now, well);
         self.call_ended();
@@ -544,7 +610,7 @@ impl AmbassadorProxy {
         if call.has_ended() {
             return;
         }
-        let settled = self.settled();
+        let settled = self.settled_for(call);
         let shared = self.settings(&settled);
         call.cancel(self.rules(&settled, &shared), now, stop);
         self.call_ended();
@@ -625,6 +691,12 @@ impl AmbassadorProxy {
         self.0.settled.get()
     }
 
+    /// Those that a call began with.
+    #[inline]
+    fn settled_for(&self, call: &Call) -> InUse<'_> {
+        self.0.settled.edition(call.edition())
+    }
+
     /// The settings that hold for the state: as a rule this proxy's own.
     #[inline]
     fn settings<'a>(&'a self, settled: &'a Settled) -> InForce<'a> {
@@ -662,7 +734,8 @@ impl AmbassadorProxy {
     pub fn error_message(&self, code: Code, call: Option<&Call>, now: Nanos) -> String {
         // Made where a call is refused, which has to be quick: one text, and little that is formatted.
         let mut text = self.message_begun();
-        let policy = self.policy();
+        let settled = call.map_or_else(|| self.settled(), |call| self.settled_for(call));
+        let policy = &settled.policy;
         match (code, call, policy.timeout, policy.deadline) {
             (Code::Timeout, Some(call), Some(timeout), _) => {
                 let _ = write!(text, "attempt {} of {} did not end within ", call.ended(), policy.max_retries);

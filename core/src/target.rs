@@ -10,7 +10,7 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, Guard};
 use once_cell::sync::Lazy;
 use tracing::Level;
 
@@ -210,8 +210,8 @@ pub struct State {
     name: Box<str>,
     /// What the first of its proxies is for.
     target: OnceLock<Target>,
-    /// One that tells of its settings; whoever comes when it is gone takes its place.
-    proxy: ArcSwapOption<WeakProxy>,
+    /// Those that obey a configuration.
+    proxies: ArcSwap<Vec<WeakProxy>>,
     jitter: AtomicU64,
     counts: Striped<Counts>,
     settings: ArcSwap<Numbered>,
@@ -279,7 +279,7 @@ impl State {
         State {
             name: name.into(),
             target: OnceLock::new(),
-            proxy: ArcSwapOption::empty(),
+            proxies: ArcSwap::default(),
             jitter: AtomicU64::new(random_seed()),
             counts: Striped::default(),
             settings: ArcSwap::from_pointee(Numbered { number: 0, shared: settings.clone() }),
@@ -324,6 +324,15 @@ impl State {
 
     /// C4: the newest settings hold, and who is surprised by that is told.
     pub(crate) fn obey(&self, settings: &Shared) {
+        self.hold_to(settings, true);
+    }
+
+    /// C3: a configuration says that these hold; its own event says so.
+    pub(crate) fn renew(&self, settings: &Shared) {
+        self.hold_to(settings, false);
+    }
+
+    fn hold_to(&self, settings: &Shared, is_surprise: bool) {
         if self.settings.load().shared == *settings {
             return;
         }
@@ -343,7 +352,7 @@ impl State {
         if budget != other_budget {
             self.budget.forget_counts();
         }
-        if before != settings {
+        if is_surprise && before != settings {
             self.tell(Level::WARN, || {
                 let (before, now) = told::differences(before, settings);
                 Event::Settings { before, now }
@@ -415,14 +424,21 @@ impl State {
 
     /// Another proxy has this state.
     pub(crate) fn has_proxy(&self, proxy: WeakProxy) {
-        if self.proxy().is_none() {
-            self.proxy.store(Some(Arc::new(proxy)));
-        }
+        self.proxies.rcu(|present| {
+            let living = present.iter().filter(|one| one.is_alive());
+            living.chain([&proxy]).cloned().collect::<Vec<_>>()
+        });
+    }
+
+    /// Those of its proxies that obey a configuration.
+    #[cfg(feature = "http")]
+    pub(crate) fn proxies(&self) -> Vec<AmbassadorProxy> {
+        self.proxies.load().iter().filter_map(WeakProxy::upgrade).collect()
     }
 
     /// One of its proxies.
     pub(crate) fn proxy(&self) -> Option<AmbassadorProxy> {
-        self.proxy.load().as_ref()?.upgrade()
+        self.proxies.load().iter().find_map(WeakProxy::upgrade)
     }
 
     /// Opens the circuit by hand (B1).

@@ -11,7 +11,7 @@ from ambassador_proxy import _native
 
 
 def configure(source: str | os.PathLike[str] | Mapping[str, Any]) -> None:
-    """From now on that configuration holds over what the app says, for proxies that are made from now on: the path of a file, its
+    """From now on that configuration holds over what the app says, for all proxies: the path of a file, its
     text in YAML or JSON (what has a line break, or begins with ``{``), or the same as a mapping.
 
     Raises ``ConfigError`` when something is wrong with it, with file, line and column; what held before then holds on.

@@ -6,7 +6,7 @@ use crate::settings::layer::Said;
 use crate::target::Target;
 
 /// What is said of targets of a pattern.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub pattern: Pattern,
     pub said: Vec<Said>,

@@ -121,6 +121,15 @@ impl Faults {
         &self.all
     }
 
+    /// The first of them, and how many more there are.
+    pub fn in_short(&self) -> String {
+        let Some(first) = self.all.first() else { return String::new() };
+        match self.all.len() + self.more - 1 {
+            0 => first.to_string(),
+            others => format!("{first} (and {others} more)"),
+        }
+    }
+
     /// For people at a terminal: each with its line, and a mark under what is meant.
     pub fn report(&self) -> String {
         let mut text = String::new();

@@ -60,6 +60,11 @@ impl<'a> Loading<'a> {
         }
     }
 
+    /// What was looked at so far.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.config.files.clone()
+    }
+
     fn text_of(&mut self, path: &Path) -> Result<String, String> {
         let text = text_of(path, MOST_BYTES)?;
         self.bytes += text.as_ref().map_or(MOST_BYTES + 1, |text| text.len() as u64);
@@ -271,7 +276,11 @@ impl<'a> Loading<'a> {
             }
             None => match self.text_of(path) {
                 Ok(text) => self.text(text, &file, path),
-                Err(why) => self.complain(at, "include", shown(&file), format!("a file that can be read: {why}")),
+                Err(why) => {
+                    // It may come, or be mended.
+                    self.config.files.push(path.to_owned());
+                    self.complain(at, "include", shown(&file), format!("a file that can be read: {why}"));
+                }
             },
         }
     }

@@ -25,6 +25,8 @@
 //! | `fault.rs` | a fault: where, what was found, what is allowed |
 //! | `fields.rs` | each value through the table of settings |
 //! | `files.rs` | texts of files, of a bounded length |
+//! | `force.rs` | which one is in force, and how another comes to be |
+//! | `watch.rs` | reads files again when they change |
 //! | `entries.rs` | which entry a proxy obeys |
 //! | `sections.rs` | what is said beside targets |
 //! | `explain.rs` | an effective policy in words, with warnings |
@@ -36,17 +38,14 @@ mod explain;
 mod fault;
 mod fields;
 mod files;
+mod force;
 mod load;
 mod schema;
 mod sections;
 mod tree;
+pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire};
-
-use arc_swap::ArcSwapOption;
-use once_cell::sync::Lazy;
 
 use crate::error::ConfigError;
 use crate::proxy::AmbassadorProxy;
@@ -59,6 +58,8 @@ pub(crate) use tree::said;
 
 pub use explain::{Explanation, explain};
 pub use fault::{Fault, Faults};
+pub(crate) use force::in_force;
+pub use force::{configure, generation, reload, trouble};
 pub use schema::json_schema;
 
 /// The variable of the environment that names the configuration file.
@@ -68,7 +69,7 @@ pub const VARIABLE: &str = "AMBASSADOR_CONFIG";
 pub const STARTING_FILE: &str = include_str!("starting_file.yaml");
 
 /// A configuration, whole and checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     defaults: Vec<Said>,
     targets: Vec<Entry>,
@@ -80,14 +81,14 @@ pub struct Config {
 }
 
 /// What is said of tenants.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Tenants {
     said: Vec<Said>,
     known: Vec<Tenant>,
 }
 
 /// What is said of one tenant: over what is said of all, for every target and for some.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Tenant {
     id: String,
     place: Place,
@@ -114,8 +115,17 @@ impl Config {
     /// # Errors
     /// [`Faults`]: every one of them, with file, line and column.
     pub fn load(path: &Path) -> Result<Config, Faults> {
+        Config::load_as(path, &path.display().to_string(), &mut Vec::new())
+    }
+
+    /// [`load`](Config::load), of a file that is named so; `files` are those that were looked at, also when something is wrong.
+    fn load_as(path: &Path, shown: &str, files: &mut Vec<PathBuf>) -> Result<Config, Faults> {
         let mut loading = Loading::new(&|name| std::env::var(name).ok());
-        loading.file(path, &path.display().to_string());
+        loading.file(path, shown);
+        *files = loading.files();
+        if files.is_empty() {
+            files.push(path.to_owned());
+        }
         loading.finish()
     }
 
@@ -196,56 +206,5 @@ impl Config {
     /// The tenants that it names.
     pub fn tenants(&self) -> impl Iterator<Item = &str> {
         self.tenants.known.iter().map(|tenant| tenant.id.as_str())
-    }
-}
-
-/// What is in force for this process. Swapped rather than locked: a lock held by another thread at a fork would stay held in the child.
-static IN_FORCE: Lazy<ArcSwapOption<Config>> = Lazy::new(ArcSwapOption::empty);
-
-/// How often that was swapped.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
-
-/// What the environment names, read when the first proxy is made.
-static OF_THE_ENVIRONMENT: Lazy<Result<Option<Arc<Config>>, ConfigError>> = Lazy::new(|| {
-    let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else { return Ok(None) };
-    Config::load(Path::new(&path)).map(|config| Some(Arc::new(config))).map_err(ConfigError::from)
-});
-
-/// The file or text holds from now on, for proxies that are made from now on; those that exist obey it when they are
-/// [renewed](AmbassadorProxy::renew). What has a line break, or begins with `{`, is a text; all else is the path of a file.
-///
-/// ```standalone_crate
-/// use ambassador_core::{AmbassadorProxy, config};
-///
-/// config::configure("version: 1\ntargets: {payment-api.example.com: {max_retries: 5}}\n")?;
-/// assert_eq!(AmbassadorProxy::new("payment-api.example.com")?.policy().max_retries, 5);
-/// # Ok::<_, ambassador_core::ConfigError>(())
-/// ```
-///
-/// # Errors
-/// [`Faults`]: every one of them; what was in force before then stays so (F2).
-pub fn configure(path_or_text: &str) -> Result<Arc<Config>, Faults> {
-    let is_text = path_or_text.contains('\n') || path_or_text.trim_start().starts_with('{');
-    let config = match is_text {
-        true => Config::read(path_or_text, "configuration")?,
-        false => Config::load(Path::new(path_or_text))?,
-    };
-    let config = Arc::new(config);
-    crate::telemetry::obey(&config);
-    IN_FORCE.store(Some(Arc::clone(&config)));
-    GENERATION.fetch_add(1, AcqRel);
-    Ok(config)
-}
-
-/// How often a configuration was put in force since the process began.
-pub fn generation() -> u64 {
-    GENERATION.load(Acquire)
-}
-
-/// What is in force: what [`configure`] was given last, else what the environment names.
-pub(crate) fn in_force() -> Result<Option<Arc<Config>>, ConfigError> {
-    match IN_FORCE.load_full() {
-        Some(config) => Ok(Some(config)),
-        None => OF_THE_ENVIRONMENT.clone(),
     }
 }

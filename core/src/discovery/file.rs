@@ -23,10 +23,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::folder::Folders;
 use super::watch::{Found, Look};
 use crate::config::said;
 use crate::endpoint::Endpoint;
+use crate::folders::Folders;
 use crate::target::{self, Target};
 
 /// The largest file that is read.
@@ -48,7 +48,7 @@ impl Listed {
 impl Look for Listed {
     async fn look(&mut self) -> Result<Found, String> {
         // Before it is read: a change in between is seen.
-        self.folders.of(&self.path);
+        self.folders.of(&[&self.path]);
         let path = Arc::<Path>::from(self.path.as_path());
         let read = tokio::task::spawn_blocking(move || endpoints_of(&path)).await;
         let endpoints = read.map_err(|_| "the ambassador's runtime has ended".to_owned())??;

@@ -8,8 +8,6 @@ mod dns;
 #[cfg(feature = "http")]
 mod file;
 #[cfg(feature = "http")]
-mod folder;
-#[cfg(feature = "http")]
 mod resolve;
 #[cfg(feature = "http")]
 mod srv;

@@ -1,10 +1,8 @@
 //! What a proxy's own settings came to, and the cell that they lie in.
 //!
-//! The seam for a configuration that changes while the process runs: a proxy keeps the draft that the app made it of
-//! ([`Settled::of`] lays the configuration in force over a copy of it), so what it came to can be made anew at any time, and is
-//! put into the [`Cell`] whole. Whoever drives a call takes what is [in use](Cell::get) once for each step, and gives it back with
-//! the step. A call in flight is plain numbers, kept by its host, and so is judged at each of its steps by what is in use then; to
-//! have it keep the policy that it began with, it has to carry that one's number, and the cell the few that calls may still be of.
+//! A proxy keeps the draft that the app made it of ([`Drawn::of`] lays the configuration in force over a copy of it), so what it came to
+//! can be made anew at any time, and is put into the [`Cell`] whole. A call has the number of the edition that it began with, and is
+//! judged by that one at each of its steps; the cell has the last [`MOST_EDITIONS`] for those that are in flight.
 //!
 //! The first one lies in the proxy itself. Until another comes, which it never does in most processes, a step reads one flag that
 //! nobody writes; from then on it borrows from an [`ArcSwapOption`].
@@ -15,7 +13,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 #[cfg(feature = "http")]
 use super::AmbassadorProxy;
@@ -30,7 +28,7 @@ use crate::target::State;
 pub(super) struct Settled {
     pub policy: Policy,
     /// What of the policy a configuration file said, and where.
-    pub places: Places,
+    pub places: ArcSwap<Places>,
     /// The state's number of the policy's settings.
     pub number: u64,
     /// What all requests have in common, once there was one.
@@ -43,16 +41,28 @@ pub(super) struct Settled {
 }
 
 /// The draft with the configuration in force over it (C3), whole and checked.
-pub(super) struct Drawn {
-    pub settings: Settings,
-    pub places: Places,
-    pub authorization: Authorization,
+pub(crate) struct Drawn {
+    pub(super) settings: Settings,
+    pub(super) places: Places,
+    pub(super) authorization: Authorization,
 }
 
 impl Drawn {
     pub fn of(draft: &Settings) -> Result<Drawn, ConfigError> {
         let mut settings = draft.clone();
         let places = settings.obey_configuration()?;
+        Drawn::checked(settings, places)
+    }
+
+    /// The draft with that configuration over it.
+    #[cfg(feature = "http")]
+    pub fn by(draft: &Settings, config: &crate::config::Config) -> Result<Drawn, ConfigError> {
+        let mut settings = draft.clone();
+        let places = settings.obey(config);
+        Drawn::checked(settings, places)
+    }
+
+    fn checked(settings: Settings, places: Places) -> Result<Drawn, ConfigError> {
         let settings = settings.finish()?;
         let authorization = settings.authorization()?;
         Ok(Drawn { settings, places, authorization })
@@ -65,7 +75,7 @@ impl Settled {
         Settled {
             number: state.number_of(&policy.shared),
             policy,
-            places,
+            places: ArcSwap::from_pointee(places),
             #[cfg(feature = "http")]
             common: OnceLock::new(),
             authorization,
@@ -75,19 +85,26 @@ impl Settled {
     }
 }
 
+/// How many of them are kept for calls in flight; one that is older is judged by the newest.
+const MOST_EDITIONS: usize = 32;
+
+/// Those that came after the first, with their numbers, the newest in front.
+type Editions = Vec<(u8, Arc<Settled>)>;
+
 /// Where what is in use lies.
 #[derive(Debug)]
 pub(super) struct Cell {
     first: Settled,
-    newest: ArcSwapOption<Settled>,
+    later: ArcSwapOption<Editions>,
     is_renewed: AtomicBool,
 }
 
 impl Cell {
     pub fn new(first: Settled) -> Cell {
-        Cell { first, newest: ArcSwapOption::empty(), is_renewed: AtomicBool::new(false) }
+        Cell { first, later: ArcSwapOption::empty(), is_renewed: AtomicBool::new(false) }
     }
 
+    /// What a call that begins now is judged by.
     #[inline]
     pub fn get(&self) -> InUse<'_> {
         if !self.is_renewed.load(Acquire) {
@@ -96,15 +113,43 @@ impl Cell {
         self.newest()
     }
 
+    /// What a call is judged by that began with that edition.
+    #[inline]
+    pub fn edition(&self, number: u8) -> InUse<'_> {
+        if number == 0 {
+            return InUse::First(&self.first);
+        }
+        self.later(number)
+    }
+
     #[cold]
     fn newest(&self) -> InUse<'_> {
-        let newest = self.newest.load();
-        if newest.is_some() { InUse::Newest(newest) } else { InUse::First(&self.first) }
+        let later = self.later.load();
+        if later.is_some() { InUse::Later(later, 0) } else { InUse::First(&self.first) }
+    }
+
+    #[cold]
+    fn later(&self, number: u8) -> InUse<'_> {
+        let later = self.later.load();
+        match later.as_ref() {
+            None => InUse::First(&self.first),
+            Some(editions) => {
+                let at = editions.iter().position(|(its, _)| *its == number).unwrap_or(0);
+                InUse::Later(later, at)
+            }
+        }
     }
 
     /// This is in use from now on.
     pub fn put(&self, settled: Settled) {
-        self.newest.store(Some(Arc::new(settled)));
+        let settled = Arc::new(settled);
+        self.later.rcu(|present| {
+            let before = present.iter().flat_map(|editions| editions.iter());
+            // 0 is the first one's.
+            let number = before.clone().next().map_or(1, |(last, _)| last.checked_add(1).unwrap_or(1));
+            let kept = before.take(MOST_EDITIONS - 1).cloned();
+            Some(Arc::new([(number, Arc::clone(&settled))].into_iter().chain(kept).collect::<Editions>()))
+        });
         self.is_renewed.store(true, Release);
     }
 }
@@ -112,7 +157,18 @@ impl Cell {
 /// What is in use, for as long as this is held.
 pub(super) enum InUse<'a> {
     First(&'a Settled),
-    Newest(Guard<Option<Arc<Settled>>>),
+    Later(Guard<Option<Arc<Editions>>>, usize),
+}
+
+impl InUse<'_> {
+    /// The number by which a call finds it again.
+    #[inline]
+    pub fn number(&self) -> u8 {
+        match self {
+            InUse::First(_) => 0,
+            InUse::Later(editions, at) => editions.as_ref().map_or(0, |editions| editions[*at].0),
+        }
+    }
 }
 
 impl Deref for InUse<'_> {
@@ -122,7 +178,7 @@ impl Deref for InUse<'_> {
     fn deref(&self) -> &Settled {
         match self {
             InUse::First(settled) => settled,
-            InUse::Newest(settled) => settled.as_ref().expect("only what there is was taken"),
+            InUse::Later(editions, at) => &editions.as_ref().expect("only what there is was taken")[*at].1,
         }
     }
 }

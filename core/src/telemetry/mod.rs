@@ -84,6 +84,8 @@ pub(crate) fn obey(config: &crate::config::Config) {
 /// F3: this is a forked child.
 pub(crate) fn begin_anew() {
     ledger::begin_anew();
+    #[cfg(feature = "http")]
+    crate::config::watch::begin_anew();
     bus::begin_anew();
     spans::begin_anew();
     #[cfg(feature = "otlp")]

@@ -24,11 +24,13 @@ static DUTIES: AtomicU8 = AtomicU8::new(0);
 pub(crate) const SPANS: u8 = 1;
 /// The next call starts the exporter of this process.
 pub(crate) const START: u8 = 2;
+/// The next call watches the configuration of this process.
+pub(crate) const WATCH: u8 = 4;
 
 /// Whether there is anything to be done.
 #[inline]
 pub(crate) fn duties() -> u8 {
-    if cfg!(feature = "otlp") { DUTIES.load(Relaxed) } else { 0 }
+    if cfg!(feature = "http") { DUTIES.load(Relaxed) } else { 0 }
 }
 
 /// From now on these are to be done.

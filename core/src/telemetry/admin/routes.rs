@@ -14,9 +14,10 @@ use tracing::Level;
 
 use super::stream::{Hub, Stream};
 use super::{Server, door};
+use crate::config;
 use crate::event::quoted;
 use crate::target::State;
-use crate::telemetry::{Format, config, dashboard, metrics, not_ready, snapshot, warm};
+use crate::telemetry::{self, Format, dashboard, metrics, not_ready, snapshot, warm};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -123,7 +124,7 @@ impl Routes {
                 answer(StatusCode::OK, format.content_type(), metrics(format))
             }
             "/v1/snapshot" => answer(StatusCode::OK, JSON, snapshot()),
-            "/v1/config" => answer(StatusCode::OK, JSON, config()),
+            "/v1/config" => answer(StatusCode::OK, JSON, telemetry::config()),
             "/v1/events" => self.events(request.uri().query().unwrap_or_default()),
             _ => refuse(StatusCode::NOT_FOUND, "there is nothing here"),
         }
@@ -201,12 +202,20 @@ fn unescaped(segment: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// What is said of a configuration that cannot be used.
+const STALE: &str = "the configuration cannot be used, and the last good one stays in force";
+
 fn readiness(is_trusted: bool) -> Answer {
     // Who asks whether discovery is warm sets it going: before it says so there may be no call that would.
     warm();
     let reasons = not_ready();
     if reasons.is_empty() {
-        return answer(StatusCode::OK, TEXT, "ready\n");
+        // F2: the last good one stays, and calls go on by it: no reason to send them elsewhere.
+        return match config::trouble() {
+            None => answer(StatusCode::OK, TEXT, "ready\n"),
+            Some(_) if !is_trusted => answer(StatusCode::OK, TEXT, format!("ready\n{STALE}\n")),
+            Some(faults) => answer(StatusCode::OK, TEXT, format!("ready\n{STALE}: {}\n", faults.in_short())),
+        };
     }
     let told = if is_trusted { reasons.join("\n") } else { "not ready".into() };
     refuse(StatusCode::SERVICE_UNAVAILABLE, &told)

@@ -484,7 +484,7 @@ public final class AmbassadorProxy {
     }
 
     /**
-     * From now on that configuration holds over what the app says, for proxies that are made from now on, in place of the file that
+     * From now on that configuration holds over what the app says, for all proxies, in place of the file that
      * {@code AMBASSADOR_CONFIG} names.
      *
      * @param pathOrText the path of a file; or its text in YAML or JSON: what has a line break, or begins with a brace

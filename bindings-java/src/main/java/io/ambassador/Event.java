@@ -114,6 +114,16 @@ public sealed interface Event {
     record Credentials(String name, String field, Optional<String> why) implements Event {}
 
     /**
+     * The configuration says something else of this target; or it cannot be used, and the last good one stays in force.
+     *
+     * @param name see {@link Event#name}
+     * @param changed what is different now, field by field: {@code max_retries 3, now 5; timeout "2s", now "1s"}; empty when it is right
+     *     again, and says what it said before
+     * @param why why it cannot be used; empty when it is in force
+     */
+    record Config(String name, String changed, Optional<String> why) implements Event {}
+
+    /**
      * The ambassador itself failed; the call went on without it.
      *
      * @param name see {@link Event#name}
