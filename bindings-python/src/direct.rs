@@ -177,7 +177,7 @@ unsafe fn begun<const WITH_CONTEXT: bool>(
             Kind::Plain => plain::<WITH_CONTEXT>(proxy, function, args, count, names),
             Kind::Coroutine => {
                 let Some(set_up) = set_up(proxy) else { return null_mut() };
-                let way = if set_up.hedges { &RACE_ASYNC } else { &DRIVE_ASYNC };
+                let way = if set_up.hedges() { &RACE_ASYNC } else { &DRIVE_ASYNC };
                 packed::<WITH_CONTEXT>(way, proxy, function, args, count, names)
             }
             Kind::Neither => null_mut(),
@@ -200,8 +200,8 @@ pub unsafe fn plain<const WITH_CONTEXT: bool>(
     // SAFETY: as this function asks of its caller. Nothing here is to be dropped while user code runs.
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
-        if !set_up.on_caller {
-            let way = if set_up.hedges { &RACE } else { &DRIVE };
+        if !set_up.on_caller() {
+            let way = if set_up.hedges() { &RACE } else { &DRIVE };
             return packed::<WITH_CONTEXT>(way, proxy, function, args, count, names);
         }
         let entered = now();

@@ -46,7 +46,7 @@ pub fn shown<'py>(py: Python<'py>, set_up: &SetUp) -> Values<'py> {
         "name": set_up.core.name(),
         "timeout": policy.timeout.map(seconds),
         "deadline": policy.deadline.map(seconds),
-        "run_in": if set_up.on_caller { "caller" } else { "worker" },
+        "run_in": if set_up.on_caller() { "caller" } else { "worker" },
         "backoff": backoff_of(py, &policy.backoff)?,
         "budget": shared.budget.as_ref().map(|budget| budget_of(py, budget)).transpose()?,
         "breaker": shared.breaker.as_ref().map(|breaker| breaker_of(py, breaker)).transpose()?,

@@ -23,15 +23,28 @@ pub struct Proxy {
 /// What `__init__` gave.
 pub struct SetUp {
     pub core: AmbassadorProxy,
-    /// Calls run on the caller's own thread.
-    pub on_caller: bool,
-    /// Several attempts of a call may run at once (H1).
-    pub hedges: bool,
     /// A `classify` sees values too, so that none is a success before it was asked.
     pub sees_values: bool,
     /// What its errors say.
     pub texts: raise::Texts,
     rules: Py<PyAny>,
+}
+
+impl SetUp {
+    /// Whether calls run on the caller's own thread. A configuration may change that.
+    #[inline]
+    pub fn on_caller(&self) -> bool {
+        let policy = self.core.policy();
+        // Without a bound there is nothing that a thread of its own would give.
+        let bounded = policy.timeout.is_some() || policy.deadline.is_some();
+        policy.run_in.map_or(!bounded, |place| place == RunIn::Caller)
+    }
+
+    /// Whether several attempts of a call may run at once (H1).
+    #[inline]
+    pub fn hedges(&self) -> bool {
+        self.core.policy().hedge.is_some()
+    }
 }
 
 impl Proxy {
@@ -75,14 +88,9 @@ impl Proxy {
         let py = target.py();
         let settings = settings::read(target, edits)?.map_err(|wrong| raise::config(py, &wrong))?;
         let core = AmbassadorProxy::from_settings(settings).map_err(|wrong| raise::config(py, &wrong))?;
-        let policy = core.policy();
-        // Without a bound there is nothing that a thread of its own would give.
-        let bounded = policy.timeout.is_some() || policy.deadline.is_some();
-        let hedges = policy.hedge.is_some();
-        let on_caller = policy.run_in.map_or(!bounded, |place| place == RunIn::Caller);
         let texts = raise::Texts::of(py, &core);
         self.set_up
-            .set(SetUp { core, on_caller, hedges, sees_values, texts, rules })
+            .set(SetUp { core, sees_values, texts, rules })
             .map_err(|_| PyRuntimeError::new_err("a proxy is set up once; make another one for other settings"))
     }
 
@@ -178,13 +186,13 @@ impl Proxy {
     /// Whether calls run on the caller's own thread.
     #[getter]
     fn _on_caller(&self) -> PyResult<bool> {
-        Ok(self.set()?.on_caller)
+        Ok(self.set()?.on_caller())
     }
 
     /// Whether several attempts of a call may run at once (H1).
     #[getter]
     fn _hedges(&self) -> bool {
-        self.get().is_some_and(|set_up| set_up.hedges)
+        self.get().is_some_and(SetUp::hedges)
     }
 
     /// For tests: the same seed gives the same waits.

@@ -233,7 +233,8 @@ fn tell_all(why: Option<&str>) {
     }
 }
 
-/// Listeners hear of it when nothing is locked.
+/// Listeners hear of it when nothing is locked; a host's own, when it is woken, for no decision follows at which it would look.
 fn told() {
     State::all().iter().for_each(|state| state.listeners.hear(state.name()));
+    telemetry::log::wake();
 }
