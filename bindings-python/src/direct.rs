@@ -20,7 +20,7 @@ use crate::call::Call;
 use crate::kind::{Kind, kind_of};
 use crate::proxy::{Proxy, SetUp, not_set_up};
 use crate::raw::{self, Kept, Object};
-use crate::{interrupt, pool, racer, raise, turn};
+use crate::{interrupt, pool, racer, raise, tracing, turn};
 
 /// Stands for the result of a function that outran its bound.
 pub static TIMED_OUT: Kept = Kept::nothing();
@@ -203,6 +203,9 @@ pub unsafe fn plain<const WITH_CONTEXT: bool>(
         if !set_up.on_caller {
             let way = if set_up.hedges { &RACE } else { &DRIVE };
             return packed::<WITH_CONTEXT>(way, proxy, function, args, count, names);
+        }
+        if !tracing::tell() {
+            return null_mut();
         }
         let entered = now();
         let mut call = match set_up.core.begin(entered) {
@@ -498,6 +501,9 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
     // SAFETY: called by the interpreter.
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
+        if !tracing::tell() {
+            return null_mut();
+        }
         let entered = now();
         into_object(match set_up.core.begin(entered) {
             Begin::Run(call) => Call::of(&set_up.core, call),

@@ -22,6 +22,7 @@ mod raw;
 mod requests;
 mod settings;
 mod step;
+mod tracing;
 mod turn;
 mod wrapped;
 
@@ -60,6 +61,8 @@ mod _native {
         step::add(module)?;
         requests::add(module)?;
         log::add(module)?;
+        tracing::add(module)?;
+        attempt::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }

@@ -239,6 +239,7 @@ class Completions:
         idempotent: bool | None,
         timeout: Any,
         deadline: Any,
+        parent: str | None,
         /,
     ) -> int: ...
     def cancel(self, number: int) -> None: ...
@@ -318,6 +319,7 @@ def install(
     hear: Callable[..., None],
 ) -> None: ...
 def install_tell(tell: Callable[[str], None], /) -> None: ...
+def install_tracer(ask: Callable[[], str | None], /) -> None: ...
 def send(
     proxy: Proxy,
     method: str,
@@ -328,6 +330,7 @@ def send(
     idempotent: bool | None,
     timeout: Any,
     deadline: Any,
+    parent: str | None,
     /,
 ) -> Response | Unanswered | AmbassadorError: ...
 def run_here(call: Call, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None, /) -> Any: ...

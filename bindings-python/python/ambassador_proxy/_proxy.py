@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads, _tracing
 from ambassador_proxy._network import (
     Auth,
     Balance,
@@ -175,6 +175,7 @@ class AmbassadorProxy(Requests):
         self._edits = edits
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
         _log.follow()
+        _tracing.attend()
         if self._has_tasks():
             _events.attend()
         if self.is_heard:
