@@ -25,4 +25,5 @@ mod requests;
 mod testing;
 mod texts;
 mod told;
+mod tracing;
 mod values;

@@ -128,10 +128,17 @@ pub fn reset(handle: &External<Handle>) {
     handle.proxy.core.reset();
 }
 
-/// Refuses new calls from now on, and waits at most `timeout_ms` for those in flight; whether all have ended.
+/// Refuses new calls from now on, and does not wait for those in flight; whether all have ended. Once they have, or nothing is left of the
+/// time, what is to be exported is sent within what is left.
 #[napi(catch_unwind)]
-pub fn drain(timeout_ms: f64) -> bool {
-    runtime::shutdown(Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or_default())
+pub fn drain(left_ms: f64) -> bool {
+    // More than a duration can hold is for ever.
+    let left = if left_ms > 0.0 {
+        Duration::try_from_secs_f64(left_ms / 1e3).unwrap_or(Duration::MAX)
+    } else {
+        Duration::ZERO
+    };
+    runtime::shutdown_in_slices(Duration::ZERO, left)
 }
 
 /// The version of the core in this library.

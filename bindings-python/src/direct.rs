@@ -108,7 +108,7 @@ Gives the identifier of a thread that is to be sent a signal instead, or 0.",
         raw::method(
             c"drain",
             drain,
-            c"Refuses new calls and waits so many seconds for those in flight; whether all have ended: drain(seconds).",
+            c"Refuses new calls and waits for those in flight, a slice of the seconds that are left; whether all have ended: drain(slice, left).",
         ),
     ] {
         raw::add(module, function)?;
@@ -514,13 +514,15 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
     }
 }
 
-/// `drain(seconds)`.
+/// `drain(slice, left)`.
 unsafe extern "C-unwind" fn drain(_: Object, args: *const Object, count: isize, _: Object) -> Object {
-    // SAFETY: called by `_proxy.py`, and by nothing else, with a float.
+    // SAFETY: called by `_proxy.py`, and by nothing else, with two floats.
     unsafe {
-        debug_assert_eq!(count, 1);
-        let patience = Duration::try_from_secs_f64(ffi::PyFloat_AsDouble(*args)).unwrap_or_default();
-        let drained = raw::detached(|| ambassador_core::runtime::shutdown(patience));
+        debug_assert_eq!(count, 2);
+        // None is below zero, and more than a duration can hold is for ever.
+        let seconds = |at| Duration::try_from_secs_f64(ffi::PyFloat_AsDouble(*args.add(at))).unwrap_or(Duration::MAX);
+        let (slice, left) = (seconds(0), seconds(1));
+        let drained = raw::detached(|| ambassador_core::runtime::shutdown_in_slices(slice, left));
         ffi::PyBool_FromLong(drained.into())
     }
 }

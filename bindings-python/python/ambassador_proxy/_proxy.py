@@ -284,11 +284,11 @@ def shutdown(timeout: float = 30.0) -> bool:
     """
     until = time.monotonic() + timeout
     while True:
-        left = until - time.monotonic()
+        left = max(0.0, until - time.monotonic())
         # In slices, so that Ctrl-C is heard.
-        if _native.drain(max(0.0, min(left, 0.05))):
+        if _native.drain(min(left, 0.05), left):
             return True
-        if left <= 0:
+        if left == 0:
             return False
 
 
