@@ -149,7 +149,7 @@ test-streams: build build/made/venv-test ## one script of calls, played in every
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/streams --junitxml=build/reports/streams.xml
 
-test-network: build/made/prefix build/made/venv-test ## endpoints as processes, killed and paused while an app calls them
+test-network: build/made/prefix build/made/venv-test ## endpoints as processes, in every kind of trouble while an app calls them
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/network --junitxml=build/reports/network.xml
 

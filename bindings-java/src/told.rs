@@ -125,6 +125,7 @@ fn lines(event: &Event) -> String {
             [added.join(" "), removed.join(" "), stale.clone().unwrap_or_default(), none()]
         }
         Event::Settings { before, now } => [before.clone(), now.clone(), none(), none()],
+        Event::Credentials { field, why } => [(*field).into(), why.clone().unwrap_or_default(), none(), none()],
         Event::Internal { at } => [(*at).into(), none(), none(), none()],
         _ => [none(), none(), none(), none()],
     };

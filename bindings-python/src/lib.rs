@@ -22,6 +22,7 @@ mod raw;
 mod requests;
 mod settings;
 mod step;
+mod telemetry;
 mod tracing;
 mod turn;
 mod wrapped;
@@ -61,6 +62,7 @@ mod _native {
         step::add(module)?;
         requests::add(module)?;
         log::add(module)?;
+        telemetry::add(module)?;
         tracing::add(module)?;
         attempt::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;

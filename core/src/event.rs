@@ -35,7 +35,7 @@ pub enum Event {
         outcome: &'static str,
         /// How long it took.
         elapsed: Nanos,
-        /// Where it went; `None` where the target itself is the one endpoint.
+        /// Where it went; `None` where the target itself is the one endpoint, or it had no credentials to go anywhere with.
         endpoint: Option<Target>,
     },
     /// R7: an attempt failed, and another follows after a wait.
@@ -97,6 +97,13 @@ pub enum Event {
         /// What holds now, as well.
         now: String,
     },
+    /// Certificates, keys or tokens that settings name were read or fetched again, or could not be.
+    Credentials {
+        /// The setting: `auth.bearer_file`, `auth.token_url`, `tls.ca`, `tls.cert`.
+        field: &'static str,
+        /// Why what it names now cannot be used, so that the last good one stays in use; `None` when what it names now holds.
+        why: Option<String>,
+    },
     /// F1: the core itself failed; the call went on without it.
     Internal {
         /// Where.
@@ -136,6 +143,9 @@ impl Event {
             Event::Settings { before, now } => {
                 write!(json, r#","before":{},"now":{}"#, quoted(before), quoted(now))
             }
+            Event::Credentials { field, why } => {
+                write!(json, r#","field":"{field}","why":{}"#, why.as_deref().map_or("null".into(), quoted))
+            }
             Event::Internal { at } => write!(json, r#","at":"{at}""#),
         };
         json + "}"
@@ -152,6 +162,7 @@ impl Event {
             Event::Endpoint { .. } => "endpoint",
             Event::Endpoints { .. } => "endpoints",
             Event::Settings { .. } => "settings",
+            Event::Credentials { .. } => "credentials",
             Event::Internal { .. } => "internal",
         }
     }
@@ -164,8 +175,11 @@ impl Event {
             Event::Retry { .. }
             | Event::Endpoint { to: "ejected" | "unhealthy", .. }
             | Event::Endpoints { stale: Some(_), .. }
+            | Event::Credentials { why: Some(_), .. }
             | Event::Settings { .. } => Level::WARN,
-            Event::Circuit { .. } | Event::Endpoint { .. } | Event::Endpoints { .. } => Level::INFO,
+            Event::Circuit { .. } | Event::Endpoint { .. } | Event::Endpoints { .. } | Event::Credentials { .. } => {
+                Level::INFO
+            }
             Event::Attempt { .. } | Event::Hedge { .. } | Event::Call { .. } => Level::DEBUG,
         }
     }
@@ -214,6 +228,10 @@ impl Event {
                     "two proxies want different settings of what they share; the newest hold: {now}, where {before} held"
                 )
             }
+            Event::Credentials { field, why: Some(why) } => {
+                format!("`{field}` has changed, and cannot be used; the last good one stays in use: {why}")
+            }
+            Event::Credentials { field, why: None } => format!("`{field}` was read again, and holds from now on"),
             Event::Internal { at } => format!("the ambassador itself failed at {at}; the call goes on without it"),
         };
         format!("{name}: {text}").replace(char::is_control, " ")
@@ -257,6 +275,12 @@ impl Event {
             }
             Event::Settings { before, now } => {
                 tracing::warn!(target: "ambassador", name, before, now, "two proxies want different settings of one target's state; the newest hold");
+            }
+            Event::Credentials { field, why: Some(why) } => {
+                tracing::warn!(target: "ambassador", name, field, why, "`{field}` has changed, and cannot be used; the last good one stays in use");
+            }
+            Event::Credentials { field, why: None } => {
+                tracing::info!(target: "ambassador", name, field, "`{field}` was read again, and holds from now on");
             }
             Event::Internal { at } => {
                 tracing::error!(target: "ambassador", name, at, "internal fault; the call goes on without the ambassador");
@@ -440,6 +464,17 @@ pub(crate) fn retry(state: &State, call: &Call, wait: Nanos, error: &str) -> Str
     });
     log::retry(state.name(), &Event::Retry { attempt: call.ended(), wait }, &line);
     line
+}
+
+/// What a setting of the proxies of that name names was read or fetched again, or could not be.
+#[cfg(feature = "http")]
+pub(crate) fn credentials(name: &str, field: &'static str, why: Option<String>) {
+    let event = Event::Credentials { field, why };
+    match State::named(name) {
+        Some(state) => state.tell(event.level(), || event),
+        // Of no proxy.
+        None => event.trace(name),
+    }
 }
 
 /// S1: an attempt ended.

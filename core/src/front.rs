@@ -390,6 +390,11 @@ pub(crate) trait Reads<T, E> {
     /// R7: the line of a retry was told; whether there is more to tell of it. `brought` is nothing when the attempt outran its bound.
     fn retried(&self, _retried: Retried<'_, T, E>) {}
 
+    /// Whether the attempt of that number, which has ended, never went to its endpoint: neither that one nor the target is the worse.
+    fn went_nowhere(&self, _attempt: u32) -> bool {
+        false
+    }
+
     /// Whether the call may go on when an attempt has outrun its bound (P2).
     fn may_follow(&self) -> bool {
         true
@@ -402,6 +407,7 @@ pub(crate) trait Reads<T, E> {
 }
 
 /// A retry that follows, and why.
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only requests tell of it"))]
 pub(crate) struct Retried<'a, T, E> {
     /// The number of the attempt that failed.
     pub attempt: u32,
@@ -506,7 +512,11 @@ impl<C, L: Fn(&str), A> Terms<'_, C, L, A> {
                     })
                 }
             };
-            let asked = reader.hint(flight.call.attempt(), ended.as_ref());
+            let number = flight.call.attempt();
+            let asked = reader.hint(number, ended.as_ref());
+            if reader.went_nowhere(number) {
+                proxy.acquit(&mut flight.call, number);
+            }
             let mut decision = proxy.settle(&mut flight.call, at, outcome, asked);
             let (value, error) = match ended {
                 // T3: what came too late is dropped. What the classifier itself calls a timeout is the cause of it.

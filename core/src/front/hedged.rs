@@ -142,6 +142,9 @@ where
             }),
         };
         let asked = reader.hint(number, ended.as_ref());
+        if reader.went_nowhere(number) {
+            proxy.acquit(&mut flight.call, number);
+        }
         let mut decision = proxy.settle_attempt(&mut flight.call, number, at, outcome, asked);
         match ended {
             // T3: what came too late is dropped.

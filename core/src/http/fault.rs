@@ -16,7 +16,7 @@ pub(super) struct Fault {
     pub reach: Reach,
     /// `connection refused`
     pub text: String,
-    /// `http://10.0.0.7:8080`
+    /// `http://10.0.0.7:8080`; empty where none has a part in it.
     pub endpoint: String,
 }
 
@@ -49,10 +49,10 @@ impl Fault {
         Fault::new(Code::Tls, reach, fault.to_string(), endpoint)
     }
 
-    /// The request cannot say who sends it.
-    pub fn auth(fault: &AuthFault, endpoint: &str) -> Fault {
+    /// The request cannot say who sends it, and goes nowhere.
+    pub fn auth(fault: &AuthFault) -> Fault {
         let reach = if fault.may_pass() { Reach::Unsent } else { Reach::Hopeless };
-        Fault::new(Code::Auth, reach, fault.to_string(), endpoint)
+        Fault::new(Code::Auth, reach, fault.to_string(), "")
     }
 
     /// The exchange over a connection failed before the head of a response had come.
@@ -72,6 +72,15 @@ impl Fault {
         match h2(error).and_then(h2::Error::reason) {
             Some(reason @ (h2::Reason::REFUSED_STREAM | h2::Reason::NO_ERROR | h2::Reason::CANCEL)) => {
                 fault(Code::Transport, reach, format!("it would not answer the request: {}", reason.description()))
+            }
+            // Which of the two h2 does not tell. A head that goes on and on is a load to it.
+            Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::ENHANCE_YOUR_CALM)
+                if h2(error).is_some_and(h2::Error::is_library) =>
+            {
+                let text = format!(
+                    "the head of its response is larger than http.max_header_bytes, {limit} bytes, or what it sent is not HTTP/2"
+                );
+                fault(Code::Protocol, reach, text)
             }
             Some(reason) => fault(Code::Protocol, reach, format!("HTTP/2 failed: {}", reason.description())),
             None => fault(
@@ -98,7 +107,7 @@ impl Fault {
 /// `http://10.0.0.7:8080: connection refused`
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.endpoint, self.text)
+        if self.endpoint.is_empty() { f.write_str(&self.text) } else { write!(f, "{}: {}", self.endpoint, self.text) }
     }
 }
 

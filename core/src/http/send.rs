@@ -2,7 +2,7 @@
 //! the core by its class (P1–P3); the core alone decides what follows.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ struct Errand<'a, L> {
     is_sent: AtomicBool,
     /// Whether a server has refused who sends it, and was told otherwise.
     has_asked_again: AtomicBool,
+    /// The attempts that wait for credentials, by their numbers modulo 64.
+    unauthorized: AtomicU64,
     /// Where the attempt went that brought nothing last.
     failed_at: Mutex<Option<Endpoint>>,
     on_retry: L,
@@ -116,6 +118,7 @@ impl<'a, L> Errand<'a, L> {
             is_idempotent,
             is_sent: AtomicBool::new(false),
             has_asked_again: AtomicBool::new(false),
+            unauthorized: AtomicU64::new(0),
             failed_at: Mutex::default(),
             on_retry,
             parent,
@@ -150,7 +153,7 @@ impl<'a, L> Errand<'a, L> {
             let common = self.proxy.common();
             let (site, draft) = (&common.site, &self.draft);
             let mut arriving = loop {
-                let authorized = self.authorized(&pool.place.name).await?;
+                let authorized = self.authorized(&call).await?;
                 let arriving = exchange(Arc::clone(&pool), &self.is_sent, http.max_header_bytes, |place, is_two| {
                     let mut headers = draft.for_attempt(&call, http.attempt_headers, clock::now());
                     if let Some((who, _)) = &authorized {
@@ -189,7 +192,7 @@ impl<'a, L> Errand<'a, L> {
     }
 
     /// Who sends it, as a header says it, unless the request's own does.
-    async fn authorized(&self, endpoint: &str) -> Result<Option<(HeaderMap, Sent)>, Fault> {
+    async fn authorized(&self, call: &Call) -> Result<Option<(HeaderMap, Sent)>, Fault> {
         let Some(authorizer) = self.proxy.authorizer().filter(|by| !self.draft.headers.contains_key(by.header()))
         else {
             return Ok(None);
@@ -197,8 +200,11 @@ impl<'a, L> Errand<'a, L> {
         let mut headers = HeaderMap::new();
         // P5: it is for the target, whatever endpoint it goes to.
         let origin = Origin::of_target(self.proxy.parsed_target());
+        let this = bit(call.attempt());
+        self.unauthorized.fetch_or(this, Relaxed);
         let sent = authorizer.authorize(&origin, &mut headers).await;
-        let sent = sent.map_err(|fault| Fault::auth(&fault, endpoint))?;
+        let sent = sent.map_err(|fault| Fault::auth(&fault))?;
+        self.unauthorized.fetch_and(!this, Relaxed);
         Ok(Some((headers, sent)))
     }
 
@@ -239,7 +245,7 @@ impl<'a, L> Errand<'a, L> {
                 self.engine.elsewhere(&site)
             };
             let mut headers = headers.clone();
-            if !has_left && let Some((who, _)) = self.authorized(&pool.place.name).await? {
+            if !has_left && let Some((who, _)) = self.authorized(call).await? {
                 headers.extend(who);
             }
             arriving = exchange(pool, &self.is_sent, http.max_header_bytes, |place, is_two| {
@@ -301,14 +307,15 @@ impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
     fn retried(&self, retried: Retried<'_, Response<Body>, Fault>) {
         let Retried { attempt, wait, brought, cause, line } = retried;
         let response = brought.and_then(Result::ok);
-        let endpoint =
-            response.and_then(|response| response.extensions().get()).map(|served: &Served| &served.endpoint);
+        let served = response.and_then(|response| response.extensions().get::<Served>());
+        let endpoint = match served {
+            Some(served) => Some(served.endpoint.clone()),
+            None if self.went_nowhere(attempt) => None,
+            None => lock(&self.failed_at).clone(),
+        };
         (self.on_retry)(Retry {
             attempt,
-            endpoint: endpoint
-                .cloned()
-                .or_else(|| lock(&self.failed_at).clone())
-                .unwrap_or_else(|| self.proxy.itself()),
+            endpoint: endpoint.unwrap_or_else(|| self.proxy.itself()),
             code: match brought {
                 None => Some(Code::Timeout),
                 Some(brought) => brought.err().map(|fault| fault.code),
@@ -320,6 +327,10 @@ impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
         });
     }
 
+    fn went_nowhere(&self, attempt: u32) -> bool {
+        self.unauthorized.load(Relaxed) & bit(attempt) != 0
+    }
+
     fn may_follow(&self) -> bool {
         self.body.is_there() && (self.is_idempotent || !self.is_sent.load(Relaxed))
     }
@@ -327,6 +338,11 @@ impl<L: Fn(Retry)> Reads<Response<Body>, Fault> for Errand<'_, L> {
     fn may_hedge(&self) -> bool {
         self.is_idempotent
     }
+}
+
+/// Of the few attempts that run at once, one has it.
+const fn bit(attempt: u32) -> u64 {
+    1 << (attempt % u64::BITS)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

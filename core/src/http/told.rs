@@ -42,7 +42,7 @@ pub trait Told: Send + 'static {
 pub struct Retry {
     /// The number of the attempt that failed. Of a call that is hedged not every number is told: several fail, and one retry follows.
     pub attempt: u32,
-    /// Where that attempt went.
+    /// Where that attempt went; the target itself, where it had no credentials to go with.
     pub endpoint: Endpoint,
     /// What failed below HTTP, or `TIMEOUT`; `None` when there was a response.
     pub code: Option<Code>,

@@ -67,6 +67,16 @@ pub(crate) enum Change {
     Kept(String),
 }
 
+impl Change {
+    /// Why what the files hold now is not in use; `None` when it is.
+    pub fn why(self) -> Option<String> {
+        match self {
+            Change::Replaced => None,
+            Change::Kept(why) => Some(why),
+        }
+    }
+}
+
 /// Files that make one value together.
 pub(crate) struct Watched<T> {
     paths: Vec<PathBuf>,

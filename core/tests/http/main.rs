@@ -5,12 +5,16 @@ mod common;
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod authorized;
 mod bodies;
 mod bounds;
 mod broken;
+mod connections;
+mod hedged;
 mod redirects;
 mod requests;
 mod retries;
+mod secure;
 mod spawned;
 mod two;
 

@@ -1,6 +1,8 @@
 //! Redirects: not followed unless asked, and never with credentials to another origin (P5).
 
 use super::*;
+use crate::kit::misbehaving::Seen;
+use ambassador_core::policy::auth::{Auth, ClientCredentials, Secret, Token};
 use ambassador_core::policy::http::Http;
 
 fn following(server: &Server) -> AmbassadorProxy {
@@ -60,6 +62,31 @@ fn no_credential_arrives_at_another_origin() {
     let [seen] = &other.seen()[..] else { panic!() };
     assert!(seen.headers.iter().all(|(_, value)| !value.contains("hidden")), "{seen:?}");
     assert_eq!((seen.header("x-other"), seen.header("host")), (Some("1"), Some(&*other.authority())));
+}
+
+#[test]
+fn no_credential_of_the_settings_arrives_at_another_origin_of_whatever_kind_it_is() {
+    let secret = || Secret::new("hidden");
+    let tokens = Server::answering(r#"{"access_token":"hidden"}"#);
+    let client =
+        ClientCredentials { token_url: tokens.url(), client_id: "client".into(), client_secret: secret(), scope: None };
+    for auth in [
+        Auth::Bearer(Token::Value(secret())),
+        Auth::Basic { username: "hidden".into(), password: secret() },
+        Auth::ApiKey { header: "x-key".into(), key: secret() },
+        Auth::OAuth2(client),
+    ] {
+        let other = Server::answering("other");
+        let server = redirecting(302, format!("{}/there", other.url()));
+        let http = Http { follow_redirects: 5, ..Http::default() };
+        let proxy =
+            builder(&server.url()).http(http).auth(auth.clone()).headers([("x-own", "hidden")]).build().unwrap();
+        assert_eq!(text(block_on(proxy.send(get("/here"))).unwrap()), "other");
+        let shows = |seen: &Seen| seen.header("authorization").or(seen.header("x-key")).is_some();
+        assert!(shows(&server.seen()[0]), "{auth:?}");
+        let [seen] = &other.seen()[..] else { panic!() };
+        assert!(!shows(seen) && !format!("{seen:?}").contains("hidden"), "{seen:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,13 @@ fn tight() -> AmbassadorProxy {
     with_defaults()
         .timeout(Duration::from_millis(50))
         .backoff(Backoff::exponential(Duration::from_millis(10)).max(Duration::from_millis(40)))
-        .breaker(Breaker::default().min_calls(5).window(Duration::from_secs(1)).open_for(Duration::from_millis(100)))
+        .breaker(
+            Breaker::default()
+                .min_calls(5)
+                .window(Duration::from_secs(1))
+                .open_for(Duration::from_millis(100))
+                .open_max(Duration::from_millis(100)),
+        )
         .budget(Budget::default().min_per_second(20.0).window(Duration::from_secs(1)))
         .bulkhead(Bulkhead::new(4).max_queue(3).queue_timeout(Duration::from_millis(30)))
         .rate_limit(RateLimit::new(5000.0).burst(20).max_wait(Duration::from_millis(5)))
@@ -104,7 +110,9 @@ fn a_hundred_thousand_random_calls_add_up_from_metrics_alone_while_being_scraped
     let attempts = |outcome| seen.sum("ambassador_attempts_total", &[target[0], ("outcome", outcome)]);
     // Whoever shares the target's process sees nobody else's.
     assert_eq!((of("ambassador_calls_total"), of("ambassador_inflight_calls")), (CALLS, 0));
-    assert!(["ok", "failure", "timeout", "rejected", "cancelled"].iter().all(|outcome| calls(outcome) > 0));
+    for outcome in ["ok", "failure", "timeout", "rejected", "cancelled"] {
+        assert!(calls(outcome) > 0, "no call ended as {outcome}: {}", proxy.health());
+    }
     assert_eq!(of("ambassador_rejections_total"), calls("rejected"));
     assert_eq!(attempts("ok"), calls("ok"));
     // attempts = calls that ran + retries: who went away in the queue never ran.

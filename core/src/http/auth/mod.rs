@@ -39,7 +39,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::Wrong;
-use super::watched::{Change, Watched};
+use super::watched::Watched;
+use crate::event;
 use crate::policy::auth::{Auth, Token};
 use crate::policy::tls::Tls;
 use crate::target::Target;
@@ -184,12 +185,7 @@ impl Authorizer {
                 bearer(&token).ok_or_else(why)
             }
             Source::File(watched) => {
-                let name = &self.name;
-                let value = watched.get(|change| {
-                    if let Change::Kept(why) = change {
-                        tracing::warn!(target: "ambassador", name, why, "`auth.bearer_file` has changed, and cannot be used; the token that it held before goes on");
-                    }
-                });
+                let value = watched.get(|change| event::credentials(&self.name, "auth.bearer_file", change.why()));
                 let value =
                     value.map_err(|why| AuthFault::lasting(format!("`auth.bearer_file` cannot be used: {why}")))?;
                 Ok(HeaderValue::clone(&value))

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::{AuthFault, Origin, bearer, sensitive};
 use crate::clock::{self, NEVER, Nanos, SECOND};
+use crate::event;
 use crate::http::{Body, Wrong};
 use crate::policy::auth::ClientCredentials;
 use crate::policy::backoff::Backoff;
@@ -63,6 +64,8 @@ struct Flight {
 
 /// A client's tokens.
 pub(super) struct Tokens {
+    /// The proxy's whose tokens they are.
+    name: Box<str>,
     endpoint: AmbassadorProxy,
     path: String,
     client: HeaderValue,
@@ -110,6 +113,7 @@ impl Tokens {
             body.push_str(&encoded(scope));
         }
         Ok(Tokens {
+            name: name.into(),
             endpoint,
             path: if path.is_empty() { "/".into() } else { path },
             client: header,
@@ -179,8 +183,12 @@ impl Tokens {
                     Ok(token) => tokens.present.store(Some(Arc::clone(token))),
                     Err(fault) => {
                         tokens.paused_until.store(clock::now() + PAUSE, Relaxed);
-                        let (name, why) = (tokens.endpoint.name(), fault.to_string());
-                        tracing::warn!(target: "ambassador", name, why, "no token could be fetched");
+                        let (name, why) = (&*tokens.name, fault.to_string());
+                        if tokens.present.load().as_ref().is_some_and(|token| clock::now() < token.ends_at) {
+                            event::credentials(name, "auth.token_url", Some(why));
+                        } else {
+                            tracing::warn!(target: "ambassador", name, why, "no token could be fetched");
+                        }
                     }
                 }
                 // Who comes from now on finds what was fetched, or fetches anew.

@@ -38,8 +38,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Wrong;
-use super::watched::{Change, Watched};
+use super::watched::Watched;
 use crate::clock::{self, SECOND};
+use crate::event;
 use crate::policy::http::Version;
 use crate::policy::tls::{Tls, TlsVersion};
 use verify::{Pin, Verifier};
@@ -177,15 +178,7 @@ impl Inner {
 
     /// What the files hold, or held when it could be used.
     fn look<T>(&self, watched: &Watched<T>, field: &'static str) -> Result<Arc<T>, TlsFault> {
-        let name = &self.name;
-        let value = watched.get(|change| match change {
-            Change::Replaced => {
-                tracing::info!(target: "ambassador", name, field, "`{field}` was read again, and holds from now on");
-            }
-            Change::Kept(why) => {
-                tracing::warn!(target: "ambassador", name, field, why, "`{field}` has changed, and cannot be used; what it held before goes on");
-            }
-        });
+        let value = watched.get(|change| event::credentials(&self.name, field, change.why()));
         value.map_err(|why| TlsFault::new(Reason::Settings, format!("`{field}` cannot be used: {why}")))
     }
 

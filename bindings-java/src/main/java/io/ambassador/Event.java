@@ -105,6 +105,15 @@ public sealed interface Event {
     record Settings(String name, String before, String now) implements Event {}
 
     /**
+     * Certificates, keys or tokens that settings name were read or fetched again, or could not be.
+     *
+     * @param name see {@link Event#name}
+     * @param field the setting, by its name in the config file: {@code auth.bearer_file}
+     * @param why why what it names now cannot be used, so that the last good one stays in use; empty when what it names now holds
+     */
+    record Credentials(String name, String field, Optional<String> why) implements Event {}
+
+    /**
      * The ambassador itself failed; the call went on without it.
      *
      * @param name see {@link Event#name}

@@ -80,6 +80,7 @@ final class Listeners {
             case "endpoint" -> new Event.Endpoint(name, first, second, textOrNone(third).map(Listeners::length));
             case "endpoints" -> new Event.Endpoints(name, words(first), words(second), textOrNone(third));
             case "settings" -> new Event.Settings(name, first, second);
+            case "credentials" -> new Event.Credentials(name, first, textOrNone(second));
             default -> new Event.Internal(name, first);
         };
     }
