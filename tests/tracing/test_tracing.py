@@ -1,5 +1,5 @@
-"""The host's own tracer, OpenTelemetry's real SDK in each language: the ambassador's spans, as a collector gets them, are below the
-host's, and what goes onward is the ambassador's; where it exports nothing, the host's span goes onward as it is.
+"""The host's own tracer, OpenTelemetry's real SDK in each language: the ambassador's spans, as a collector gets them, are below
+the host's, and what goes onward is the ambassador's; where it exports nothing, the host's span goes onward as it is.
 
 Each host prints, a line of JSON each, the span that was its own around a call, and what the call's function or the server saw.
 """

@@ -1,5 +1,5 @@
-"""The host's own tracer (P6): OpenTelemetry's present span, where the program has ``opentelemetry-api``. It is looked for once, when
-the first proxy is made; a program without it has nothing of this on the way of its calls.
+"""The host's own tracer (P6): OpenTelemetry's present span, where the program has ``opentelemetry-api``. It is looked for once,
+when the first proxy is made; a program without it has nothing of this on the way of its calls.
 """
 
 from __future__ import annotations
