@@ -50,13 +50,13 @@ async def call_async() -> None:
 
 def request() -> None:
     with tracer.start_as_current_span("order") as span:
-        assert proxy.get("/request").status == 200
+        assert proxy.get("/request").status_code == 200
     tell("request", span)
 
 
 async def request_async() -> None:
     with tracer.start_as_current_span("order") as span:
-        assert (await proxy.aget("/async")).status == 200
+        assert (await proxy.aget("/async")).status_code == 200
     tell("async request", span)
 
 
