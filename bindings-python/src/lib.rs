@@ -8,6 +8,7 @@
 
 mod attempt;
 mod call;
+mod configuration;
 mod direct;
 mod interrupt;
 mod kind;
@@ -65,6 +66,7 @@ mod _native {
         telemetry::add(module)?;
         tracing::add(module)?;
         attempt::add(module)?;
+        configuration::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }

@@ -8,9 +8,9 @@ mod kit;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ambassador_core::runtime;
 use ambassador_core::telemetry::otlp::exported;
 use ambassador_core::telemetry::{Format, METRICS, metrics};
+use ambassador_core::{AmbassadorProxy, runtime};
 use common::{PATIENCE, alone, briefly, builder};
 use kit::misbehaving::Server;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
@@ -80,7 +80,8 @@ fn number(point: &NumberDataPoint) -> f64 {
     }
 }
 
-fn call(times: usize) {
+/// What is counted at present is so while the proxy is there.
+fn call(times: usize) -> AmbassadorProxy {
     let proxy = builder().name("payments").max_retries(2).backoff(briefly()).build().unwrap();
     for at in 0..times {
         let mut attempts = 0;
@@ -90,13 +91,14 @@ fn call(times: usize) {
             async move { if fails { Err("unreachable") } else { Ok(()) } }
         });
     }
+    proxy
 }
 
 #[test]
 fn what_is_counted_is_sent_when_the_ambassador_ends_as_sums_gauges_and_histograms() {
     let name = "what_is_counted_is_sent_when_the_ambassador_ends_as_sums_gauges_and_histograms";
     exporting(name, &[("OTEL_SERVICE_NAME", "shop")], answering, |collector| {
-        call(3);
+        let _proxy = call(3);
         assert!(runtime::shutdown(PATIENCE));
         let request = requests(collector).pop().unwrap();
         let resource = request.resource_metrics[0].resource.as_ref().unwrap();
@@ -132,7 +134,7 @@ fn what_is_counted_is_sent_when_the_ambassador_ends_as_sums_gauges_and_histogram
 fn every_metric_that_prometheus_gets_has_the_name_that_its_own_translation_makes_of_it() {
     let name = "every_metric_that_prometheus_gets_has_the_name_that_its_own_translation_makes_of_it";
     exporting(name, &[], answering, |collector| {
-        call(1);
+        let _proxy = call(1);
         let page = metrics(Format::Prometheus);
         assert!(runtime::shutdown(PATIENCE));
         let sent = by_name(requests(collector).pop().unwrap());
@@ -158,9 +160,9 @@ fn every_metric_that_prometheus_gets_has_the_name_that_its_own_translation_makes
 fn metrics_are_sent_time_and_again_and_only_grow() {
     let name = "metrics_are_sent_time_and_again_and_only_grow";
     exporting(name, &[("OTEL_METRIC_EXPORT_INTERVAL", "20")], answering, |collector| {
-        call(2);
+        let _proxy = call(2);
         collector.wait_for(2);
-        call(3);
+        let _proxy = call(3);
         assert!(runtime::shutdown(PATIENCE));
         let counts: Vec<f64> = requests(collector)
             .into_iter()
@@ -187,7 +189,7 @@ fn a_collector_that_refuses_some_has_taken_the_rest() {
         })
     };
     exporting("a_collector_that_refuses_some_has_taken_the_rest", &[], refusing, |_| {
-        call(1);
+        let _proxy = call(1);
         assert!(runtime::shutdown(PATIENCE));
         let exported = exported().unwrap();
         assert_eq!((exported.metrics, exported.failed), (1, 0));
@@ -203,7 +205,7 @@ fn a_collector_of_metrics_that_is_stuck_holds_up_no_shutdown() {
         })
     };
     exporting("a_collector_of_metrics_that_is_stuck_holds_up_no_shutdown", &[], stuck, |_| {
-        call(1);
+        let _proxy = call(1);
         assert!(runtime::shutdown(Duration::from_millis(20)));
         assert_eq!(exported().map(|exported| exported.metrics), Some(0));
     });

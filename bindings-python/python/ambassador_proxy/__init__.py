@@ -7,6 +7,7 @@
 """
 
 from ambassador_proxy import _native
+from ambassador_proxy._configuration import configure
 from ambassador_proxy._native import Admin, Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
@@ -75,6 +76,7 @@ __all__ = [
     "TlsError",
     "TransportError",
     "__version__",
+    "configure",
     "metrics",
     "serve_admin",
     "shutdown",

@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn all_of_the_page_is_small() {
         let bytes: usize = FILES.iter().map(|file| file.content.len()).sum();
-        assert!(bytes < 66 * 1024, "{bytes} bytes");
+        assert!(bytes < 60 * 1024, "{bytes} bytes");
     }
 
     #[test]

@@ -45,8 +45,6 @@ const lengths = table("quantiles", "Of", "Count", "p50", "p90", "p99", "p99.9");
 const now = table("facts", "What", "Now");
 const endpoints = table("endpoints", "Address", "Health", "Zone", "Weight", "In flight", "Average", "Failures in a row", "Ejections");
 const policy = table("policy", "Setting", "Value", "Where it comes from");
-/** @type {Setting[]} */
-let settings = [];
 
 /** @param {string | null} wanted */
 export const choose = (wanted) => {
@@ -55,14 +53,11 @@ export const choose = (wanted) => {
   say("name", name ?? "");
 };
 
-const filter = () => policy(settings.filter(({ origin }) => !find("#changed", HTMLInputElement).checked || origin !== "default").map(setting));
-by("changed").addEventListener("input", filter);
-
-/** @param {Setting[] | undefined} told None when the server does not tell. */
+/** What was set comes first. @param {Setting[]} [told] None when the server does not tell. */
 export const configure = (told) => {
-  settings = told ?? [];
+  const isSet = (/** @type {Setting} */ { origin }) => origin !== "default";
   by("no-policy").hidden = told !== undefined;
-  filter();
+  policy((told ?? []).toSorted((one, other) => +isSet(other) - +isSet(one)).map(setting));
 };
 
 /** @param {Row | undefined} row None when there is no such target. */

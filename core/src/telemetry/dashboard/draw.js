@@ -1,7 +1,7 @@
 // Small tools to draw with: elements, text that is only touched when it changes, lists that keep their elements, lines over time.
 // Names come from outside: they go into the page as text, never as markup.
 
-/** @import { Draw, Find, H, List } from "./schema.js" */
+/** @import { Draw, Find, H, List, Mark, Say, Svg } from "./schema.js" */
 
 /** @type {H} */
 export const h = (tag, attributes = {}, ...children) => {
@@ -23,7 +23,7 @@ export const find = (selector, type) => {
 
 export const by = (/** @type {string} */ id) => find("#" + id, HTMLElement);
 
-/** @param {Element | string | undefined} node The node, or its id. @param {string} text */
+/** @type {Say} */
 export const say = (node, text) => {
   const within = typeof node === "string" ? by(node) : node;
   const present = within?.firstChild;
@@ -31,12 +31,12 @@ export const say = (node, text) => {
   else if (present.nodeValue !== text) present.nodeValue = text;
 };
 
-/** @param {Element} element @param {string} name @param {string} value */
+/** @type {Mark} */
 export const mark = (element, name, value) => {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 };
 
-/** @param {string} tag @param {Record<string, string>} attributes @param {Element[]} children */
+/** @type {Svg} */
 const svg = (tag, attributes, ...children) => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);

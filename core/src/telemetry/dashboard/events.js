@@ -1,7 +1,7 @@
 // The stream of events: what happened, newest first, of the kinds that one wants to see; it can be held still.
 
 import { at } from "./format.js";
-import { by, find, h, list, say, shape } from "./draw.js";
+import { by, find, h, list, shape } from "./draw.js";
 import { link } from "./overview.js";
 
 /** @import { Kept, Told } from "./schema.js" */
@@ -26,9 +26,7 @@ const rows = list(by("stream"), (/** @type {Kept} */ { id }) => String(id), (eve
 
 /** @type {Map<string, Kept[]>} */
 const kept = new Map();
-/** @type {Kept[] | null} What was there when it was held still. */
-let held = null;
-let [ids, since, isDrawn] = [0, 0, true];
+let [ids, isDrawn] = [0, true];
 /** @type {string | null} */
 let only = null;
 
@@ -37,10 +35,9 @@ const all = () => [...kept.values()].flat().sort((one, other) => other.id - one.
 
 const refresh = () => {
   isDrawn = true;
-  say("pause", held ? `Resume${since > 0 ? ` (${since} new)` : ""}` : "Pause");
   const kinds = ["other", ...[...by("kinds").querySelectorAll("input")].filter(({ checked }) => checked).map(({ value }) => value)];
   const words = find("#words", HTMLInputElement).value.trim().toLowerCase();
-  const shown = (held ?? all()).filter((event) => kinds.includes(group(event)) && (only === null || event.name === only) && event.message.toLowerCase().includes(words));
+  const shown = all().filter((event) => kinds.includes(group(event)) && (only === null || event.name === only) && event.message.toLowerCase().includes(words));
   rows(shown.slice(0, SHOWN));
   by("quiet").hidden = shown.length > 0;
 };
@@ -57,15 +54,9 @@ export const add = (event) => {
   kept.set(group(event), some);
   some.push({ ...event, id: ids++ });
   if (some.length > KEPT * 2) some.splice(0, KEPT);
-  if (held) since++;
   isDrawn = false;
 };
 
 by("events").addEventListener("input", refresh);
-by("pause").addEventListener("click", () => {
-  [held, since] = [held ? null : all(), 0];
-  by("pause").setAttribute("aria-pressed", String(held !== null));
-  refresh();
-});
 // Often enough to seem at once, and not for each of thousands.
-setInterval(() => isDrawn || refresh(), 250);
+setInterval(() => isDrawn || find("#pause", HTMLInputElement).checked || refresh(), 250);

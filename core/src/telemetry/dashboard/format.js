@@ -1,6 +1,6 @@
 // Numbers, units and times as a person reads them, by Intl, in the language of the browser. What is not known is a dash.
 
-/** @import { Maybe } from "./schema.js" */
+/** @import { Maybe, Spell } from "./schema.js" */
 
 const NONE = "–";
 const locale = navigator.language;
@@ -24,7 +24,7 @@ const TIMES = /** @type {const} */ ([
 ]);
 const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
-/** Exact, with the separators of the language. @param {Maybe} value */
+/** Exact, with the separators of the language. @type {Spell} */
 export const count = (value) => (value == null ? NONE : integer(value));
 
 /** Per second, with at most three digits: `12.4/s`, `3.2K/s`. @param {number} value */
@@ -39,7 +39,7 @@ export const percent = (share) => {
   return percents[digits]?.(rounded / step) ?? "";
 };
 
-/** A length of time. @param {Maybe} ns */
+/** A length of time. @type {Spell} */
 export const time = (ns) => {
   const [, one, spell] = TIMES.find(([below]) => (ns ?? 0) < below) ?? [];
   return ns == null || !one || !spell ? NONE : spell(tenths(ns / one));
@@ -48,7 +48,7 @@ export const time = (ns) => {
 /** A time to wait for, in whole seconds, rounded up. @param {number} ns */
 export const wait = (ns) => (ns < 120e9 ? seconds(Math.ceil(ns / 1e9)) : time(ns));
 
-/** @param {Maybe} value */
+/** @type {Spell} */
 export const bytes = (value) => (value == null ? NONE : megabytes(tenths(value / 1e6)));
 
 /** The time of day. @param {number} ms */

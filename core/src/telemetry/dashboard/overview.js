@@ -4,18 +4,18 @@ import { count, percent, plural, rate, time, words } from "./format.js";
 import { by, chart, find, h, list, mark, say, shape } from "./draw.js";
 import { of } from "./history.js";
 
-/** @import { Endpoint, Finding, Headline, Row, Verdict } from "./schema.js" */
+/** @import { Endpoint, Finding, Findings, Headline, Row } from "./schema.js" */
 /** @import { Series } from "./history.js" */
 
 export const link = (/** @type {string} */ name) => "#/target/" + encodeURIComponent(name);
 
-/** What fails, and what is done about it; so many lines at most. @param {Element} parent @param {number} most */
+/** What fails, and what is done about it; so many lines at most. @type {Findings} */
 export const findings = (parent, most) => {
   const lines = list(parent, (/** @type {[number, Finding]} */ [index]) => String(index), () => {
     const [fails, does] = [h("b.fails"), h("span")];
     return { node: h("li", {}, fails, " → ", does), update: ([, finding]) => (say(fails, finding.fails), say(does, finding.does)) };
   });
-  return (/** @type {Verdict} */ verdict) => lines(verdict.findings.slice(0, most).map((finding, index) => [index, finding]));
+  return (verdict) => lines(verdict.findings.slice(0, most).map((finding, index) => [index, finding]));
 };
 
 /** Draws calls per second and how many are lost; and how long they take. Gives the most of each.
@@ -32,36 +32,20 @@ export const pictures = (ratesIn, timesIn) => {
   };
 };
 
-const REASONS = /** @type {const} */ (["circuit_open", "bulkhead_full", "rate_limited", "no_endpoint", "shutdown"]);
-/** So many shapes of endpoints are shown at most. */
-const SHAPES = 16;
-
 const make = (/** @type {Row} */ { target: { name, target } }) => {
   const state = shape();
   const [word, out, bar] = [h("span"), h("span"), h("span.bar")];
   const [success, calls, median, retries, flight] = [h("b"), h("b"), h("b"), h("b"), h("b")];
   const [lost, high, left] = [h("small"), h("small"), h("small")];
-  const [found, reasons, points] = [h("ul.findings"), h("ul"), h("span.points")];
+  const [found, points] = [h("ul.findings"), h("span.points")];
   const cell = (/** @type {string} */ label, /** @type {Node[]} */ ...content) => h("td", { "data-label": label }, ...content);
   const [rates, times] = [cell("Calls", calls), cell("Duration", h("span.pair", {}, median, high))];
-  const title = h("span.title", {}, h("a.name", { href: link(name), title: name }, name), h("span.address", {}, target === name ? "" : target), h("span.strip", {}, points, out), reasons);
+  const title = h("span.title", {}, h("a.name", { href: link(name), title: name }, name), h("span.address", {}, target === name ? "" : target), h("span.strip", {}, points, out));
   const node = h("tr", {}, cell("Circuit", state.node, word), h("th", { scope: "row" }, title, found), rates, cell("Success", success, lost), times, cell("Retries", retries, bar, left), cell("In flight", flight));
   const [tell, draw] = [findings(found, 2), pictures(rates, times)];
-  const chips = list(reasons, (/** @type {[string, number]} */ [reason]) => reason, ([reason]) => {
-    const value = h("b");
-    return { node: h("li", {}, words(reason), " ", value), update: ([, now]) => say(value, rate(now)) };
-  });
   const shapes = list(points, (/** @type {Endpoint} */ { address }) => address, () => {
     const { node, show } = shape();
     return { node, update: ({ state }) => (show(state), mark(node, "data-state", state)) };
-  });
-  let isSeen = true;
-  /** @type {Series | undefined} */
-  let last;
-  // A browser tells which rows it does not paint.
-  node.addEventListener("contentvisibilityautostatechange", (event) => {
-    isSeen = !(/** @type {ContentVisibilityAutoStateChangeEvent} */ (event).skipped);
-    if (isSeen && last) draw(last);
   });
   /** @param {Row} row */
   const update = ({ target, series, verdict }) => {
@@ -70,12 +54,12 @@ const make = (/** @type {Row} */ { target: { name, target } }) => {
     const [all, well] = [endpoints?.length ?? 0, endpoints?.filter(({ state }) => state === "healthy").length ?? 0];
     const away = series.rate(of.lost);
     mark(node, "data-tone", verdict.tone);
+    node.classList.toggle("ill", verdict.rank > 1);
     state.show(circuit?.state ?? "none");
     say(word, words(circuit?.state ?? "no breaker"));
     tell(verdict);
-    shapes(endpoints?.slice(0, SHAPES) ?? []);
+    shapes(endpoints?.slice(0, 16) ?? []);
     say(out, all === 0 ? "" : `${well < all ? well + " of " : ""}${plural(all, "endpoint")}`);
-    chips(REASONS.map((reason) => /** @type {[string, number]} */ ([reason, series.rate(({ rejections }) => rejections[reason])])).filter(([, now]) => now > 0));
     say(calls, rate(series.rate(of.calls)));
     say(success, percent(series.success));
     say(lost, away > 0 ? rate(away) + " lost" : "");
@@ -86,8 +70,8 @@ const make = (/** @type {Row} */ { target: { name, target } }) => {
     mark(bar, "data-low", String((verdict.budget ?? 1) < 0.25));
     say(left, verdict.budget === null ? "no budget" : `${percent(verdict.budget)} left`);
     say(flight, count(target.in_flight));
-    last = series;
-    if (isSeen) draw(series);
+    // Not those that are scrolled away.
+    if (node.checkVisibility({ contentVisibilityAuto: true })) draw(series);
   };
   return { node, update };
 };
@@ -121,16 +105,14 @@ const deeds = (rows, all) => {
 };
 
 const search = find("#search", HTMLInputElement);
-const trouble = find("#trouble", HTMLInputElement);
-const body = find("#targets tbody", HTMLElement);
-const put = list(body, (/** @type {Row} */ { target }) => target.name, make);
+const put = list(find("#targets tbody", HTMLElement), (/** @type {Row} */ { target }) => target.name, make);
 const icon = shape();
 /** @type {Row[]} */
 let all = [];
 
 const filter = () => {
   const wanted = search.value.trim().toLowerCase();
-  const shown = all.filter(({ target, verdict }) => (!trouble.checked || verdict.rank > 1) && `${target.name} ${target.target}`.toLowerCase().includes(wanted));
+  const shown = all.filter(({ target }) => `${target.name} ${target.target}`.toLowerCase().includes(wanted));
   put(shown);
   say("shown", `${shown.length < all.length ? shown.length + " of " : ""}${plural(all.length, "target")}`);
 };
@@ -147,8 +129,4 @@ export const show = (series, rows) => {
 };
 
 by("icon").append(icon.node);
-for (const input of [search, trouble]) input.addEventListener("input", filter);
-// The whole row leads where its name does, unless one only wants to copy from it.
-body.addEventListener("click", ({ target }) => {
-  if (target instanceof Element && !target.closest("a") && getSelection()?.isCollapsed) target.closest("tr")?.querySelector("a")?.click();
-});
+search.addEventListener("input", filter);

@@ -56,8 +56,7 @@ const totals = ({ process, other, ready, not_ready, language, pid, version, now_
 
 /** The browser's tab tells it too. @param {string} what */
 const title = (what) => {
-  const text = what && what + " · ";
-  if (document.title !== `${text}Ambassador`) document.title = `${text}Ambassador`;
+  document.title = (what && what + " · ") + "Ambassador";
 };
 
 // ---- What takes the token: to isolate, to reset, and to see anything at all of a server that others can reach
@@ -91,9 +90,7 @@ dialog.addEventListener("submit", async (event) => {
 
 // ---- What the server tells
 
-let isDue = false;
 const show = () => {
-  isDue = false;
   const { snapshot } = history;
   if (!snapshot) return;
   rows = snapshot.targets.map((target) => {
@@ -136,10 +133,7 @@ const again = server.poll((snapshot, isLocked) => {
   for (const [name, state] of states) if ((circuits.get(name) ?? state) !== state) announce(`${name}: circuit ${words(state)}`);
   circuits = states;
   if (history.add(snapshot)) announce("The process was started anew, and so were its counters.");
-  // A page in the background draws no frames, but its tab still tells how it is.
-  if (document.hidden) show();
-  else if (!isDue) requestAnimationFrame(show);
-  isDue = !document.hidden;
+  show();
 });
 
 /** What every call does is asked for only by who wants to see it. @type {string} */
@@ -188,12 +182,4 @@ addEventListener("keydown", (event) => {
     by("search").focus();
   }
 });
-
-// ---- Light or dark: as the system has it, until told otherwise
-
 void route();
-const theme = find("#theme", HTMLSelectElement);
-const paint = () => mark(document.documentElement, "data-theme", theme.value);
-theme.value = localStorage.getItem(theme.id) ?? "";
-theme.addEventListener("change", () => (paint(), localStorage.setItem(theme.id, theme.value)));
-paint();

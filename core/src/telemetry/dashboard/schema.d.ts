@@ -149,3 +149,13 @@ export type List = <T>(parent: Element, key: (item: T) => string, make: (item: T
 export type Draw = (all: readonly Points[], span: number, label: string) => number;
 /** How bad, in one line, with which shape. */
 export type Headline = [tone: string, text: string, shape: string];
+/** Shows the findings of a verdict in the parent, so many lines at most. */
+export type Findings = (parent: Element, most: number) => (verdict: Verdict) => void;
+/** Puts text into a node, or the one of that id. */
+export type Say = (node: Element | string | undefined, text: string) => void;
+export type Mark = (element: Element, name: string, value: string) => void;
+export type Svg = (tag: string, attributes: Record<string, string>, ...children: Element[]) => SVGElement;
+/** A value as a person reads it. */
+export type Spell = (value: Maybe) => string;
+/** What is worth a word, if it is so. */
+export type Judged = Finding | false | undefined;

@@ -4,9 +4,9 @@
 import { count, percent, rate, wait } from "./format.js";
 import { of } from "./history.js";
 
-/** @import { Finding, Rejection, Row, Target, Tone, Verdict } from "./schema.js" */
+/** @import { Finding, Judged, Rejection, Row, Target, Tone, Verdict } from "./schema.js" */
 
-/** From this share of lost calls on, a target is failing; from that of failed attempts on, it is worth a word though no call is lost. */
+/** From which share of lost calls on a target is failing, and from which of failed attempts on it is worth a word. */
 const [FAILING, NOTICED] = [0.05, 0.01];
 
 /** @param {Target} target @returns {Finding | undefined} */
@@ -21,7 +21,7 @@ const circuit = ({ circuit }) => {
   }
 };
 
-/** @param {Target} target @returns {(Finding | false | undefined)[]} */
+/** @param {Target} target @returns {Judged[]} */
 const endpoints = ({ endpoints }) => {
   const all = endpoints ?? [];
   const out = all.filter(({ state }) => state !== "healthy");
@@ -34,7 +34,7 @@ const endpoints = ({ endpoints }) => {
   ];
 };
 
-/** @param {Omit<Row, "verdict">} row @param {number | null} budget @returns {(Finding | false | undefined)[]} */
+/** @param {Omit<Row, "verdict">} row @param {number | null} budget @returns {Judged[]} */
 const calls = ({ target, series }, budget) => {
   const [failed, failedAttempts] = [series.share(of.failed, of.unfailed) ?? 0, series.share(of.failedAttempts, of.okAttempts) ?? 0];
   const [retries, fallback] = [series.rate(of.retries), series.rate(of.fallback)];

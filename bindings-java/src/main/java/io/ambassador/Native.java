@@ -217,6 +217,8 @@ final class Native {
 
     static native boolean shutdown(long slice, long left);
 
+    static native boolean configure(String pathOrText, String[] wrong);
+
     static native void beginTelemetry();
 
     static native String snapshot();

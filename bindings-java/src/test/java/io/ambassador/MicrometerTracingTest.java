@@ -26,10 +26,12 @@ class MicrometerTracingTest {
     private static List<String> onward(Tracer tracer, Span span) {
         var proxy = quick().timeoutMs(60_000).runIn(RunIn.WORKER).build();
         var onward = new ArrayList<String>();
-        try (Tracer.SpanInScope scope = tracer.withSpan(span)) {
+        Tracer.SpanInScope scope = tracer.withSpan(span);
+        try {
             proxy.execute(attempt -> charge(attempt, onward));
             proxy.executeAsync(attempt -> CompletableFuture.supplyAsync(() -> charge(attempt, onward))).join();
         } finally {
+            scope.close();
             span.end();
         }
         return onward;
