@@ -821,6 +821,15 @@ export interface LogMessage {
  */
 export function setLogLevel(level: LogLevel): void;
 
+/**
+ * From now on that configuration holds over what the app says, for proxies that are made from now on, in all threads of the process, in
+ * place of the file that `AMBASSADOR_CONFIG` names: the path of a file; its text in YAML or JSON, which has a line break, or begins with `{`;
+ * or the same as an object.
+ *
+ * @throws ConfigError when something is wrong with it, with file, line and column; what held before then holds on
+ */
+export function configure(source: string | object): void;
+
 /** Everything that is known at present of this process, in all of its threads; the same names in every language. */
 export interface Snapshot {
   readonly version: string;

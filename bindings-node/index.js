@@ -3,6 +3,7 @@
 
 const { native } = require("./lib/bridge.js");
 const errors = require("./lib/errors.js");
+const { configure } = require("./lib/configure.js");
 const { AmbassadorProxy } = require("./lib/proxy.js");
 const { setLogLevel } = require("./lib/log.js");
 const { shutdown } = require("./lib/shutdown.js");
@@ -10,4 +11,4 @@ const { metrics, serveAdmin, snapshot } = require("./lib/telemetry.js");
 
 const { BY_CODE, ...classes } = errors;
 
-module.exports = { AmbassadorProxy, metrics, serveAdmin, setLogLevel, shutdown, snapshot, version: native.version(), ...classes };
+module.exports = { AmbassadorProxy, configure, metrics, serveAdmin, setLogLevel, shutdown, snapshot, version: native.version(), ...classes };

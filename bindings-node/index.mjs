@@ -3,6 +3,7 @@ import ambassador from "./index.js";
 
 export const {
   AmbassadorProxy,
+  configure,
   metrics,
   serveAdmin,
   setLogLevel,

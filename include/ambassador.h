@@ -1087,6 +1087,17 @@ int32_t amb_proxy_call(const struct amb_proxy *proxy,
                        struct amb_result *result);
 
 /**
+ * From now on that configuration holds over what the program says, for proxies that are made from now on, in place of the file that
+ * `AMBASSADOR_CONFIG` names.
+ *
+ * #AMB_ERR_CONFIG when something is wrong with it: amb_last_error() says what, with file, line and column; what held before then holds
+ * on. #AMB_ERR_ARGUMENT when it is null.
+ *
+ * @param path_or_text the path of a file; or its text in YAML or JSON: what has a line break, or begins with `{`
+ */
+enum amb_status amb_configure(const char *path_or_text);
+
+/**
  * Stops a call: a wait between attempts ends now, a spawned or hedged function is abandoned, and amb_attempt_cancelled() turns
  * true for one that runs on its caller's thread. No further attempt is made; unless the one that runs still succeeds within its
  * bound, or a fallback runs already, the call ends with #AMB_CANCELLED. A request of amb_http_spawn() is given up at once.

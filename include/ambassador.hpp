@@ -892,6 +892,20 @@ inline void set_log(std::function<void(std::string_view)> listener)
     amb_set_log(log, new Listener(std::move(listener)));
 }
 
+/**
+ * From now on that configuration holds over what the program says, for proxies that are made from now on, in place of the file that
+ * `AMBASSADOR_CONFIG` names; amb_configure() tells more.
+ *
+ * @param path_or_text the path of a file, or its text in YAML or JSON
+ * @throws ConfigError when something is wrong with it; what held before then holds on
+ */
+inline void configure(const std::string &path_or_text)
+{
+    const amb_status status = amb_configure(path_or_text.c_str());
+    if (status != AMB_OK)
+        detail::not_served(status);
+}
+
 /** Refuses new calls and waits for those in flight; whether all ended in time. */
 inline bool shutdown(Duration timeout) noexcept { return amb_shutdown(timeout.count()) == AMB_OK; }
 

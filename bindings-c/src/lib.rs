@@ -7,6 +7,7 @@
 
 mod attempt;
 mod call;
+mod configuration;
 mod fallback;
 mod flight;
 mod fork;

@@ -5,6 +5,20 @@
 
 CHECK_MAIN
 
+TEST(a_configuration_from_code_holds_for_proxies_made_from_then_on)
+{
+    CHECK_INT(amb_configure("version: 1\ntargets: {payment-api.example.com: {max_retries: 7}}\n"), AMB_OK);
+    CHECK_INT(amb_configure("version: 1\ntargets: {a.example.com: {max_retries: 0}}\n"), AMB_ERR_CONFIG);
+    CHECK(strstr(amb_last_error(), "configuration:2:40: targets.a.example.com.max_retries: 0 is not allowed") != NULL);
+    CHECK_INT(amb_configure(NULL), AMB_ERR_ARGUMENT);
+    amb_proxy *proxy = proxy_of(short_options(1));
+    amb_options policy;
+    CHECK_INT(amb_options_init(&policy), AMB_OK);
+    CHECK_INT(amb_proxy_policy(proxy, &policy), AMB_OK);
+    CHECK_INT(policy.max_retries, 7);
+    amb_proxy_free(proxy);
+}
+
 TEST(the_defaults_are_the_seeds)
 {
     amb_options options;

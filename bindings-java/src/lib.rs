@@ -10,6 +10,7 @@
 //! | `requests` | `send`, `await`, `mail` and their like: HTTP by the core |
 //! | `mail` | what is told of requests, on its way to Java |
 //! | `feed` | a request's body that is a stream |
+//! | `configuration` | `configure`: a configuration from the program's own code |
 //! | `telemetry` | `snapshot`, `metrics`, `serveAdmin` and its like: all of this process |
 //! | `testing` | virtual time |
 //! | `values` | values of settings, as they cross |
@@ -17,6 +18,7 @@
 //! | `texts` | lines, messages, headers, health, policy: what is said of calls |
 
 mod calls;
+mod configuration;
 mod drafts;
 mod feed;
 mod handle;

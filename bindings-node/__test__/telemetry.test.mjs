@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { inspect } from "node:util";
-import { AmbassadorError, ConfigError, metrics, serveAdmin, snapshot, version } from "../index.mjs";
+import { AmbassadorError, AmbassadorProxy, ConfigError, configure, metrics, serveAdmin, snapshot, version } from "../index.mjs";
 import { proxyOf } from "./support.mjs";
 
 const TOKEN = "a-token-of-enough-length";
@@ -102,6 +102,17 @@ for (const [what, field, ...given] of [
     assert.throws(() => serveAdmin(...given), (error) => error instanceof ConfigError && error.field === field && !error.message.includes("short"));
   });
 }
+
+test("a configuration from code holds for proxies that are made from then on, whole, or is refused", () => {
+  const retries = () => new AmbassadorProxy("configured-by-node", { maxRetries: 2 }).policy.maxRetries;
+  configure({ version: 1, targets: { "configured-by-node": { max_retries: 7 } } });
+  assert.equal(retries(), 7);
+  assert.throws(() => configure("version: 1\ntargets: {a.example.com: {max_retries: 0}}\n"), /^ConfigError: configuration:2:40: targets.a.example.com.max_retries: 0 is not allowed/);
+  for (const none of [7, null, ["version"]]) assert.throws(() => configure(none), (error) => error instanceof ConfigError && error.field === "configuration");
+  assert.equal(retries(), 7);
+  configure("{version: 1}");
+  assert.equal(retries(), 2);
+});
 
 test("an address that is taken is refused", () =>
   withAdmin({}, (admin) => assert.throws(() => serveAdmin(admin.address), /an address that can be listened on/)));

@@ -13,6 +13,7 @@
 //! | `inbox` | what has become of requests, for JavaScript, in batches |
 //! | `bodies` | bodies that are streams, both ways |
 //! | `events` | `listen`, `fetchEvents`, `attend`: who listens to which target, what has happened to it, and what is logged |
+//! | `configuration` | `configure`: a configuration from the program's own code |
 //! | `telemetry` | the snapshot, the metrics, the admin server |
 //! | `testing` | virtual time |
 //! | `texts` | lines, messages, headers, health: what is said of calls |
@@ -20,6 +21,7 @@
 
 mod bodies;
 mod calls;
+mod configuration;
 mod events;
 mod exchange;
 mod inbox;

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod call;
+mod configuration;
 mod direct;
 mod interrupt;
 mod kind;
@@ -62,6 +63,7 @@ mod _native {
         requests::add(module)?;
         log::add(module)?;
         telemetry::add(module)?;
+        configuration::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }

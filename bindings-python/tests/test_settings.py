@@ -30,9 +30,32 @@ from ambassador_proxy import (
     _native,
 )
 from ambassador_proxy._settings import GROUPS
-from conftest import Flaky
+from conftest import Flaky, output_of
 
 FIELDS = {field["name"]: field for field in json.loads(_native.settings_json())}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"version": 1, "targets": {"rates.example.com": {"max_retries": 7}}},
+        "version: 1\ntargets: {rates.example.com: {max_retries: 7}}\n",
+    ],
+)
+def test_a_configuration_from_code_holds_for_proxies_made_from_then_on(source):
+    program = f"""
+        from ambassador_proxy import AmbassadorProxy, ConfigError, configure
+
+        configure({source!r})
+        try:
+            configure("nowhere.yaml")
+        except ConfigError as wrong:
+            print("nowhere.yaml" in str(wrong))
+        proxy = AmbassadorProxy("rates.example.com", max_retries=2)
+        print(proxy.policy.max_retries, proxy.effective_policy()[0].origin)
+    """
+    told = output_of(program)
+    assert told.startswith("True\n7 config configuration:"), told
 
 
 def test_the_defaults_are_the_seeds(target):

@@ -7,6 +7,7 @@
 """
 
 from ambassador_proxy import _native
+from ambassador_proxy._configuration import configure
 from ambassador_proxy._health import Health, Latency, Quantiles
 from ambassador_proxy._native import Admin, Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
@@ -79,6 +80,7 @@ __all__ = [
     "TlsError",
     "TransportError",
     "__version__",
+    "configure",
     "metrics",
     "serve_admin",
     "shutdown",

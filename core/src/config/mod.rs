@@ -231,6 +231,7 @@ pub fn configure(path_or_text: &str) -> Result<Arc<Config>, Faults> {
         false => Config::load(Path::new(path_or_text))?,
     };
     let config = Arc::new(config);
+    crate::telemetry::obey(&config);
     IN_FORCE.store(Some(Arc::clone(&config)));
     GENERATION.fetch_add(1, AcqRel);
     Ok(config)

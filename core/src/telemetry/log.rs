@@ -76,9 +76,22 @@ impl From<tracing::Level> for Level {
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Off as u8);
 static OPERATORS: Lazy<Option<Level>> = Lazy::new(|| std::env::var(VARIABLE).ok().and_then(|name| Level::parse(&name)));
 
-/// What the operator asks for by the [variable](VARIABLE); `None` where it is not set, or names no level.
+/// What the operator asks for by the [variable](VARIABLE), or, where it is not set or names no level, by `telemetry.log` of the configuration in
+/// force; `None` where neither says anything.
 pub fn operators() -> Option<Level> {
-    *OPERATORS
+    OPERATORS.or_else(|| Level::from_number(CONFIGURED.load(Relaxed)))
+}
+
+/// What the configuration in force asks for: the number of a level, or none.
+static CONFIGURED: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// The configuration in force asks for so much.
+#[cfg(feature = "http")]
+pub(super) fn configured(level: Level) {
+    CONFIGURED.store(level as u8, Relaxed);
+    if OPERATORS.is_none() {
+        LEVEL.store(level as u8, Relaxed);
+    }
 }
 
 /// A host begins to log: at the operator's level, or at this one where the operator has none.

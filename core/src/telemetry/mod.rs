@@ -38,7 +38,7 @@ pub(crate) mod spans;
 mod totals;
 pub mod trace;
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use crate::runtime;
 use crate::target::State;
@@ -58,10 +58,27 @@ pub(crate) use totals::Totals;
 /// The first proxy of this process is made, or another.
 pub(crate) fn begin() {
     process::started_ms();
-    #[cfg(feature = "admin")]
-    admin::begin_as_the_environment_says();
+    static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+    if !HAS_BEGUN.swap(true, Relaxed) {
+        #[cfg(feature = "admin")]
+        admin::begin_as_the_environment_says();
+        #[cfg(feature = "http")]
+        if let Ok(Some(config)) = crate::config::in_force() {
+            obey(&config);
+        }
+    }
     #[cfg(feature = "otlp")]
     otlp::begin();
+}
+
+/// What a configuration says of the ambassador itself, once it is in force and there is a proxy, or another one is.
+#[cfg(feature = "http")]
+pub(crate) fn obey(config: &crate::config::Config) {
+    if let Some(level) = config.log_level().and_then(log::Level::parse) {
+        log::configured(level);
+    }
+    #[cfg(feature = "admin")]
+    admin::begin_as_configured(config.admin());
 }
 
 /// F3: this is a forked child.

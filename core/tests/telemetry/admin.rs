@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use ambassador_core::config;
 use ambassador_core::discovery::{Discovery, Source};
+use ambassador_core::telemetry::log::{self, Level};
 use ambassador_core::telemetry::{AdminOptions, admins, serve_admin};
 use ambassador_core::{AmbassadorProxy, runtime};
 
@@ -220,6 +222,36 @@ fn the_environment_may_ask_for_it() {
         assert!(get(admin.address(), "/v1/snapshot").body.contains(proxies[1].name()));
         assert!(runtime::shutdown(Duration::from_secs(60)));
         assert!(!admin.is_serving() && admins().is_empty());
+    });
+}
+
+const CONFIGURED: &str =
+    "version: 1\nadmin: {listen: \"127.0.0.1:0\", token: a-token-of-enough-length}\ntelemetry: {log: error}\n";
+
+#[test]
+fn a_configuration_may_ask_for_it_and_for_less_to_be_logged() {
+    alone_with("admin::a_configuration_may_ask_for_it_and_for_less_to_be_logged", &[], || {
+        config::configure(CONFIGURED).unwrap();
+        let [admin] = &admins()[..] else { panic!("{:?}", admins()) };
+        assert_eq!((admin.token(), log::operators()), ("a-token-of-enough-length", Some(Level::Error)));
+        log::set_level(Level::Debug);
+        assert_eq!(log::level(), Level::Error);
+        config::configure(CONFIGURED).unwrap();
+        let _proxy = builder().build().unwrap();
+        assert_eq!(admins().len(), 1);
+    });
+}
+
+#[test]
+fn the_environment_is_stronger_than_a_configuration() {
+    let environment =
+        [("AMBASSADOR_ADMIN", Some(Path::new("127.0.0.1:0"))), ("AMBASSADOR_LOG", Some(Path::new("info")))];
+    alone_with("admin::the_environment_is_stronger_than_a_configuration", &environment, || {
+        config::configure(CONFIGURED).unwrap();
+        let _proxy = builder().build().unwrap();
+        let [admin] = &admins()[..] else { panic!("{:?}", admins()) };
+        assert_ne!(admin.token(), "a-token-of-enough-length");
+        assert_eq!(log::operators(), Some(Level::Info));
     });
 }
 

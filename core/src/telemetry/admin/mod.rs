@@ -177,19 +177,31 @@ pub(crate) fn stop_all() {
 /// `AMBASSADOR_ADMIN_REMOTE=1` that others may be served, `AMBASSADOR_ADMIN_HOSTS` under which names, with commas between.
 /// Looked at once, by the first proxy; a child made by `fork` after that has none.
 pub(crate) fn begin_as_the_environment_says() {
-    static HAS_LOOKED: AtomicBool = AtomicBool::new(false);
-    if HAS_LOOKED.swap(true, SeqCst) {
-        return;
-    }
     let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Some(address) = said("AMBASSADOR_ADMIN") else { return };
+    let Some(address) = said(VARIABLE) else { return };
     let hosts = said("AMBASSADOR_ADMIN_HOSTS").unwrap_or_default();
     let options = AdminOptions {
         token: said("AMBASSADOR_ADMIN_TOKEN"),
         hosts: hosts.split(',').map(|host| host.trim().to_owned()).filter(|host| !host.is_empty()).collect(),
         remote: said("AMBASSADOR_ADMIN_REMOTE").is_some_and(|said| said == "1"),
     };
-    match serve_admin(&address, options) {
+    begin_for_the_operator(VARIABLE, &address, options);
+}
+
+/// A configuration may ask for a server, unless the environment does; the first that does is obeyed, for as long as the process lives.
+#[cfg(feature = "http")]
+pub(crate) fn begin_as_configured(asked: crate::config::Admin) {
+    static HAS_ONE: AtomicBool = AtomicBool::new(false);
+    let by_environment = std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty());
+    let Some(address) = asked.listen.filter(|_| !by_environment && !HAS_ONE.swap(true, SeqCst)) else { return };
+    let options = AdminOptions { token: asked.token, hosts: asked.hosts, remote: asked.remote };
+    begin_for_the_operator("admin.listen of the configuration", &address, options);
+}
+
+const VARIABLE: &str = "AMBASSADOR_ADMIN";
+
+fn begin_for_the_operator(origin: &str, address: &str, options: AdminOptions) {
+    match serve_admin(address, options) {
         Ok(admin) => {
             tracing::info!(target: "ambassador", address = %admin.address(), "the admin server answers");
             // Who left the port to the operating system has no other way to know it.
@@ -198,11 +210,11 @@ pub(crate) fn begin_as_the_environment_says() {
                 let _ = writeln!(io::stderr(), "[Ambassador] the admin server answers at http://{}/", admin.address());
             }
         }
-        // The program goes on without it; who asked for it by the environment looks at stderr.
+        // The program goes on without it; who asked for it from outside looks at stderr.
         Err(error) => {
             tracing::warn!(target: "ambassador", %error, "there is no admin server");
             use io::Write;
-            let _ = writeln!(io::stderr(), "[Ambassador] there is no admin server: AMBASSADOR_ADMIN: {error}");
+            let _ = writeln!(io::stderr(), "[Ambassador] there is no admin server: {origin}: {error}");
         }
     }
 }

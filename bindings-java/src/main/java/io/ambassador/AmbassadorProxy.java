@@ -484,6 +484,22 @@ public final class AmbassadorProxy {
     }
 
     /**
+     * From now on that configuration holds over what the app says, for proxies that are made from now on, in place of the file that
+     * {@code AMBASSADOR_CONFIG} names.
+     *
+     * @param pathOrText the path of a file; or its text in YAML or JSON: what has a line break, or begins with a brace
+     * @throws ConfigException when something is wrong with it, with file, line and column; what held before then holds on
+     */
+    public static void configure(String pathOrText) {
+        Objects.requireNonNull(pathOrText, "pathOrText");
+        NativeLibrary.load();
+        var wrong = new String[4];
+        if (!Native.configure(pathOrText, wrong)) {
+            throw ProxyBuilder.refused(wrong);
+        }
+    }
+
+    /**
      * Everything that is known at present of every target of this process, and of the process itself: the {@link #health} of each
      * target ({@code targets}), whether calls can be sent ({@code ready}), memory, threads and the runtime ({@code process}).
      *

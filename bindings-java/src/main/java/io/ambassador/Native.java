@@ -210,6 +210,8 @@ final class Native {
 
     static native boolean shutdown(long timeout);
 
+    static native boolean configure(String pathOrText, String[] wrong);
+
     static native void beginTelemetry();
 
     static native String snapshot();

@@ -134,6 +134,17 @@ class TelemetryTest {
     }
 
     @Test
+    void aConfigurationFromCodeIsWholeOrRefused() {
+        var wrong = assertThrows(
+                ConfigException.class, () -> AmbassadorProxy.configure("version: 1\ntargets: {a.example.com: {max_retries: 0}}\n"));
+        assertTrue(wrong.getMessage().startsWith("configuration:2:40: targets.a.example.com.max_retries: 0 is not allowed"), wrong.getMessage());
+        AmbassadorProxy.configure("{\"version\": 1, \"targets\": {\"configured-by-java\": {\"max_retries\": 7}}}");
+        assertEquals(7, AmbassadorProxy.builder("configured-by-java").maxRetries(2).build().policy().maxRetries());
+        AmbassadorProxy.configure("{\"version\": 1}");
+        assertEquals(2, AmbassadorProxy.builder("configured-by-java").maxRetries(2).build().policy().maxRetries());
+    }
+
+    @Test
     void anAddressThatIsTakenIsRefused() {
         try (Admin admin = AmbassadorProxy.serveAdmin("127.0.0.1:0")) {
             var wrong = assertThrows(ConfigException.class, () -> AmbassadorProxy.serveAdmin(admin.address()));
