@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads, _tracing
+from ambassador_proxy._health import Health
 from ambassador_proxy._network import (
     Auth,
     Balance,
@@ -245,11 +246,11 @@ class AmbassadorProxy(Requests):
         """
         self._set_endpoints(plain_endpoints(endpoints))
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,
-        retries, hedges, rejections, late results.
+        retries, hedges, rejections, late results, and how long they took.
         """
-        health: dict[str, Any] = json.loads(self._health())
+        health: Health = json.loads(self._health())
         return health
 
     def isolate(self) -> None:
