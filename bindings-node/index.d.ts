@@ -821,6 +821,73 @@ export interface LogMessage {
  */
 export function setLogLevel(level: LogLevel): void;
 
+/** Everything that is known at present of this process, in all of its threads; the same names in every language. */
+export interface Snapshot {
+  readonly version: string;
+  readonly language: string;
+  readonly pid: number;
+  /** When the ambassador began in this process, in milliseconds since 1970. */
+  readonly started_ms: number;
+  readonly now_ms: number;
+  /** Whether calls can be sent; if not, `not_ready` has the reasons. */
+  readonly ready: boolean;
+  readonly not_ready: readonly string[];
+  readonly process: {
+    /** `null` where the system does not tell. */
+    readonly memory_bytes: number | null;
+    /** The core's own threads; `null` before they are first needed, and `lag_ns` while there is no admin server. */
+    readonly runtime: { readonly threads: number | null; readonly lag_ns: number | null; readonly queue: number | null };
+    /** Threads that run the program's functions; `null` in Node, which has none such. */
+    readonly workers: { readonly limit: number | null; readonly busy: number | null; readonly waiting: number | null };
+    readonly events: { readonly dropped: number; readonly subscribers: number };
+  };
+  readonly targets: readonly Health[];
+  /** Targets that have no place of their own, summed; `null` when there are none. */
+  readonly other: { readonly targets: number; readonly in_flight: number } | null;
+}
+
+/** Everything that is known at present of every target of this process, and of the process itself. */
+export function snapshot(): Snapshot;
+
+/**
+ * The same as metrics: Prometheus' text format 0.0.4, or OpenMetrics 1.0. For programs that have a route of their own for them;
+ * `serveAdmin` has one.
+ *
+ * @throws ConfigError when the format is neither
+ */
+export function metrics(format?: "prometheus" | "openmetrics"): string;
+
+/** How an admin server is to be, beyond its address. */
+export interface AdminOptions {
+  /** What who wants to do something, or asks from elsewhere, has to show; 16 characters at least. One is made when there is none. */
+  token?: string;
+  /** Names by which it is reached, besides `localhost` and addresses in numbers. */
+  hosts?: readonly string[];
+  /** Whether others than this machine may be served; that needs a `token`. Default `false`. */
+  remote?: boolean;
+}
+
+/** An admin server. It serves until it is stopped or the process ends, and keeps no process alive. */
+export interface Admin {
+  /** Where it answers: `127.0.0.1:9901`. */
+  readonly address: string;
+  /** The address of the page: `http://127.0.0.1:9901/`. */
+  readonly url: string;
+  /** What has to be shown to do something there: `authorization: Bearer …`. */
+  readonly token: string;
+  readonly isServing: boolean;
+  /** Ends it, with all its connections; the address is free then. Said again, it does nothing. */
+  stop(): void;
+}
+
+/**
+ * Answers at that address from now on, such as `127.0.0.1:9901`; port 0 takes a free one. The page is at `/`; then there are
+ * `/metrics`, `/healthz`, `/readyz`, and JSON under `/v1`. It answers also while JavaScript is stuck.
+ *
+ * @throws ConfigError when the address is none, is taken, or is not for this machine alone without `remote`
+ */
+export function serveAdmin(address: string, options?: AdminOptions): Admin;
+
 /**
  * Refuses new calls from now on, in all threads of the process, and waits for those in flight at most `timeoutMs`
  * milliseconds (default 30000). Nothing needs this for a clean exit.

@@ -3,8 +3,11 @@ import ambassador from "./index.js";
 
 export const {
   AmbassadorProxy,
+  metrics,
+  serveAdmin,
   setLogLevel,
   shutdown,
+  snapshot,
   version,
   AmbassadorError,
   AuthError,

@@ -182,6 +182,11 @@ typedef enum amb_outcome {
 } amb_outcome;
 
 /**
+ * An admin server. A handle: it is freed when the server is stopped, with amb_admin_stop().
+ */
+typedef struct amb_admin amb_admin;
+
+/**
  * One attempt of a call. Valid while the callback runs, in its thread.
  */
 typedef struct amb_attempt amb_attempt;
@@ -937,6 +942,33 @@ typedef void (*amb_listener)(const char *event, void *listener_data);
 typedef void (*amb_on_done)(const struct amb_result *result, void *user_data);
 
 /**
+ * How an admin server is to be, beyond its address. Always start from amb_admin_options_init().
+ */
+typedef struct amb_admin_options {
+    /**
+     * The size of this struct, for the library to know which version of it the program was compiled with.
+     */
+    size_t size;
+    /**
+     * What who wants to do something, or asks from elsewhere, has to show: 16 visible characters of ASCII at least; null (the
+     * default) for one that is made.
+     */
+    const char *token;
+    /**
+     * Names by which it is reached, besides `localhost` and addresses in numbers; null (the default) for none.
+     */
+    const char *const *hosts;
+    /**
+     * How many there are.
+     */
+    size_t host_count;
+    /**
+     * Whether others than this machine may be served, which needs a token; default false.
+     */
+    bool remote;
+} amb_admin_options;
+
+/**
  * For tests: what amb_test_play() does, attempt by attempt. Zero it, then say what it needs.
  */
 typedef struct amb_test_script {
@@ -1326,6 +1358,58 @@ enum amb_status amb_proxy_spawn(const struct amb_proxy *proxy,
  * of time
  */
 enum amb_status amb_shutdown(double timeout_ms);
+
+/**
+ * Everything that is known at present of every target of this process, and of the process itself, as JSON, the same in every
+ * language: the health of each target (`targets`), whether calls can be sent (`ready`), memory, threads and the runtime (`process`).
+ * Free it with amb_string_free().
+ */
+char *amb_snapshot(void);
+
+/**
+ * The same as metrics. For programs that have a route of their own for them; amb_serve_admin() has one. Free it with
+ * amb_string_free(). Null when there is no such format; amb_last_error() says so.
+ *
+ * @param format `prometheus`, for its text format 0.0.4, or `openmetrics`, for OpenMetrics 1.0; null for the first
+ */
+char *amb_metrics(const char *format);
+
+/**
+ * Fills in the defaults, and the size. #AMB_ERR_ARGUMENT when `options` is null.
+ */
+enum amb_status amb_admin_options_init(struct amb_admin_options *options);
+
+/**
+ * Answers at that address from now on, on a thread of its own, until amb_admin_stop() or the end of the process: the page at `/`,
+ * `/metrics`, `/healthz`, `/readyz`, and JSON under `/v1`. It answers also while every thread of the program's is stuck. In a child
+ * made by `fork` it does not: the server is the parent's.
+ *
+ * #AMB_ERR_CONFIG when the address is none, is taken, or is not for this machine alone without `remote`, which needs a token;
+ * amb_last_error() says which. #AMB_ERR_ARGUMENT when `address` or `admin` is null. Then nothing is served, and `*admin` is null.
+ *
+ * @param address an address and a port, such as `127.0.0.1:9901`; port 0 takes a free one
+ * @param options from amb_admin_options_init(), or null for the defaults
+ * @param admin   receives the handle
+ */
+enum amb_status amb_serve_admin(const char *address,
+                                const struct amb_admin_options *options,
+                                struct amb_admin **admin);
+
+/**
+ * Where an admin server answers, such as `127.0.0.1:9901`. Valid until it is stopped; empty when the handle is none.
+ */
+const char *amb_admin_address(const struct amb_admin *admin);
+
+/**
+ * What has to be shown to do something there: `authorization: Bearer …`. Valid until it is stopped; empty when the handle is none.
+ */
+const char *amb_admin_token(const struct amb_admin *admin);
+
+/**
+ * Ends an admin server, with all its connections, and frees the handle; the address is free then. #AMB_ERR_ARGUMENT when that was done
+ * before. Null is fine.
+ */
+enum amb_status amb_admin_stop(struct amb_admin *admin);
 
 /**
  * For tests: from now on the ambassador's time is virtual, for the whole process, so that tests which use it do not run beside

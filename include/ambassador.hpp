@@ -17,6 +17,7 @@
 #include "ambassador_errors.hpp"
 #include "ambassador_http.hpp"
 #include "ambassador_options.hpp"
+#include "ambassador_telemetry.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -18,6 +18,7 @@ mod raise;
 mod result;
 mod spawn;
 mod status;
+mod telemetry;
 mod testing;
 mod worker;
 

@@ -14,7 +14,7 @@ use sharded_slab::Slab;
 use crate::fallback::Fallback;
 use crate::options::{self, Told, amb_classify, amb_endpoint, amb_options, amb_outcome};
 use crate::status::amb_status;
-use crate::{c_text, fork, raise};
+use crate::{c_text, fork, raise, telemetry};
 
 /// The ambassador for one target. A handle: free it once with amb_proxy_free().
 pub struct amb_proxy {
@@ -129,6 +129,7 @@ pub unsafe extern "C" fn amb_proxy_new(
             proxy: made,
         };
         fork::watch();
+        telemetry::begin();
         let key = PROXIES
             .insert(Arc::new(entry))
             .ok_or_else(|| raise::argument("amb_proxy_new: too many proxies; free those that are not needed"))?;

@@ -5,7 +5,6 @@
 
 use ambassador_core::call::{Call, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{self, NEVER, Nanos};
-use ambassador_core::proxy::Begin;
 use ambassador_core::{AmbassadorProxy, fault};
 use jni::errors::{Error, LogErrorAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
@@ -38,19 +37,12 @@ pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JCl
         return DIRECT;
     };
     let now = clock::now();
-    let (call, decision) = match proxy.begin(now) {
-        Begin::Run(call) => {
-            if let Some(permit) = proxy.permit(&call) {
-                return permit;
-            }
-            (call, Decision::Run)
-        }
-        Begin::Wait(call, until) => (call, Decision::WaitUntil(until)),
-        // Why is told by the code.
-        Begin::Refuse(call, code) => (call, Decision::Finish(Give::Error(code), Stop::NotRetryable)),
-        Begin::Direct => return DIRECT,
-    };
-    to_tell(call, decision, now)
+    let mut call = Call::coming(now);
+    match proxy.enter(&mut call, now) {
+        Some(Decision::Run) => proxy.permit(&call).unwrap_or_else(|| to_tell(call, Decision::Run, now)),
+        Some(decision) => to_tell(call, decision, now),
+        None => DIRECT,
+    }
 }
 
 /// The first attempt of a call brought a value, which nobody needs to judge. The decision that its caller gets it; or a number

@@ -120,7 +120,8 @@ pub extern "system" fn Java_io_ambassador_Native_free(_: EnvUnowned<'_>, _: JCla
     drop(unsafe { handle::take_back::<Lent>(proxy) });
 }
 
-fn tell<'local>(
+/// Fills `wrong`.
+pub fn tell<'local>(
     env: &mut Env<'local>,
     wrong: &JObjectArray<'local, JString<'local>>,
     error: &ConfigError,

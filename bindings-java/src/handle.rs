@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use ambassador_core::AmbassadorProxy;
-use ambassador_core::call::{Call, Decision};
+use ambassador_core::call::{Begun, Call, Decision};
 use ambassador_core::clock::{NEVER, Nanos};
 use ambassador_core::settings::Settings;
 use ambassador_core::testing;
@@ -49,6 +49,15 @@ pub unsafe fn draft<'a>(handle: jlong) -> Option<&'a mut Settings> {
     unsafe { (handle as *mut Settings).as_mut() }
 }
 
+/// What else was lent; `None` for the handle of nothing.
+///
+/// # Safety
+/// `handle` is 0, or came from `lend::<T>` and is not taken back while the answer is used.
+pub unsafe fn lent<'a, T>(handle: jlong) -> Option<&'a T> {
+    // SAFETY: as this function asks of its caller.
+    unsafe { (handle as *const T).as_ref() }
+}
+
 /// A proxy as Java holds it.
 pub struct Lent {
     proxy: AmbassadorProxy,
@@ -70,16 +79,11 @@ impl Deref for Lent {
 // generation in which it was given; an instant in nanoseconds. The instant's 55 bits last for a year and seven weeks of a
 // process; calls after that go the slow way. Six bits of the generation tell 64 changes of the breaker apart: an attempt during
 // which there were exactly as many, or a multiple, would be counted in the generation that is then.
+const HAS_PLACE: u64 = 1;
 const HAS_LEAVE: u64 = 2;
-const TAKEN_MASK: u64 = 3;
 const GENERATION_SHIFT: u32 = 2;
 const GENERATION_MASK: u32 = (1 << 6) - 1;
 const INSTANT_SHIFT: u32 = GENERATION_SHIFT + 6;
-
-// Of `Call::to_words`: the state of a call that just entered and runs, with neither; and how far above a permit's flags the same
-// two stand in it.
-const ENTERED: u64 = 1;
-const TAKEN_SHIFT: u32 = 57;
 
 impl Lent {
     pub fn new(proxy: AmbassadorProxy) -> Lent {
@@ -88,49 +92,45 @@ impl Lent {
         Lent { proxy, length, generation: AtomicU32::new(0) }
     }
 
-    /// A call that is in its first attempt, as one number above 0: when the attempt must have ended, or, where nothing bounds
+    /// A call that has just begun its first attempt, as one number above 0: when the attempt must have ended, or, where nothing bounds
     /// it, when it entered; whether it has a place in the bulkhead; and the breaker's leave. `None` for a call that is more than
-    /// that: one with a place among the probes, one that waited, and any in virtual time.
+    /// that: one with a place among the probes, or an endpoint, and any in virtual time.
     #[inline]
     pub fn permit(&self, call: &Call) -> Option<jlong> {
-        let [entered, started, until, previous_wait, state, leave, number, place, tried, key] = call.to_words();
-        let instant = if until == NEVER { entered } else { until };
-        // A probe's place stands above the generation.
-        let is_plain = state & !(TAKEN_MASK << TAKEN_SHIFT) == ENTERED
-            && entered == started
-            && previous_wait | number | place | tried | key | leave >> 32 | instant >> (63 - INSTANT_SHIFT) == 0;
-        if !is_plain || testing::instant().is_some() {
+        let Begun { has_place, leave } = call.just_begun()?;
+        let instant = if call.bound() == NEVER { call.entered() } else { call.bound() };
+        if instant >> (63 - INSTANT_SHIFT) != 0 || testing::instant().is_some() {
             return None;
         }
-        let generation = leave as u32;
-        if self.generation.load(Relaxed) != generation {
-            // That of a call without leave is 0, and raises nothing.
-            self.generation.fetch_max(generation, Relaxed);
+        let mut permit = instant << INSTANT_SHIFT;
+        if has_place {
+            permit |= HAS_PLACE;
         }
-        let generation = u64::from(generation & GENERATION_MASK) << GENERATION_SHIFT;
-        Some((instant << INSTANT_SHIFT | generation | state >> TAKEN_SHIFT) as jlong)
+        if let Some(generation) = leave {
+            if self.generation.load(Relaxed) != generation {
+                self.generation.fetch_max(generation, Relaxed);
+            }
+            permit |= u64::from(generation & GENERATION_MASK) << GENERATION_SHIFT | HAS_LEAVE;
+        }
+        Some(permit as jlong)
     }
 
     /// The call of a [`permit`](Lent::permit) that this proxy gave.
     #[inline]
     pub fn first(&self, permit: jlong) -> Call {
         let permit = permit as u64;
-        let leave = if permit & HAS_LEAVE == 0 {
-            0
-        } else {
+        let leave = (permit & HAS_LEAVE != 0).then(|| {
             // The latest generation that ends in these bits.
             let latest = self.generation.load(Relaxed);
             let back = latest.wrapping_sub((permit >> GENERATION_SHIFT) as u32) & GENERATION_MASK;
-            u64::from(latest.wrapping_sub(back))
-        };
+            latest.wrapping_sub(back)
+        });
         let instant = permit >> INSTANT_SHIFT;
         let (entered, until) = match self.length {
             NEVER => (instant, NEVER),
             length => (instant.saturating_sub(length).max(1), instant),
         };
-        let state = ENTERED | (permit & TAKEN_MASK) << TAKEN_SHIFT;
-        // A test below holds this to what `Call::to_words` tells.
-        Call::from_words([entered, entered, until, 0, state, leave, 0, 0, 0, 0])
+        Call::begun(entered, until, Begun { has_place: permit & HAS_PLACE != 0, leave })
     }
 }
 

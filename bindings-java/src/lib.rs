@@ -10,6 +10,7 @@
 //! | `requests` | `send`, `await`, `mail` and their like: HTTP by the core |
 //! | `mail` | what is told of requests, on its way to Java |
 //! | `feed` | a request's body that is a stream |
+//! | `telemetry` | `snapshot`, `metrics`, `serveAdmin` and its like: all of this process |
 //! | `testing` | virtual time |
 //! | `values` | values of settings, as they cross |
 //! | `network` | the settings of networking that are in force |
@@ -22,6 +23,7 @@ mod handle;
 mod mail;
 mod network;
 mod requests;
+mod telemetry;
 mod testing;
 mod texts;
 mod told;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use ambassador_core::call::{Call, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{self, NEVER, Nanos};
-use ambassador_core::proxy::Begin;
 use ambassador_core::{AmbassadorProxy, Code, testing};
 use napi::bindgen_prelude::{External, Object, Result, check_status, sys};
 use napi::{Env, JsValue};
@@ -111,28 +110,30 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
         };
         // SAFETY: JavaScript holds the proxy while it calls this, and nothing here lets it go.
         let proxy = unsafe { &*proxy };
-        let call = match proxy.core.begin(clock::now()) {
-            Begin::Run(call) => {
-                tell_attempt(exchange, &call);
-                exchange.answer.set(RUN);
-                call
-            }
-            Begin::Wait(call, at) => {
-                tell_wait(exchange, &proxy.core, &call, at);
-                call
-            }
-            Begin::Refuse(call, code) => {
-                exchange.answering.set(i32::from(call.is_answering()));
-                exchange.answer.set(ERROR + code as i32);
-                call
-            }
-            Begin::Direct => {
-                exchange.heard.set(i32::from(proxy.core.keeps_events()));
-                return exchange.answer.set(DIRECT);
-            }
-        };
+        let now = clock::now();
+        let mut calls = proxy.calls.borrow_mut();
+        let (number, call) = calls.insert(Call::coming(now));
+        let decision = proxy.core.enter(call, now);
         exchange.heard.set(i32::from(proxy.core.keeps_events()));
-        exchange.call.set(proxy.calls.borrow_mut().insert(call) as i32);
+        exchange.call.set(number as i32);
+        match decision {
+            Some(Decision::Run | Decision::Await) => {
+                tell_attempt(exchange, call);
+                exchange.answer.set(RUN);
+            }
+            Some(Decision::WaitUntil(at)) => {
+                tell_wait(exchange, &proxy.core, call, at);
+            }
+            Some(Decision::Finish(give, _)) => {
+                exchange.answering.set(i32::from(call.is_answering()));
+                let code = if let Give::Error(code) = give { code } else { Code::Internal };
+                exchange.answer.set(ERROR + code as i32);
+            }
+            None => {
+                calls.remove(number);
+                exchange.answer.set(DIRECT);
+            }
+        }
     })
 }
 

@@ -52,7 +52,7 @@ impl Handle {
     /// A handle of a new proxy, and the proxy's number.
     pub fn new(instance: &Rc<Instance>, core: AmbassadorProxy) -> (Handle, usize) {
         let proxy = Rc::new(Proxy { core, calls: RefCell::new(Slab::new()) });
-        let number = instance.proxies.borrow_mut().insert(Rc::clone(&proxy));
+        let (number, _) = instance.proxies.borrow_mut().insert(Rc::clone(&proxy));
         (Handle { proxy, number, instance: Rc::clone(instance) }, number)
     }
 }

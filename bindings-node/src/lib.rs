@@ -13,6 +13,7 @@
 //! | `inbox` | what has become of requests, for JavaScript, in batches |
 //! | `bodies` | bodies that are streams, both ways |
 //! | `events` | `listen`, `fetchEvents`, `attend`: who listens to which target, what has happened to it, and what is logged |
+//! | `telemetry` | the snapshot, the metrics, the admin server |
 //! | `testing` | virtual time |
 //! | `texts` | lines, messages, headers, health: what is said of calls |
 //! | `instance` | the proxies of one environment (the main thread, a worker), and their calls in flight |
@@ -29,5 +30,6 @@ mod post;
 mod requests;
 mod settings;
 mod slab;
+mod telemetry;
 mod testing;
 mod texts;

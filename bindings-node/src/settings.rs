@@ -46,7 +46,7 @@ impl From<Given> for Value {
 }
 
 /// A setting that is wrong: field, value, what is allowed, and the message of all three.
-type Wrong = Vec<String>;
+pub type Wrong = Vec<String>;
 
 /// Makes a proxy for that target; its number goes into the exchange, and whether its calls may be hedged. Or says which setting is wrong.
 #[napi(catch_unwind)]
@@ -78,7 +78,7 @@ fn checked(target: Given, edits: Vec<Edit>) -> Result<Settings, ConfigError> {
     Ok(settings)
 }
 
-fn told(wrong: &ConfigError) -> Wrong {
+pub fn told(wrong: &ConfigError) -> Wrong {
     vec![wrong.field.clone(), wrong.value.clone(), wrong.allowed.clone(), wrong.to_string()]
 }
 

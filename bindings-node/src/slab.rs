@@ -21,23 +21,22 @@ impl<T> Slab<T> {
         Slab { places: Vec::new(), free: 0 }
     }
 
-    /// Keeps a value; answers with its number.
+    /// Keeps a value; answers with its number, and the value where it lies.
     #[inline]
-    pub fn insert(&mut self, value: T) -> usize {
+    pub fn insert(&mut self, value: T) -> (usize, &mut T) {
         let at = self.free;
-        match self.places.get_mut(at) {
-            Some(place) => {
-                if let Place::Free { next } = *place {
-                    self.free = next;
-                }
-                *place = Place::Taken(value);
-            }
-            None => {
-                self.places.push(Place::Taken(value));
-                self.free = self.places.len();
-            }
+        if at == self.places.len() {
+            self.places.push(Place::Free { next: at + 1 });
         }
-        at
+        let place = &mut self.places[at];
+        if let Place::Free { next } = *place {
+            self.free = next;
+        }
+        *place = Place::Taken(value);
+        match place {
+            Place::Taken(value) => (at, value),
+            Place::Free { .. } => unreachable!("it was taken just now"),
+        }
     }
 
     /// The value of that number, if there is one.

@@ -205,30 +205,32 @@ pub unsafe fn plain<const WITH_CONTEXT: bool>(
             return packed::<WITH_CONTEXT>(way, proxy, function, args, count, names);
         }
         let entered = now();
-        let mut call = match set_up.core.begin(entered) {
-            Begin::Run(call) => call,
-            Begin::Wait(call, until) => {
+        let mut call = CoreCall::coming(entered);
+        match set_up.core.enter(&mut call, entered) {
+            Some(Decision::Run | Decision::Await) => {}
+            Some(Decision::WaitUntil(until)) => {
                 let call = Call::waiting(&set_up.core, call, until, entered);
                 return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
             }
-            Begin::Refuse(call, code) if call.is_answering() => {
-                let call = Call::refused(&set_up.core, call, code, entered);
-                return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
-            }
-            Begin::Refuse(call, code) => {
-                let nothing = raise::set(&set_up.core, code, Some(&call), entered);
+            Some(Decision::Finish(give, _)) => {
+                let code = if let Give::Error(code) = give { code } else { Code::Internal };
+                if call.is_answering() {
+                    let call = Call::refused(&set_up.core, call, code, entered);
+                    return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
+                }
+                let nothing = raise::refuse(set_up, code, &call, entered);
                 return after_all(proxy, set_up, nothing);
             }
             // F1: once, directly.
-            Begin::Direct if WITH_CONTEXT => {
+            None if WITH_CONTEXT => {
                 let call = Call::direct(&set_up.core, entered);
                 return enter::<WITH_CONTEXT>(proxy, call, function, args, count, names);
             }
-            Begin::Direct => {
+            None => {
                 let result = raw::vectorcall(function, args, count, names);
                 return after_all(proxy, set_up, result);
             }
-        };
+        }
         let generation = interrupt::generation();
         let bound = call.bound();
         if bound != NEVER && !interrupt::ready() {

@@ -22,6 +22,7 @@ mod raw;
 mod requests;
 mod settings;
 mod step;
+mod telemetry;
 mod turn;
 mod wrapped;
 
@@ -60,6 +61,7 @@ mod _native {
         step::add(module)?;
         requests::add(module)?;
         log::add(module)?;
+        telemetry::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)
     }

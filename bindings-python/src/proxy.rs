@@ -29,6 +29,8 @@ pub struct SetUp {
     pub hedges: bool,
     /// A `classify` sees values too, so that none is a success before it was asked.
     pub sees_values: bool,
+    /// What its errors say.
+    pub texts: raise::Texts,
     rules: Py<PyAny>,
 }
 
@@ -78,8 +80,9 @@ impl Proxy {
         let bounded = policy.timeout.is_some() || policy.deadline.is_some();
         let hedges = policy.hedge.is_some();
         let on_caller = policy.run_in.map_or(!bounded, |place| place == RunIn::Caller);
+        let texts = raise::Texts::of(py, &core);
         self.set_up
-            .set(SetUp { core, on_caller, hedges, sees_values, rules })
+            .set(SetUp { core, on_caller, hedges, sees_values, texts, rules })
             .map_err(|_| PyRuntimeError::new_err("a proxy is set up once; make another one for other settings"))
     }
 

@@ -2,6 +2,7 @@
 
 use std::mem::transmute;
 use std::ptr::null_mut;
+use std::sync::Mutex;
 
 use ambassador_core::call::Call;
 use ambassador_core::clock::Nanos;
@@ -11,6 +12,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::proxy::SetUp;
 use crate::raw::{self, Kept, Object};
 
 /// The class of each code, by its place in `Code::ALL`.
@@ -21,6 +23,46 @@ const FIELDS: [&str; 4] = ["target", "attempts", "elapsed", "retry_after"];
 static NAMES: [Kept; FIELDS.len()] = [const { Kept::nothing() }; FIELDS.len()];
 /// What they are where nothing else is said: to copy a dict costs less than to make it anew.
 static ATTRIBUTES: Kept = Kept::nothing();
+
+/// What errors of one proxy say again and again: refusals come by the thousand, and those of one moment say the same.
+pub struct Texts {
+    target: Py<PyString>,
+    /// Of the refusal that came last.
+    refusal: Mutex<Option<Refusal>>,
+}
+
+/// What a refusal says, and the text that says it.
+struct Refusal {
+    code: Code,
+    says: (u64, &'static str),
+    message: Py<PyString>,
+}
+
+impl Texts {
+    pub fn of(py: Python<'_>, proxy: &AmbassadorProxy) -> Texts {
+        Texts { target: PyString::new(py, proxy.target()).unbind(), refusal: Mutex::default() }
+    }
+
+    /// Owned, or null with an error set.
+    unsafe fn message(&self, proxy: &AmbassadorProxy, code: Code, call: &Call, now: Nanos) -> Object {
+        // SAFETY: the GIL is held, under which it is never locked: no Python code runs before it is free again.
+        let py = unsafe { Python::assume_attached() };
+        // SAFETY: as above.
+        let made = || unsafe { message(proxy, code, Some(call), now) };
+        let (Some(says), Ok(mut last)) = (proxy.refusal_text(call), self.refusal.try_lock()) else { return made() };
+        if let Some(last) = last.as_ref().filter(|last| (last.code, last.says) == (code, says)) {
+            return last.message.clone_ref(py).into_ptr();
+        }
+        let message = made();
+        // SAFETY: owned, or null with an error set.
+        if let Some(message) = unsafe { Bound::from_borrowed_ptr_or_opt(py, message) } {
+            // SAFETY: a text was made.
+            let message = unsafe { message.cast_into_unchecked() }.unbind();
+            *last = Some(Refusal { code, says, message });
+        }
+        message
+    }
+}
 
 /// Owned, or null with an error set; `None` where the attribute stays as it is.
 type Fields = [Option<Object>; FIELDS.len()];
@@ -91,17 +133,40 @@ pub fn saying(py: Python<'_>, proxy: &AmbassadorProxy, code: Code, why: &str) ->
 /// # Safety
 /// The GIL is held.
 pub unsafe fn error(proxy: &AmbassadorProxy, code: Code, call: Option<&Call>, now: Nanos) -> Object {
-    // SAFETY: as this function asks of its caller; what is made here is given back.
+    // SAFETY: as this function asks of its caller.
+    unsafe { error_saying(code, text(proxy.target()), message(proxy, code, call, now), call, now) }
+}
+
+/// Sets the exception of that code as the error, for a call of this proxy that was refused; gives null.
+///
+/// # Safety
+/// As [`error`].
+#[cold]
+pub unsafe fn refuse(set_up: &SetUp, code: Code, call: &Call, now: Nanos) -> Object {
+    // SAFETY: as this function asks of its caller.
+    unsafe {
+        let target = set_up.texts.target.clone_ref(Python::assume_attached()).into_ptr();
+        let message = set_up.texts.message(&set_up.core, code, call, now);
+        let error = error_saying(code, target, message, Some(call), now);
+        if !error.is_null() {
+            raw::set_error(error);
+        }
+        null_mut()
+    }
+}
+
+/// `target` and `message` are owned, or null with an error set.
+unsafe fn error_saying(code: Code, target: Object, message: Object, call: Option<&Call>, now: Nanos) -> Object {
+    // SAFETY: as `error`; what is made here is given back.
     unsafe {
         let (attempts, elapsed) = call.map_or((0, 0), |call| (call.attempt(), call.elapsed(now)));
         let seconds = |length: Nanos| ffi::PyFloat_FromDouble(length as f64 / 1e9);
         let fields = [
-            Some(text(proxy.target())),
+            Some(target),
             (attempts > 0).then(|| ffi::PyLong_FromUnsignedLong(attempts.into())),
             (elapsed > 0).then(|| seconds(elapsed)),
             call.and_then(Call::retry_after).map(seconds),
         ];
-        let message = message(proxy, code, call, now);
         let class = class(code);
         let error = if message.is_null() || fields.contains(&Some(null_mut())) {
             null_mut()

@@ -16,6 +16,7 @@ from ambassador_proxy import (
     CircuitOpenError,
     RateLimitedError,
 )
+from ambassador_proxy.testing import virtual_time
 from conftest import FOREVER, Flaky
 
 
@@ -71,6 +72,31 @@ def test_a_refusal_is_an_exception_like_any_other(proxy, run_in):
     # Each has attributes of its own.
     error.target = "another"
     assert refusals[1].target == ambassador.target
+
+
+def test_refusals_one_after_the_other_each_say_their_own(proxy):
+    ambassador = opened(proxy, run_in="caller")
+
+    def refusal() -> CircuitOpenError:
+        with pytest.raises(CircuitOpenError) as caught:
+            ambassador.call(down)
+        return caught.value
+
+    with virtual_time() as clock:
+        ambassador.reset()
+        with pytest.raises(ConnectionError):
+            ambassador.call(down)
+        first, alike = refusal(), refusal()
+        clock.advance(2)
+        later = refusal()
+        ambassador.isolate()
+        by_hand = refusal()
+    assert "(again in 5s)" in str(first)
+    assert (str(first), first is alike) == (str(alike), False)
+    assert "(again in 3s)" in str(later)
+    assert (first.retry_after, later.retry_after) == (5, 3)
+    assert "(again" not in str(by_hand)
+    assert by_hand.retry_after is None
 
 
 def test_the_circuit_is_opened_and_closed_by_hand(proxy):

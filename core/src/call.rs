@@ -71,6 +71,15 @@ pub struct Call {
     span: u32,
 }
 
+/// What a call holds that has just begun its first attempt, as a rule: [`Call::just_begun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// A place in the bulkhead.
+    pub has_place: bool,
+    /// The breaker's leave, by the generation that it was given in.
+    pub leave: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running = 0,
@@ -382,9 +391,39 @@ impl Call {
         now.saturating_sub(self.entered)
     }
 
+    pub(crate) const fn is_rejected(&self) -> bool {
+        self.is_rejected
+    }
+
     /// Of a call that was refused: how long after its refusal it may come again, when that is known.
     pub const fn retry_after(&self) -> Option<Nanos> {
         if self.is_rejected && self.previous_wait > 0 { Some(self.previous_wait) } else { None }
+    }
+
+    /// What there is to be kept of a call that has just begun to run, besides when its attempt must have ended: `None` where that is
+    /// more, such as an endpoint, a key, a span, or a place among the breaker's probes. Asked of any other call, it says nothing.
+    #[inline]
+    pub const fn just_begun(&self) -> Option<Begun> {
+        let leave = match self.permit {
+            Some(permit) if permit.place() == 0 => Some(permit.generation()),
+            Some(_) => return None,
+            None => None,
+        };
+        if self.place.is_none() && self.key == 0 && self.span == 0 {
+            Some(Begun { has_place: self.has_place, leave })
+        } else {
+            None
+        }
+    }
+
+    /// The call of which that was told: when it entered, and until when its first attempt runs.
+    #[inline]
+    pub const fn begun(entered: Nanos, until: Nanos, Begun { has_place, leave }: Begun) -> Call {
+        let permit = match leave {
+            Some(generation) => Some(Permit::new(generation, 0)),
+            None => None,
+        };
+        Call { until, has_place, permit, ..Call::new(Phase::Running, 1, entered) }
     }
 
     /// The call as plain numbers, for a host that keeps it so.
@@ -445,9 +484,9 @@ impl Call {
         }
     }
 
-    /// A call that comes now, and has to [enter](Call::enter).
+    /// A call that comes now, and has to [enter](crate::AmbassadorProxy::enter).
     #[inline]
-    pub(crate) const fn coming(now: Nanos) -> Call {
+    pub const fn coming(now: Nanos) -> Call {
         Call::new(Phase::Running, 0, now)
     }
 
@@ -569,14 +608,12 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = self.attempt as u8;
+        // As a rule, and nothing else may answer: without a detour.
+        if self.last == Outcome::Ok {
+            return self.succeeded(rules, now);
+        }
         self.attempt_ended(rules, now);
         match self.last {
-            // As a rule, and nothing else may answer: without a detour.
-            Outcome::Ok => {
-                self.release(rules);
-                self.end(rules, now, Stop::Ok);
-                Decision::Finish(Give::Value, Stop::Ok)
-            }
             Outcome::Fail => self.finish(rules, now, Give::LastError, Stop::NotRetryable),
             Outcome::Cancelled => self.finish(rules, now, Give::LastError, Stop::Cancelled),
             // P2
@@ -587,6 +624,32 @@ impl Call {
             // T3: what it asked for came too late as well.
             _ => self.after_failure(rules, now, hint.filter(|_| !late)),
         }
+    }
+
+    #[inline]
+    fn succeeded(&mut self, rules: Rules<'_>, now: Nanos) -> Decision {
+        let (timings, took) = (&rules.state.timings, now.saturating_sub(self.started));
+        let is_all_of_it = self.started == self.entered;
+        let attempt = self.taken_attempt();
+        self.record(rules, &attempt, Outcome::Ok, now);
+        self.release(rules);
+        self.tell_end(rules, Outcome::Ok.as_str(), Stop::Ok, now);
+        if is_all_of_it {
+            timings.both_took(took, now);
+        } else {
+            timings.attempt_took(took, now);
+            timings.call_took(self.elapsed(now), now);
+        }
+        rules.state.count_call(Outcome::Ok);
+        Decision::Finish(Give::Value, Stop::Ok)
+    }
+
+    /// The running attempt, which holds nothing any more.
+    #[inline]
+    fn taken_attempt(&mut self) -> Racer {
+        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
+        self.place = Place::NONE;
+        attempt
     }
 
     /// The attempt of that number went nowhere: what it took is given back before it is recorded.
@@ -621,12 +684,18 @@ impl Call {
     /// O2: the attempt is recorded, whatever is decided then.
     #[inline]
     fn attempt_ended(&mut self, rules: Rules<'_>, now: Nanos) {
-        let attempt = Racer { permit: self.permit.take(), ..self.newest() };
-        self.place = Place::NONE;
-        self.record(rules, &attempt, self.last, now);
+        let attempt = self.taken_attempt();
+        self.record_timed(rules, &attempt, self.last, now);
     }
 
-    /// O2: an attempt has ended so.
+    /// O2: an attempt has ended so, of a call that is more than this attempt.
+    #[inline]
+    fn record_timed(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
+        rules.state.timings.attempt_took(now.saturating_sub(attempt.started), now);
+        self.record(rules, attempt, outcome, now);
+    }
+
+    /// The same, but for how long it took.
     #[inline]
     fn record(&self, rules: Rules<'_>, attempt: &Racer, outcome: Outcome, now: Nanos) {
         let Rules { policy, shared, state } = rules;
@@ -636,7 +705,6 @@ impl Call {
             self.tell_span(rules, attempt, outcome, now);
         }
         state.count_attempt(outcome);
-        state.attempt_durations.record(took, now);
         event::attempt_ended(state, number, outcome.as_str(), took, place);
         if !place.is_none() {
             state.went(shared, place, outcome, started, now);
@@ -865,7 +933,7 @@ impl Call {
             return self.end(rules, now, self.stop);
         }
         self.tell_end(rules, "fallback", self.stop, now);
-        rules.state.call_durations.record(self.elapsed(now), now);
+        rules.state.timings.call_took(self.elapsed(now), now);
         rules.state.fell_back();
     }
 
@@ -939,7 +1007,7 @@ impl Call {
         if self.is_rejected {
             rules.state.reject();
         } else {
-            rules.state.call_durations.record(self.elapsed(now), now);
+            rules.state.timings.call_took(self.elapsed(now), now);
             rules.state.count_call(self.last);
         }
     }

@@ -88,11 +88,16 @@ pub fn spell(length: Nanos) -> String {
     text
 }
 
-/// [`spell`], at the end of a text: errors are made where calls are refused, which has to be quick.
-pub(crate) fn push_spelled(text: &mut String, length: Nanos) {
+/// All that [`spell`] says of a length: two of which this is the same are spelled alike.
+pub(crate) fn hundredths(length: Nanos) -> (u64, &'static str) {
     let (unit, name) = if length >= SECOND - MILLISECOND / 2 { (SECOND, "s") } else { (MILLISECOND, "ms") };
     let hundredth = unit / 100;
-    let hundredths = length / hundredth + u64::from(length % hundredth >= hundredth / 2);
+    (length / hundredth + u64::from(length % hundredth >= hundredth / 2), name)
+}
+
+/// [`spell`], at the end of a text: errors are made where calls are refused, which has to be quick.
+pub(crate) fn push_spelled(text: &mut String, length: Nanos) {
+    let (hundredths, name) = hundredths(length);
     let (whole, rest) = (hundredths / 100, hundredths % 100);
     let _ = match rest {
         0 => write!(text, "{whole}"),

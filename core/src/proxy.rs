@@ -344,10 +344,23 @@ impl AmbassadorProxy {
         }
     }
 
-    /// [`begin`](AmbassadorProxy::begin), where the call lies already: to move it costs as much as two of its decisions. `None`
-    /// is [`Begin::Direct`].
+    /// [`begin`](AmbassadorProxy::begin) for a call that lies where it will stay, as it [comes](Call::coming): to move it costs as
+    /// much as two of its decisions. `None` is [`Begin::Direct`]; a refusal is a `Finish`.
+    ///
+    /// ```
+    /// use ambassador_core::{AmbassadorProxy, clock};
+    /// use ambassador_core::call::{Call, Decision, Outcome};
+    ///
+    /// let proxy = AmbassadorProxy::new("payment-api.example.com")?;
+    /// let now = clock::now();
+    /// let mut call = Call::coming(now);
+    /// assert_eq!(proxy.enter(&mut call, now), Some(Decision::Run));
+    /// // … the host runs the user's function …
+    /// let _ = proxy.settle(&mut call, clock::now(), Outcome::Ok, None);
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
     #[inline]
-    pub(crate) fn enter(&self, call: &mut Call, now: Nanos) -> Option<Decision> {
+    pub fn enter(&self, call: &mut Call, now: Nanos) -> Option<Decision> {
         let decision = fault::guard(Point::Begin, || {
             // Counted first, then looked; a drain shuts the door first, then counts. One of the two sees the other.
             self.state().begin();
@@ -666,6 +679,14 @@ impl AmbassadorProxy {
         }
         end_message(&mut text, code, call, now);
         text
+    }
+
+    /// What the [message](AmbassadorProxy::error_message) of a call that was refused before its first attempt says besides its code:
+    /// two of which this is the same have the same text, and a host that has it need not make it again. `None` for other calls, of
+    /// which there is more to say.
+    pub fn refusal_text(&self, call: &Call) -> Option<(u64, &'static str)> {
+        let is_refused = call.is_rejected() && call.attempt() == 0;
+        is_refused.then(|| call.retry_after().map_or((0, ""), clock::hundredths))
     }
 
     fn message_begun(&self) -> String {

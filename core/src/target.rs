@@ -23,8 +23,8 @@ use crate::policy::hedge::{self, After};
 use crate::policy::{Policy, Shared, budget, bulkhead, latency, rate_limit, told};
 use crate::proxy::{AmbassadorProxy, WeakProxy};
 use crate::stripes::Striped;
-use crate::telemetry::histogram::Durations;
 use crate::telemetry::ledger;
+use crate::telemetry::lengths::Timings;
 
 /// A host, with a port if there is one, or the URL of one: `payment-api.example.com`, `10.0.0.7:8443`, `[::1]:80`,
 /// `https://payment-api.example.com`.
@@ -137,14 +137,13 @@ struct ByOutcome {
 
 impl ByOutcome {
     #[inline]
-    fn count(&self, outcome: Outcome) {
-        let cell = match outcome {
+    fn of(&self, outcome: Outcome) -> &AtomicU64 {
+        match outcome {
             Outcome::Ok => &self.ok,
             Outcome::Retry | Outcome::Fail | Outcome::Deferred => &self.failure,
             Outcome::Timeout | Outcome::Overdue => &self.timeout,
             Outcome::Cancelled => &self.cancelled,
-        };
-        cell.fetch_add(1, Release);
+        }
     }
 
     fn counts(&self) -> [u64; 4] {
@@ -225,8 +224,7 @@ pub struct State {
     pub(crate) races: hedge::Cells,
     pub(crate) endpoints: Endpoints,
     /// How long calls took, of all that were not refused, and attempts (S2).
-    pub(crate) call_durations: Durations,
-    pub(crate) attempt_durations: Durations,
+    pub(crate) timings: Timings,
     /// The same, of attempts that tell how long a hedge should wait; counted from when a proxy first asks for a quantile of it.
     latency: OnceLock<latency::Cells>,
     pub(crate) rejected: AtomicU64,
@@ -292,8 +290,7 @@ impl State {
             rate_limit: rate_limit::Cells::default(),
             races: hedge::Cells::default(),
             endpoints: Endpoints::new(settings),
-            call_durations: Durations::default(),
-            attempt_durations: Durations::default(),
+            timings: Timings::default(),
             latency: OnceLock::new(),
             rejected: AtomicU64::new(0),
             fallback: AtomicU64::new(0),
@@ -460,14 +457,14 @@ impl State {
     /// It ended so; or it was [refused](State::reject), or [answered](State::fell_back).
     #[inline]
     pub(crate) fn count_call(&self, outcome: Outcome) {
-        self.counts.mine().calls.count(outcome);
+        self.counts.mine().raise(|counts| counts.calls.of(outcome), 1);
     }
 
     /// An attempt ended so; one that ended `ok` is counted with its call.
     #[inline]
     pub(crate) fn count_attempt(&self, outcome: Outcome) {
         if outcome != Outcome::Ok {
-            self.counts.mine().attempts.count(outcome);
+            self.counts.mine().raise(|counts| counts.attempts.of(outcome), 1);
         }
     }
 

@@ -7,11 +7,12 @@
 """
 
 from ambassador_proxy import _native
-from ambassador_proxy._native import Attempt, Headers, Response
+from ambassador_proxy._native import Admin, Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
 from ambassador_proxy._response import StatusError
 from ambassador_proxy._settings import Backoff, Breaker, Budget, Bulkhead, EffectiveSetting, Hedge, Policy, RateLimit
+from ambassador_proxy._telemetry import metrics, serve_admin, snapshot
 from ambassador_proxy.errors import (
     AmbassadorError,
     AuthError,
@@ -35,6 +36,7 @@ from ambassador_proxy.errors import (
 __version__ = _native.version()
 
 __all__ = [
+    "Admin",
     "AmbassadorError",
     "AmbassadorProxy",
     "Attempt",
@@ -73,5 +75,8 @@ __all__ = [
     "TlsError",
     "TransportError",
     "__version__",
+    "metrics",
+    "serve_admin",
     "shutdown",
+    "snapshot",
 ]

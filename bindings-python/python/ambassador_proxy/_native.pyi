@@ -26,6 +26,29 @@ TIMED_OUT: object
 NO_THREAD: object
 
 @final
+class Admin:
+    """An admin server, as ``serve_admin`` begins it. It serves until ``stop`` is called or the process ends, also when nobody
+    holds this. In a ``with`` block it ends with the block.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it answers: ``127.0.0.1:9901``."""
+    @property
+    def url(self) -> str:
+        """The address of the page: ``http://127.0.0.1:9901/``."""
+    @property
+    def token(self) -> str:
+        """What has to be shown to do something there: ``authorization: Bearer …``."""
+    @property
+    def is_serving(self) -> bool:
+        """Whether it still answers. In a forked child it never does: the server is the parent's."""
+    def stop(self) -> None:
+        """Ends it, with all its connections; the address is free then. Said again, it does nothing."""
+    def __enter__(self) -> Admin: ...
+    def __exit__(self, *raised: object) -> None: ...
+
+@final
 class Attempt:
     """One attempt of a call, as its function sees it: ``proxy.execute(fn)`` calls ``fn(attempt)``."""
 
@@ -365,4 +388,7 @@ def forked() -> None: ...
 def drain(seconds: float, /) -> bool: ...
 def inject_panic(at: str) -> None: ...
 def settings_json() -> str: ...
+def snapshot_json() -> str: ...
+def metrics(format: str, /) -> str: ...
+def serve_admin(address: str, token: str | None, hosts: list[str], remote: bool, /) -> Admin: ...
 def version() -> str: ...

@@ -127,7 +127,7 @@ impl Call {
         }
         self.last = if late || outcome == Outcome::Overdue { Outcome::Timeout } else { outcome };
         self.ended = number as u8;
-        self.record(rules, &racer, self.last, now);
+        self.record_timed(rules, &racer, self.last, now);
         match self.last {
             Outcome::Ok => self.win(rules, now, Give::Value, Stop::Ok),
             Outcome::Fail => self.win(rules, now, Give::LastError, Stop::NotRetryable),
@@ -171,7 +171,7 @@ impl Call {
     pub(super) fn lose_others(&mut self, rules: Rules<'_>, now: Nanos) -> Vec<Racer> {
         let lost = rules.state.races.end(std::mem::take(&mut self.race)).racers;
         for racer in &lost {
-            self.record(rules, racer, Outcome::Cancelled, now);
+            self.record_timed(rules, racer, Outcome::Cancelled, now);
         }
         self.place = Place::NONE;
         self.last = Outcome::Cancelled;

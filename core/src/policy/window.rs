@@ -183,6 +183,7 @@ impl Striped<Window> {
 mod tests {
     use super::*;
     use crate::clock::SECOND;
+    use crate::stripes::STRIPES;
 
     const WINDOW: Nanos = 30 * SECOND;
     const T0: Nanos = 3000 * SECOND;
@@ -315,7 +316,7 @@ mod tests {
         let striped = Striped::<Window>::default();
         let add_everywhere = |at| striped.all().for_each(|window| window.add(at));
         add_everywhere(at(1, T0));
-        assert_eq!(striped.total(at(1, T0)), 8);
+        assert_eq!(striped.total(at(1, T0)), STRIPES as u64);
         striped.begin(2);
         assert_eq!(striped.total(at(1, T0)), 0);
         add_everywhere(at(2, T0));

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::metrics::Metric;
+use crate::error::ConfigError;
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +15,23 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of that name, `prometheus` or `openmetrics`; `None` of any other.
-    pub fn named(name: &str) -> Option<Format> {
+    /// The format of that name.
+    ///
+    /// ```
+    /// use ambassador_core::telemetry::Format;
+    ///
+    /// assert_eq!(Format::named("openmetrics")?, Format::OpenMetrics);
+    /// assert!(Format::named("json").is_err());
+    /// # Ok::<_, ambassador_core::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it is neither `prometheus` nor `openmetrics`.
+    pub fn named(name: &str) -> Result<Format, ConfigError> {
         match name {
-            "prometheus" => Some(Format::Prometheus),
-            "openmetrics" => Some(Format::OpenMetrics),
-            _ => None,
+            "prometheus" => Ok(Format::Prometheus),
+            "openmetrics" => Ok(Format::OpenMetrics),
+            _ => Err(ConfigError::new("format", format!("{name:?}"), "prometheus or openmetrics")),
         }
     }
 

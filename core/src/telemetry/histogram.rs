@@ -5,6 +5,7 @@
 //! Windows cost no second count: whoever records first in a new epoch of 5 s notes what all cells hold at that moment, and who asks
 //! for the last minute takes what they held then from what they hold now.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -104,8 +105,8 @@ impl Durations {
             self.enter_epoch(now);
         }
         let mine = self.stripes.mine();
-        mine.sum_ns.fetch_add(took, Relaxed);
-        mine.cells[cell_of(took)].fetch_add(1, Relaxed);
+        mine.raise(|mine| &mine.sum_ns, took);
+        mine.raise(|mine| &mine.cells[cell_of(took)], 1);
     }
 
     /// The first record of an epoch, or of a thread that was held up since an earlier one.
@@ -203,6 +204,14 @@ pub(crate) struct Distribution {
 impl Default for Distribution {
     fn default() -> Distribution {
         Distribution { count: 0, sum_ns: 0, cells: vec![0; CELLS].into() }
+    }
+}
+
+impl AddAssign<&Distribution> for Distribution {
+    fn add_assign(&mut self, more: &Distribution) {
+        self.count += more.count;
+        self.sum_ns = self.sum_ns.wrapping_add(more.sum_ns);
+        self.cells.iter_mut().zip(&more.cells).for_each(|(sum, more)| *sum += more);
     }
 }
 

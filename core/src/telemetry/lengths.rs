@@ -1,4 +1,4 @@
-//! How long a target's calls and attempts took, as others want it: counted by fixed bounds, for metrics, and as quantiles of the last
+//! How long a target's calls and attempts take: recorded once where both take as long; and as others want it: counted by fixed bounds, for metrics, and as quantiles of the last
 //! seconds, for a person who looks.
 
 use std::fmt::Write;
@@ -7,6 +7,47 @@ use std::ops::AddAssign;
 use super::histogram::{Distribution, Durations};
 use crate::clock::{MILLISECOND, Nanos, SECOND};
 use crate::target::State;
+
+/// How long calls take that are not refused, and how long attempts do (S2). As a rule a call is one attempt, and nothing besides:
+/// that is recorded once.
+#[derive(Debug, Default)]
+pub(crate) struct Timings {
+    both: Durations,
+    calls: Durations,
+    attempts: Durations,
+}
+
+impl Timings {
+    /// A call has ended, and its one attempt with it, which began when the call came.
+    #[inline]
+    pub fn both_took(&self, took: Nanos, now: Nanos) {
+        self.both.record(took, now);
+    }
+
+    /// A call has ended that was more than that.
+    #[inline]
+    pub fn call_took(&self, took: Nanos, now: Nanos) {
+        self.calls.record(took, now);
+    }
+
+    /// An attempt has ended, of a call that is more than that.
+    #[inline]
+    pub fn attempt_took(&self, took: Nanos, now: Nanos) {
+        self.attempts.record(took, now);
+    }
+
+    fn of_calls(&self, read: impl Fn(&Durations) -> Distribution) -> Distribution {
+        let mut all = read(&self.both);
+        all += &read(&self.calls);
+        all
+    }
+
+    fn of_attempts(&self, read: impl Fn(&Durations) -> Distribution) -> Distribution {
+        let mut all = read(&self.both);
+        all += &read(&self.attempts);
+        all
+    }
+}
 
 /// The bounds by which lengths are counted, as metrics spell them: the same for every target and version, so that they add up.
 pub(crate) const BOUNDS: [(Nanos, &str); 18] = [
@@ -40,8 +81,7 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    fn of(durations: &Durations) -> Buckets {
-        let all = durations.read();
+    fn of(all: &Distribution) -> Buckets {
         Buckets { at_most: std::array::from_fn(|at| all.at_most(BOUNDS[at].0)), count: all.count, sum_ns: all.sum_ns }
     }
 }
@@ -63,7 +103,10 @@ pub(crate) struct Lengths {
 
 impl Lengths {
     pub fn of(state: &State) -> Lengths {
-        Lengths { calls: Buckets::of(&state.call_durations), attempts: Buckets::of(&state.attempt_durations) }
+        Lengths {
+            calls: Buckets::of(&state.timings.of_calls(Durations::read)),
+            attempts: Buckets::of(&state.timings.of_attempts(Durations::read)),
+        }
     }
 }
 
@@ -79,13 +122,13 @@ const QUANTILES: [(f64, &str); 4] = [(0.5, "p50_ns"), (0.9, "p90_ns"), (0.99, "p
 
 /// What calls and attempts took within the last seconds, as JSON; the quantiles of none are null.
 pub(crate) fn latency(state: &State, now: Nanos) -> String {
-    let windows = |durations: &Durations| {
-        WINDOWS.map(|(length, name)| format!(r#""{name}":{}"#, quantiles(&durations.since(length, now)))).join(",")
+    let windows = |of: &dyn Fn(Nanos) -> Distribution| {
+        WINDOWS.map(|(length, name)| format!(r#""{name}":{}"#, quantiles(&of(length)))).join(",")
     };
     format!(
         r#"{{"calls":{{{}}},"attempts":{{{}}}}}"#,
-        windows(&state.call_durations),
-        windows(&state.attempt_durations)
+        windows(&|length| state.timings.of_calls(|durations| durations.since(length, now))),
+        windows(&|length| state.timings.of_attempts(|durations| durations.since(length, now)))
     )
 }
 

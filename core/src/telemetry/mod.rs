@@ -27,7 +27,7 @@ mod exposition;
 mod health;
 pub(crate) mod histogram;
 pub(crate) mod ledger;
-mod lengths;
+pub(crate) mod lengths;
 pub mod log;
 mod metrics;
 #[cfg(feature = "otlp")]

@@ -54,7 +54,7 @@ impl Totals {
                 &rejections.no_endpoint,
             ]
             .map(count),
-            transitions: std::array::from_fn(|at| count(&state.breaker.entered[at])),
+            transitions: std::array::from_fn(|at| state.breaker.entered[at].load(Acquire)),
         }
     }
 

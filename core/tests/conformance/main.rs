@@ -2,6 +2,7 @@
 //! makes `conformance/vectors.json` of them, which the other languages' runners read: `make generate` writes it, and this test
 //! fails when it has drifted.
 
+mod named;
 mod runner;
 mod schema;
 
@@ -47,10 +48,20 @@ fn ids_are_used_once_and_every_rule_is_named() {
         assert!(!vector.rules.is_empty(), "{}: names no rule", vector.id);
     }
     let named: BTreeSet<&str> = vectors.iter().flat_map(|vector| vector.rules.iter().map(String::as_str)).collect();
-    let missing: Vec<&str> = schema::RULES.iter().copied().filter(|rule| !named.contains(rule)).collect();
-    assert!(missing.is_empty(), "no vector names {missing:?}");
-    let unknown: Vec<&&str> = named.iter().filter(|rule| !schema::RULES.contains(rule)).collect();
+    let (rules, elsewhere) = (named::rules(), named::tests());
+    let is_elsewhere = |rule: &str| elsewhere.iter().any(|test| test.rule == rule);
+    let missing: Vec<_> = rules.iter().filter(|rule| !named.contains(rule.as_str()) && !is_elsewhere(rule)).collect();
+    assert!(missing.is_empty(), "no vector names {missing:?}, nor does the table of conformance/README.md");
+    let unknown: Vec<_> = named.iter().filter(|&&rule| !rules.contains(rule)).collect();
     assert!(unknown.is_empty(), "no such rules: {unknown:?}");
+    let twice: Vec<_> = named.iter().filter(|&&rule| is_elsewhere(rule)).collect();
+    assert!(twice.is_empty(), "a vector names {twice:?}: not for the table of conformance/README.md");
+}
+
+#[test]
+fn tests_that_stand_in_for_vectors_are_where_the_table_says() {
+    let gone: Vec<_> = named::tests().into_iter().filter(|test| !test.exists()).collect();
+    assert!(gone.is_empty(), "no such tests: {gone:#?}");
 }
 
 #[test]

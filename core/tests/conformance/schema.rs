@@ -7,12 +7,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Every rule of `docs/semantics.md` that a vector can show.
-pub const RULES: [&str; 36] = [
-    "O1", "O2", "O3", "O4", "C1", "C2", "C4", "A1", "A2", "A3", "A4", "R1", "R2", "R3", "R4", "R5", "R6", "T1", "T3",
-    "B1", "B2", "B3", "B4", "B5", "E1", "E2", "E3", "E4", "L1", "L2", "H1", "H2", "F1", "F5", "S1", "S2",
-];
-
 // ---------------------------------------------------------------- as they are run
 
 /// One vector. Lengths of time are nanoseconds.

@@ -65,8 +65,10 @@ fn openmetrics_has_families_without_their_samples_endings_units_and_an_end() {
 
 #[test]
 fn a_format_is_found_by_its_name_and_by_what_a_client_accepts() {
-    assert_eq!(Format::named("openmetrics"), Some(Format::OpenMetrics));
-    assert_eq!((Format::named("prometheus"), Format::named("x")), (Some(Format::Prometheus), None));
+    assert_eq!(Format::named("openmetrics"), Ok(Format::OpenMetrics));
+    assert_eq!(Format::named("prometheus"), Ok(Format::Prometheus));
+    let wrong = Format::named("x").unwrap_err();
+    assert_eq!(wrong.to_string(), r#"format: "x" is not allowed; expected prometheus or openmetrics"#);
     let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
     assert_eq!(Format::accepted(prometheus), Format::OpenMetrics);
     assert_eq!((Format::accepted(""), Format::accepted("text/html,*/*")), (Format::Prometheus, Format::Prometheus));

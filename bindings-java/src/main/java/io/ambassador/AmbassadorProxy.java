@@ -483,6 +483,78 @@ public final class AmbassadorProxy {
         }
     }
 
+    /**
+     * Everything that is known at present of every target of this process, and of the process itself: the {@link #health} of each
+     * target ({@code targets}), whether calls can be sent ({@code ready}), memory, threads and the runtime ({@code process}).
+     *
+     * @return JSON, the same in every language
+     */
+    public static String snapshot() {
+        NativeLibrary.load();
+        return Native.snapshot();
+    }
+
+    /**
+     * The same as metrics, in Prometheus' text format 0.0.4. For programs that have a route of their own for them;
+     * {@link #serveAdmin} has one.
+     *
+     * @return the metrics
+     */
+    public static String metrics() {
+        return metrics("prometheus");
+    }
+
+    /**
+     * The same in another format.
+     *
+     * @param format {@code prometheus}, or {@code openmetrics} for OpenMetrics 1.0
+     * @return the metrics
+     * @throws ConfigException when it is neither
+     */
+    public static String metrics(String format) {
+        Objects.requireNonNull(format, "format");
+        NativeLibrary.load();
+        var wrong = new String[4];
+        String metrics = Native.metrics(format, wrong);
+        if (metrics == null) {
+            throw ProxyBuilder.refused(wrong);
+        }
+        return metrics;
+    }
+
+    /**
+     * Answers at that address from now on, for this machine alone; see {@link #serveAdmin(String, AdminOptions)}.
+     *
+     * @param address a loopback address and a port, such as {@code 127.0.0.1:9901}; port 0 takes a free one
+     * @return the server, which tells its address and its token
+     * @throws ConfigException when the address is none, is taken, or is not for this machine alone
+     */
+    public static Admin serveAdmin(String address) {
+        return serveAdmin(address, AdminOptions.defaults());
+    }
+
+    /**
+     * Answers at that address from now on. The page is at {@code /}; then there are {@code /metrics}, {@code /healthz}, {@code /readyz},
+     * and JSON under {@code /v1}. It answers also while every thread of Java's is stuck.
+     *
+     * @param address an address and a port, such as {@code 127.0.0.1:9901}; port 0 takes a free one
+     * @param options what else is to be said of it
+     * @return the server, which tells its address and its token
+     * @throws ConfigException when the address is none, is taken, or is not for this machine alone without
+     *     {@link AdminOptions#remote}, which needs a token
+     */
+    public static Admin serveAdmin(String address, AdminOptions options) {
+        Objects.requireNonNull(address, "address");
+        NativeLibrary.load();
+        var wrong = new String[4];
+        String hosts = String.join("\n", options.hosts());
+        long admin = Native.serveAdmin(address, options.token(), hosts, options.remote(), wrong);
+        if (admin == 0) {
+            throw ProxyBuilder.refused(wrong);
+        }
+        return new Admin(admin);
+    }
+
     static long nanos(Duration length) {
         try {
             return length.toNanos();

@@ -210,6 +210,22 @@ final class Native {
 
     static native boolean shutdown(long timeout);
 
+    static native void beginTelemetry();
+
+    static native String snapshot();
+
+    static native String metrics(String format, String[] wrong);
+
+    static native long serveAdmin(String address, String token, String hosts, boolean remote, String[] wrong);
+
+    static native String[] adminAddress(long admin);
+
+    static native boolean adminServes(long admin);
+
+    static native void adminStop(long admin);
+
+    static native void freeAdmin(long admin);
+
     /** For tests. */
     static native void injectPanic(String at);
 

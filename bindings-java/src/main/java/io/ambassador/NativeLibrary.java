@@ -60,6 +60,7 @@ final class NativeLibrary {
         if (failure == null) {
             var searched = new ArrayList<String>();
             if (search(searched)) {
+                Native.beginTelemetry();
                 loaded = true;
                 return;
             }
