@@ -92,7 +92,7 @@ where
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 /// let mut payments = AmbassadorProxy::new("https://payment-api.example.com")?;
-/// let response = payments.call(http::Request::get("/charges/42").body(Body::empty())?).await?;
+/// let response = Service::call(&mut payments, http::Request::get("/charges/42").body(Body::empty())?).await?;
 /// # Ok(()) }
 /// ```
 #[cfg(feature = "http")]

@@ -174,7 +174,7 @@ fn a_proxy_is_a_service_of_http_requests() {
     let mut proxy = AmbassadorProxy::builder(&url).name("a service").build().unwrap();
     let response = runtime::block_on(async {
         poll_fn(|cx| Service::<http::Request<&'static str>>::poll_ready(&mut proxy, cx)).await?;
-        proxy.call(http::Request::post("/charges").body("42 EUR").unwrap()).await
+        Service::call(&mut proxy, http::Request::post("/charges").body("42 EUR").unwrap()).await
     });
     let response = response.unwrap();
     assert_eq!(response.status(), 201);
