@@ -24,7 +24,7 @@ say = @printf '\033[1m==> %s\033[0m\n' "$(1)"
 # The files that git would track under these folders.
 files = $(shell find $(1) -type f -not -path '*/node_modules/*' -not -path '*/__pycache__/*' 2>/dev/null)
 
-.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-browser test-examples test-install test-docs lint bench docs images generate clean
+.PHONY: help demo build test test-models test-rust test-c test-python test-node test-java test-streams test-network test-tracing test-browser test-examples test-install test-docs lint bench docs images generate clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
@@ -115,7 +115,7 @@ build/java/ambassador-proxy.jar: target/release/libambassador_java.so bindings-j
 
 # ---------------------------------------------------------------- tests
 
-suites := rust c python node java streams network browser examples install docs
+suites := rust c python node java streams network tracing browser examples install docs
 
 test: ## every test there is, and one table of them
 	+@python3 tools/test.py "$(MAKE)" $(suites)
@@ -152,6 +152,16 @@ test-streams: build build/made/venv-test ## one script of calls, played in every
 test-network: build/made/prefix build/made/venv-test ## endpoints as processes, in every kind of trouble while an app calls them
 	@mkdir -p build/reports
 	@$(python) -m pytest tests/network --junitxml=build/reports/network.xml
+
+test-tracing: build/made/wheel build/made/node build/made/node-lint build/made/java-peers build/made/venv-test ## spans below the host's own, of OpenTelemetry's SDK, as a collector gets them
+	@mkdir -p build/reports
+	@$(python) -m pytest tests/tracing --junitxml=build/reports/tracing.xml
+
+# What the Java package's tests need, as programs find it: jars in a folder.
+build/made/java-peers: bindings-java/pom.xml build/java/ambassador-proxy.jar
+	$(call say,Java: the peers)
+	@$(MAVEN) -q -f bindings-java/pom.xml dependency:copy-dependencies -DincludeScope=test -DoutputDirectory=$(CURDIR)/build/java/peers
+	@touch $@
 
 test-browser: build/made/browser ## the live page of the admin server, in chromium
 	@mkdir -p build/reports

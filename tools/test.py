@@ -60,6 +60,7 @@ SUITES = {
     "java": ("Java", [ROOT / "bindings-java/target/surefire-reports/TEST-*.xml"], junit),
     "streams": ("streams of events", [REPORTS / "streams.xml"], junit),
     "network": ("endpoints that go away", [REPORTS / "network.xml"], junit),
+    "tracing": ("the host's own tracer", [REPORTS / "tracing.xml"], junit),
     "browser": ("the live page", [REPORTS / "browser.tap"], tap),
     "examples": ("examples", [REPORTS / "examples.xml"], junit),
     "install": ("as installed", [REPORTS / "install.xml"], junit),

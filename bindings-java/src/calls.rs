@@ -5,13 +5,15 @@
 
 use ambassador_core::call::{Call, Decision, Give, Hedge, Outcome, Stop};
 use ambassador_core::clock::{self, NEVER, Nanos};
+use ambassador_core::telemetry::trace;
 use ambassador_core::{AmbassadorProxy, fault};
 use jni::errors::{Error, LogErrorAndDefault};
 use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use jni::{EnvUnowned, Outcome as JniOutcome};
 
-use crate::handle::{self, Standing};
+use crate::handle::{self, Lent, Standing};
+use crate::tracing;
 
 /// `begin`: run the function once and settle nothing (F1).
 const DIRECT: jlong = -1;
@@ -33,9 +35,34 @@ pub extern "system" fn Java_io_ambassador_Native_now(_: EnvUnowned<'_>, _: JClas
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_begin(_: EnvUnowned<'_>, _: JClass<'_>, proxy: jlong) -> jlong {
     // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
+    match unsafe { handle::proxy(proxy) } {
+        Some(proxy) => begin(proxy),
+        None => DIRECT,
+    }
+}
+
+/// The same, of a call below that span of the host's.
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_ambassador_Native_beginWithin<'local>(
+    mut env: EnvUnowned<'local>,
+    _: JClass<'local>,
+    proxy: jlong,
+    parent: JString<'local>,
+) -> jlong {
+    // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
     let Some(proxy) = (unsafe { handle::proxy(proxy) }) else {
         return DIRECT;
     };
+    let parent = match env.with_env(|env| tracing::context(env, &parent)).into_outcome() {
+        JniOutcome::Ok(parent) => parent,
+        // F5
+        JniOutcome::Err(_) | JniOutcome::Panic(_) => None,
+    };
+    trace::within(parent, || begin(proxy))
+}
+
+#[inline]
+fn begin(proxy: &Lent) -> jlong {
     let now = clock::now();
     let mut call = Call::coming(now);
     match proxy.enter(&mut call, now) {

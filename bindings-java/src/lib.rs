@@ -29,4 +29,5 @@ mod telemetry;
 mod testing;
 mod texts;
 mod told;
+mod tracing;
 mod values;

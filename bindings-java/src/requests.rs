@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use crate::feed::{Feed, Outgoing};
 use crate::handle;
 use crate::mail::{self, Mailbox, Message, Turn};
+use crate::tracing;
 
 /// A request on its way, as Java holds it.
 struct Exchange {
@@ -77,7 +78,7 @@ const NOT_IDEMPOTENT: jint = 8;
 
 /// Sends a request. `head` has a line each for its method, its path, and names and values of its headers; `body` is whole, or else
 /// `feed` is a stream of `length` bytes, which is -1 when nobody knows. `timeout` and `deadline` are bounds of its own, in nanoseconds: 0 for
-/// the proxy's, below it for none. What comes of it is told to `ticket`; of who waits for it alone, only the bodies' pieces are.
+/// the proxy's, below it for none; `parent` is the host's present span. What comes of it is told to `ticket`; of who waits for it alone, only the bodies' pieces are.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
 pub extern "system" fn Java_io_ambassador_Native_send<'local>(
@@ -92,6 +93,7 @@ pub extern "system" fn Java_io_ambassador_Native_send<'local>(
     timeout: jlong,
     deadline: jlong,
     ticket: jlong,
+    parent: JString<'local>,
 ) -> jlong {
     env.with_env(|env| {
         // SAFETY: Java passes the handle of a proxy that it keeps alive until this returns.
@@ -118,6 +120,7 @@ pub extern "system" fn Java_io_ambassador_Native_send<'local>(
             _ => None,
         };
         (options.timeout, options.deadline) = (bound(timeout), bound(deadline));
+        options.parent = tracing::context(env, &parent)?;
         Ok::<_, jni::errors::Error>(match request(&head, body) {
             Ok(request) => handle::lend(Exchange { sending: proxy.spawn_send(request, options, told), mailbox }),
             Err(_) => 0,

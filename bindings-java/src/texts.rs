@@ -8,6 +8,7 @@ use ambassador_core::clock::{self, Nanos};
 use ambassador_core::policy::{Policy, RunIn};
 use ambassador_core::proxy::CallId;
 use ambassador_core::settings::{Settings, Spelling};
+use ambassador_core::telemetry::trace;
 use ambassador_core::{After, AmbassadorProxy, Bulkhead, Code, Hedge, Jitter, Limit, RateLimit, runtime};
 use jni::errors::{Error, Result, ThrowRuntimeExAndDefault};
 use jni::objects::{JClass, JLongArray, JObjectArray, JString};
@@ -15,7 +16,7 @@ use jni::sys::{jboolean, jint, jlong};
 use jni::{Env, EnvUnowned};
 
 use crate::handle::{self, to_java};
-use crate::values;
+use crate::{tracing, values};
 
 /// R7: the line of a retry; `words` are those of a call that waits.
 #[unsafe(no_mangle)]
@@ -58,7 +59,7 @@ pub extern "system" fn Java_io_ambassador_Native_codeName<'local>(
 }
 
 /// What an attempt may send along: name, value, name, value, a line each. `id` is the call's, two numbers; both 0 until
-/// the first asking, which fills them.
+/// the first asking, which fills them; `parent` is the host's span that the call began below.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
     env: EnvUnowned<'local>,
@@ -66,6 +67,7 @@ pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
     proxy: jlong,
     words: JLongArray<'local>,
     id: JLongArray<'local>,
+    parent: JString<'local>,
 ) -> JString<'local> {
     say(env, proxy, |env, proxy| {
         let (call, _) = handle::read(env, &words)?;
@@ -77,11 +79,9 @@ pub extern "system" fn Java_io_ambassador_Native_headers<'local>(
             id.set_region(env, 0, &bits)?;
         }
         let id = CallId::from_bits(u128::from(bits[0] as u64) << 64 | u128::from(bits[1] as u64));
-        let lines: Vec<String> = proxy
-            .headers(&call, id, clock::now())
-            .into_iter()
-            .map(|(name, value)| format!("{name}\n{value}"))
-            .collect();
+        let parent = tracing::context(env, &parent)?;
+        let headers = trace::within(parent, || proxy.headers(&call, id, clock::now()));
+        let lines: Vec<String> = headers.into_iter().map(|(name, value)| format!("{name}\n{value}")).collect();
         Ok(lines.join("\n"))
     })
 }
@@ -273,15 +273,19 @@ pub extern "system" fn Java_io_ambassador_Native_endNote<'local>(
     })
 }
 
-/// Refuses new calls, and waits at most `timeout` nanoseconds for those in flight.
+/// Refuses new calls, and waits for those in flight, a slice of the nanoseconds that are left.
 #[unsafe(no_mangle)]
 pub extern "system" fn Java_io_ambassador_Native_shutdown<'local>(
     mut env: EnvUnowned<'local>,
     _: JClass<'local>,
-    timeout: jlong,
+    slice: jlong,
+    left: jlong,
 ) -> jboolean {
-    env.with_env(|_| Ok::<_, Error>(runtime::shutdown(Duration::from_nanos(timeout.max(0) as u64))))
-        .resolve::<ThrowRuntimeExAndDefault>()
+    env.with_env(|_| {
+        let length = |nanos: jlong| Duration::from_nanos(nanos.max(0) as u64);
+        Ok::<_, Error>(runtime::shutdown_in_slices(length(slice), length(left)))
+    })
+    .resolve::<ThrowRuntimeExAndDefault>()
 }
 
 fn code_at(place: jint) -> Code {

@@ -3,6 +3,7 @@
 
 const { native } = require("./bridge.js");
 const timers = require("./timers.js");
+const { present } = require("./tracing.js");
 
 class Attempt {
   #flight;
@@ -40,8 +41,8 @@ class Attempt {
   }
 
   get headers() {
-    const { core } = this.#flight;
-    const flat = native.headers(core.handle, this.#flight.id, this.#number, this.#bound);
+    const { core, call } = this.#flight;
+    const flat = native.headers(core.handle, call, this.#flight.id, this.#number, this.#bound, present());
     const headers = {};
     for (let at = 0; at < flat.length; at += 2) headers[flat[at]] = flat[at + 1];
     return headers;

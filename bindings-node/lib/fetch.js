@@ -53,7 +53,7 @@ function fetchBy(core, input, init, bound) {
     const path = pathOf(asked === undefined ? `${input}` : asked.url);
     const signal = signalOf(given.signal === undefined ? asked?.signal : given.signal, bound);
     const lines = new Lines(method, path);
-    const bounds = lines.bounds(given.timeoutMs, given.deadlineMs);
+    const bounds = lines.bounds(given.timeoutMs, given.deadlineMs) | lines.parent();
     const hasType = eachHeader(given.headers ?? asked?.headers, (name, value) => lines.header(name, value));
     const isRedirectError = redirects(core, given.redirect);
     const url = path.startsWith("/") ? baseOf(core) + path : path;

@@ -6,6 +6,7 @@ const events = require("./events.js");
 const { fetchBy } = require("./fetch.js");
 const { request } = require("./request.js");
 const { start } = require("./start.js");
+const tracing = require("./tracing.js");
 const { configError, open, policyOf, setEndpoints, shown } = require("./settings.js");
 
 class Caller {
@@ -117,6 +118,7 @@ class AmbassadorProxy extends Caller {
     this.#core = core;
     this.#handle = core.handle;
     this.#functions = functions;
+    tracing.attend();
     events.begin();
     events.attend(core);
     // C4: it may have changed the settings of a state that somebody listens to.

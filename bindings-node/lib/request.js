@@ -98,7 +98,7 @@ function request(core, options, signal) {
     const { method = "GET", path = "/", query, headers, body, json, stream = false, idempotent, timeoutMs, deadlineMs } = options;
     if (typeof method !== "string") throw new TypeError("method: expected a string");
     const lines = new Lines(method, pathOf(query === undefined || query === null ? `${path}` : queried(`${path}`, query)));
-    const bounds = lines.bounds(timeoutMs, deadlineMs);
+    const bounds = lines.bounds(timeoutMs, deadlineMs) | lines.parent();
     let hasType = eachHeader(headers, (name, value) => lines.header(name, value));
     const sent = stream ? new RequestedStream(core, signal, resolve, reject) : new Requested(core, signal, resolve, reject);
     const flags = (stream ? STREAM : 0) | repeating(idempotent) | bounds;

@@ -5,6 +5,7 @@ const { native } = require("./bridge.js");
 const { Upload } = require("./content.js");
 const { Incoming } = require("./incoming.js");
 const signals = require("./signals.js");
+const { present } = require("./tracing.js");
 const wire = require("./wire.js");
 
 /** A path as it goes onto the wire; most are. */
@@ -22,6 +23,15 @@ class Lines {
   /** The bounds of its own, before its headers; the flags that tell of them. */
   bounds(timeoutMs, deadlineMs) {
     return this.#bound("timeoutMs", timeoutMs, wire.TIMEOUT) | this.#bound("deadlineMs", deadlineMs, wire.DEADLINE);
+  }
+
+  /** What the request comes from in its trace, before its headers; the flag that tells of it. */
+  parent() {
+    const parent = present();
+    if (parent === "") return 0;
+    this.text += `\n${parent}`;
+    this.count += 2;
+    return wire.PARENT;
   }
 
   #bound(name, length, flag) {

@@ -15,12 +15,12 @@ async function shutdown(timeoutMs = 30_000) {
   }
   const until = performance.now() + timeoutMs;
   // Never waits in the core: the calls in flight are this very thread's, and could not end.
-  while (!native.drain(0)) {
-    const left = until - performance.now();
-    if (left <= 0) return false;
+  for (;;) {
+    const left = Math.max(0, until - performance.now());
+    if (native.drain(left)) return true;
+    if (left === 0) return false;
     await pause(Math.min(STEP, left));
   }
-  return true;
 }
 
 module.exports = { shutdown };

@@ -13,6 +13,7 @@ const { Flight, NONE, GIVEN_UP, TIMED_OUT, NOTHING, enter, goOn, isPromiseLike }
 const { HedgedFlight } = require("./hedged.js");
 const signals = require("./signals.js");
 const timers = require("./timers.js");
+const { host, tell } = require("./tracing.js");
 
 /**
  * Calls the function until it succeeds, may not be tried again, or no attempt is left: `fn(context)` without `args`, else `fn`
@@ -21,6 +22,7 @@ const timers = require("./timers.js");
 function start(core, fn, receiver, args, signal) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   events.attend(core);
+  if (host.hasSpans) tell();
   numbers[PROXY] = core.number;
   begin();
   const answer = numbers[ANSWER];

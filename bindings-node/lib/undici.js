@@ -114,6 +114,7 @@ class Dispatched {
     );
     if (this.#isOver) return;
     const lines = new Lines(options.method ?? "GET", pathOf(queried(options.path ?? "/", options.query)));
+    const parent = lines.parent();
     let hasType = false;
     let length = NaN;
     eachHeader(options.headers, (name, value) => {
@@ -122,7 +123,7 @@ class Dispatched {
       if (lower === "content-length") length = Number(value);
       lines.header(name, value);
     });
-    const flags = wire.STREAM | repeating(options.idempotent === true ? true : undefined);
+    const flags = wire.STREAM | repeating(options.idempotent === true ? true : undefined) | parent;
     const { body } = options;
     if (body === undefined || body === null) return this.#send(lines, flags, {});
     const finish = (content) => {

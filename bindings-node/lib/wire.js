@@ -14,6 +14,7 @@ const NOT_IDEMPOTENT = 4;
 const UPLOAD = 8;
 const TIMEOUT = 16;
 const DEADLINE = 32;
+const PARENT = 64;
 
 /** What a record tells; src/inbox.rs has the same. */
 const WHOLE = 1;
@@ -46,7 +47,7 @@ let bodies = [];
 
 /**
  * Sends a request, for who waits for it: `responded(status, head, body, first, attempts)`, where `body` is `null` when it is a stream, of which
- * `first` has come; `failed(error, isAnswering)`, `invalid(why)`. Its lines are method, path, bounds where flags tell of them, and names and values of headers.
+ * `first` has come; `failed(error, isAnswering)`, `invalid(why)`. Its lines are method, path, bounds and two lines of its parent where flags tell of them, and names and values of headers.
  *
  * @returns its id
  */
@@ -214,4 +215,4 @@ function tellRetry(core, attempt, told, cause) {
   log.sayRetry(retry, core.name);
 }
 
-module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, TIMEOUT, DEADLINE, send, giveUp, pull, uploads, uploaded };
+module.exports = { STREAM, IDEMPOTENT, NOT_IDEMPOTENT, UPLOAD, TIMEOUT, DEADLINE, PARENT, send, giveUp, pull, uploads, uploaded };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ambassador_core::http::{Answering, Body, Failed, Mode, Options, Retry, Served, Told};
 use ambassador_core::settings::{Spelling, Value};
+use ambassador_core::telemetry::trace::Context;
 use ambassador_core::{AmbassadorProxy, Code, Error, runtime};
 use bytes::Bytes;
 use http::response::Parts;
@@ -25,6 +26,7 @@ const NOT_IDEMPOTENT: i32 = 4;
 const UPLOAD: i32 = 8;
 const TIMEOUT: i32 = 16;
 const DEADLINE: i32 = 32;
+const PARENT: i32 = 64;
 
 /// A request that is to be sent.
 struct Draft {
@@ -35,7 +37,7 @@ struct Draft {
 }
 
 /// Sends requests. Each has five numbers: id, proxy, flags, how many lines of the text are its own, and which of the bodies, or -1. Its lines:
-/// method, path, the bounds of its own that flags tell of, and by turns the name of a header and what it says.
+/// method, path, the bounds of its own and the two of its parent that flags tell of, and by turns the name of a header and what it says.
 #[napi(catch_unwind)]
 pub fn send(
     instance: &External<Rc<Instance>>,
@@ -101,6 +103,12 @@ fn read(lines: &[&str], flags: i32, body: Body) -> Result<(Request<Body>, Option
             options.set(Spelling::Node, field, &bound).map_err(|wrong| wrong.to_string())?;
             rest = others;
         }
+    }
+    if flags & PARENT != 0
+        && let [parent, state, others @ ..] = rest
+    {
+        options.parent = Context::parse(parent, Some(state));
+        rest = others;
     }
     Ok((request(method, path, rest, body)?, options))
 }

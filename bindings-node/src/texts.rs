@@ -7,6 +7,7 @@ use ambassador_core::call::Call;
 use ambassador_core::clock;
 use ambassador_core::proxy::CallId;
 use ambassador_core::settings::Spelling;
+use ambassador_core::telemetry::trace;
 use ambassador_core::{Code, fault, runtime};
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
@@ -56,14 +57,39 @@ pub fn call_id() -> String {
     format!("{:032x}", CallId::random().to_bits())
 }
 
-/// What that attempt may send along: name, value, name, value … `bound` is nanoseconds, or `Infinity`.
+/// What that attempt may send along: name, value, name, value … `call` is below zero when it has ended; `bound` is nanoseconds, or `Infinity`;
+/// `parent` is what the host's tracer says.
 #[napi(catch_unwind)]
-pub fn headers(handle: &External<Handle>, id: String, attempt: u32, bound: f64) -> Vec<String> {
+pub fn headers(
+    handle: &External<Handle>,
+    call: i32,
+    id: String,
+    attempt: u32,
+    bound: f64,
+    parent: String,
+) -> Vec<String> {
     let id = CallId::from_bits(u128::from_str_radix(&id, 16).unwrap_or_default());
     let now = clock::now();
-    // The cast saturates: `Infinity` is `NEVER`.
-    let call = Call::from_words([now, now, bound as u64, 0, attempt.into(), 0, 0, 0, 0, 0]);
-    handle.proxy.core.headers(&call, id, now).into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
+    let [entered, .., permit, number, place, tried, key] = match find(handle, call) {
+        Some(call) => call.to_words(),
+        None => Call::direct(now).to_words(),
+    };
+    // The call's span is its own, whatever it has come to; the rest is as this attempt began. The cast saturates: `Infinity` is `NEVER`.
+    let call = Call::from_words([entered, now, bound as u64, 0, attempt.into(), permit, number, place, tried, key]);
+    let headers = trace::within(trace::from_lines(&parent), || handle.proxy.core.headers(&call, id, now));
+    headers.into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
+}
+
+/// Whether calls have spans of their own, which are below the host's.
+#[napi(catch_unwind)]
+pub fn has_spans() -> bool {
+    trace::has_spans()
+}
+
+/// The host's present span, for the call that begins next.
+#[napi(catch_unwind)]
+pub fn give_context(parent: String) {
+    trace::give(trace::from_lines(&parent));
 }
 
 /// The target, as it was given.
@@ -102,10 +128,17 @@ pub fn reset(handle: &External<Handle>) {
     handle.proxy.core.reset();
 }
 
-/// Refuses new calls from now on, and waits at most `timeout_ms` for those in flight; whether all have ended.
+/// Refuses new calls from now on, and does not wait for those in flight; whether all have ended. Once they have, or nothing is left of the
+/// time, what is to be exported is sent within what is left.
 #[napi(catch_unwind)]
-pub fn drain(timeout_ms: f64) -> bool {
-    runtime::shutdown(Duration::try_from_secs_f64(timeout_ms / 1e3).unwrap_or_default())
+pub fn drain(left_ms: f64) -> bool {
+    // More than a duration can hold is for ever.
+    let left = if left_ms > 0.0 {
+        Duration::try_from_secs_f64(left_ms / 1e3).unwrap_or(Duration::MAX)
+    } else {
+        Duration::ZERO
+    };
+    runtime::shutdown_in_slices(Duration::ZERO, left)
 }
 
 /// The version of the core in this library.

@@ -1,20 +1,22 @@
 //! What a function sees of its attempt: `proxy.execute(fn)` calls `fn(attempt)`. A first attempt comes before its call is a
 //! Python object, for most calls never need to be one.
 
-use std::ptr;
+use std::ptr::{self, null_mut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use ambassador_core::call::Call as CoreCall;
 use ambassador_core::clock::{Nanos, now};
 use ambassador_core::proxy::CallId;
+use ambassador_core::telemetry::trace;
 use ambassador_core::{AmbassadorProxy, Endpoint};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use pyo3::{PyTypeInfo, ffi};
 
 use crate::call::{Call, seconds_until};
-use crate::raw::Object;
-use crate::settings;
+use crate::raw::{self, Object};
+use crate::{settings, tracing};
 
 const NO_HINT: u64 = u64::MAX;
 
@@ -76,9 +78,44 @@ impl Attempt {
         }
     }
 
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let headers = PyDict::new(py);
+        for (name, value) in self.proxy.headers(&self.call, self.id(), now()) {
+            headers.set_item(name, value)?;
+        }
+        Ok(headers)
+    }
+
     pub fn hint(&self) -> Option<Nanos> {
         let hint = self.hint.load(Relaxed);
         (hint != NO_HINT).then_some(hint)
+    }
+}
+
+/// Gives `Attempt` its `headers`, for which the host's tracer is asked.
+pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    raw::add_getter(&Attempt::type_object(module.py()), c"headers", headers, HEADERS_DOC)
+}
+
+const HEADERS_DOC: &std::ffi::CStr =
+    c"What to send along: `idempotency-key` (the same for all attempts of a call), `traceparent`, `x-ambassador-attempt` and,
+when bounded, `x-ambassador-remaining-ms`. A new dict at each read.";
+
+unsafe extern "C-unwind" fn headers(attempt: Object, _: *mut std::ffi::c_void) -> Object {
+    // SAFETY: called by the interpreter, with an `Attempt` that it holds; nothing is to be dropped while the tracer is asked.
+    unsafe {
+        let said = tracing::ask();
+        if said.is_null() && !ffi::PyErr_Occurred().is_null() {
+            return null_mut();
+        }
+        let py = Python::assume_attached();
+        match trace::within(tracing::read(said), || Attempt::behind(attempt).headers(py)) {
+            Ok(headers) => headers.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                null_mut()
+            }
+        }
     }
 }
 
@@ -106,17 +143,6 @@ impl Attempt {
     #[getter]
     fn cancelled(&self) -> bool {
         self.given_up.load(Relaxed) || now() >= self.bound
-    }
-
-    /// What to send along: `idempotency-key` (the same for all attempts of a call), `traceparent`, `x-ambassador-attempt` and,
-    /// when bounded, `x-ambassador-remaining-ms`. A new dict at each read.
-    #[getter]
-    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let headers = PyDict::new(py);
-        for (name, value) in self.proxy.headers(&self.call, self.id(), now()) {
-            headers.set_item(name, value)?;
-        }
-        Ok(headers)
     }
 
     /// Set by the function before it raises: how long to wait at least before the next attempt, in seconds or as a

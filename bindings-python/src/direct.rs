@@ -20,7 +20,7 @@ use crate::call::Call;
 use crate::kind::{Kind, kind_of};
 use crate::proxy::{Proxy, SetUp, not_set_up};
 use crate::raw::{self, Kept, Object};
-use crate::{interrupt, pool, racer, raise, turn};
+use crate::{interrupt, pool, racer, raise, tracing, turn};
 
 /// Stands for the result of a function that outran its bound.
 pub static TIMED_OUT: Kept = Kept::nothing();
@@ -108,7 +108,7 @@ Gives the identifier of a thread that is to be sent a signal instead, or 0.",
         raw::method(
             c"drain",
             drain,
-            c"Refuses new calls and waits so many seconds for those in flight; whether all have ended: drain(seconds).",
+            c"Refuses new calls and waits for those in flight, a slice of the seconds that are left; whether all have ended: drain(slice, left).",
         ),
     ] {
         raw::add(module, function)?;
@@ -203,6 +203,9 @@ pub unsafe fn plain<const WITH_CONTEXT: bool>(
         if !set_up.on_caller() {
             let way = if set_up.hedges() { &RACE } else { &DRIVE };
             return packed::<WITH_CONTEXT>(way, proxy, function, args, count, names);
+        }
+        if !tracing::tell() {
+            return null_mut();
         }
         let entered = now();
         let mut call = CoreCall::coming(entered);
@@ -500,6 +503,9 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
     // SAFETY: called by the interpreter.
     unsafe {
         let Some(set_up) = set_up(proxy) else { return null_mut() };
+        if !tracing::tell() {
+            return null_mut();
+        }
         let entered = now();
         into_object(match set_up.core.begin(entered) {
             Begin::Run(call) => Call::of(&set_up.core, call),
@@ -510,13 +516,15 @@ unsafe extern "C-unwind" fn begin(proxy: Object, _: *const Object, _: isize, _: 
     }
 }
 
-/// `drain(seconds)`.
+/// `drain(slice, left)`.
 unsafe extern "C-unwind" fn drain(_: Object, args: *const Object, count: isize, _: Object) -> Object {
-    // SAFETY: called by `_proxy.py`, and by nothing else, with a float.
+    // SAFETY: called by `_proxy.py`, and by nothing else, with two floats.
     unsafe {
-        debug_assert_eq!(count, 1);
-        let patience = Duration::try_from_secs_f64(ffi::PyFloat_AsDouble(*args)).unwrap_or_default();
-        let drained = raw::detached(|| ambassador_core::runtime::shutdown(patience));
+        debug_assert_eq!(count, 2);
+        // None is below zero, and more than a duration can hold is for ever.
+        let seconds = |at| Duration::try_from_secs_f64(ffi::PyFloat_AsDouble(*args.add(at))).unwrap_or(Duration::MAX);
+        let (slice, left) = (seconds(0), seconds(1));
+        let drained = raw::detached(|| ambassador_core::runtime::shutdown_in_slices(slice, left));
         ffi::PyBool_FromLong(drained.into())
     }
 }

@@ -24,6 +24,7 @@ mod requests;
 mod settings;
 mod step;
 mod telemetry;
+mod tracing;
 mod turn;
 mod wrapped;
 
@@ -63,6 +64,8 @@ mod _native {
         requests::add(module)?;
         log::add(module)?;
         telemetry::add(module)?;
+        tracing::add(module)?;
+        attempt::add(module)?;
         configuration::add(module)?;
         module.add("BY_SIGNAL", interrupt::BY_SIGNAL)?;
         call::add(module)

@@ -268,6 +268,32 @@ pub fn add_method(class: &Bound<'_, pyo3::types::PyType>, method: ffi::PyMethodD
     class.setattr(descriptor.getattr("__name__")?.extract::<String>()?.as_str(), descriptor)
 }
 
+/// A property for [`add_getter`].
+pub type Getter = unsafe extern "C-unwind" fn(Object, *mut std::ffi::c_void) -> Object;
+
+/// The same for a property.
+pub fn add_getter(
+    class: &Bound<'_, pyo3::types::PyType>,
+    name: &'static std::ffi::CStr,
+    getter: Getter,
+    doc: &'static std::ffi::CStr,
+) -> PyResult<()> {
+    let definition = Box::leak(Box::new(ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        // SAFETY: the two types differ only in that one may unwind.
+        get: Some(unsafe { transmute::<Getter, ffi::getter>(getter) }),
+        set: None,
+        doc: doc.as_ptr(),
+        closure: null_mut(),
+    }));
+    // SAFETY: the class is alive; the definition lives for ever.
+    let descriptor = unsafe {
+        let descriptor = ffi::PyDescr_NewGetSet(class.as_type_ptr(), definition);
+        Bound::from_owned_ptr_or_err(class.py(), descriptor)?
+    };
+    class.setattr(descriptor.getattr("__name__")?.extract::<String>()?.as_str(), descriptor)
+}
+
 /// Looks a class up whose exact instances are recognized by it.
 #[inline]
 pub unsafe fn is_exactly(object: Object, class: &Kept) -> bool {

@@ -10,10 +10,11 @@ import threading
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from typing import get_args, get_type_hints, is_typeddict
 
 import ambassador_proxy
 import pytest
-from ambassador_proxy import AmbassadorError, Breaker, Bulkhead, ConfigError, metrics, serve_admin, snapshot
+from ambassador_proxy import AmbassadorError, Breaker, Bulkhead, ConfigError, Health, metrics, serve_admin, snapshot
 from conftest import output_of
 
 TOKEN = "a-token-of-enough-length"
@@ -182,3 +183,18 @@ def test_sums_hold_over_a_hundred_thousand_calls_while_they_are_scraped(proxy):
     assert len(scraped) > 1
     counts = [scrape["calls_total"] for scrape in scraped]
     assert counts == sorted(counts)
+
+
+def test_health_has_the_fields_that_its_types_name_and_no_others(proxy):
+    def check(told: object, named: object) -> None:
+        kinds = [kind for kind in (get_args(named) or (named,)) if is_typeddict(kind)]
+        if kinds:
+            fields = get_type_hints(kinds[0])
+            assert isinstance(told, dict)
+            assert told.keys() == fields.keys()
+            for name, kind in fields.items():
+                check(told[name], kind)
+
+    payments = proxy(breaker=Breaker(), budget={}, bulkhead=Bulkhead(max_concurrent=1))
+    payments.call(max, 1, 2)
+    check(payments.health(), Health)

@@ -16,6 +16,7 @@ from ambassador_proxy import (
     Backoff,
     CallTimeoutError,
     Endpoint,
+    Health,
     Hedge,
     Http,
     Policy,
@@ -152,6 +153,9 @@ def what_there_is_to_read(error: CallTimeoutError) -> None:
     assert_type(error.attempts, int)
     assert_type(error.retry_after, float | None)
     assert_type(shutdown(timeout=1), bool)
+    assert_type(proxy.health(), Health)
+    assert_type(proxy.health()["latency"]["calls"]["60s"]["p99_ns"], int | None)
+    proxy.health()["latency"]["calls"]["1s"]  # type: ignore[typeddict-item]
     proxy.max_retries = 4  # type: ignore[misc]
 
 

@@ -206,7 +206,15 @@ impl Drop for Coming {
 /// Refuses new calls from now on, waits for those in flight at most `timeout`, and ends the runtime. `true` when every
 /// call ended in time; one that did not ends with `SHUTDOWN` when it next needs a timer. Blocks the calling thread.
 pub fn shutdown(timeout: Duration) -> bool {
-    let until = Instant::now().checked_add(timeout);
+    shutdown_in_slices(timeout, timeout)
+}
+
+/// [`shutdown`], for hosts that cannot be blocked for so long: waits for calls in flight at most `slice` of what is `left` of the
+/// timeout, and is to be asked again while it answers `false` and something is left. Only then, or once every call has ended, the
+/// runtime ends; what it has to export is sent before, within what is left.
+pub fn shutdown_in_slices(slice: Duration, left: Duration) -> bool {
+    let begun = Instant::now();
+    let (until, last) = (begun.checked_add(slice.min(left)), begun.checked_add(left));
     // Each takes no longer than a thread of the runtime takes to look at it.
     while COMING.load(SeqCst) > 0 && until.is_none_or(|until| Instant::now() < until) {
         thread::sleep(Duration::from_micros(100));
@@ -226,8 +234,13 @@ pub fn shutdown(timeout: Duration) -> bool {
         guard = DRAIN.1.wait_timeout(guard, slice).unwrap_or_else(PoisonError::into_inner).0;
     };
     drop(guard);
+    if !drained && slice < left {
+        return false;
+    }
     #[cfg(feature = "otlp")]
-    telemetry::otlp::flush(until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now())));
+    telemetry::otlp::flush(last.map_or(Duration::MAX, |last| last.saturating_duration_since(Instant::now())));
+    #[cfg(not(feature = "otlp"))]
+    let _ = last;
     let shared = SHARED.load_full().filter(|shared| shared.pid == std::process::id());
     if let Some(runtime) = shared.and_then(|shared| shared.take()) {
         ENDED.store(true, SeqCst);

@@ -1,4 +1,5 @@
-//! The ambassador around any `tower::Service`: each request is a call, each attempt a clone of the service and the request.
+//! The ambassador around any `tower::Service`: each request is a call, each attempt a clone of the service and the request. And a
+//! proxy is itself a service of HTTP requests, which it [sends](AmbassadorProxy::send).
 //!
 //! ```
 //! use ambassador_core::{AmbassadorProxy, tower::AmbassadorLayer};
@@ -17,6 +18,10 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "http")]
+use crate::error::Error;
+#[cfg(feature = "http")]
+use crate::http::Body;
 use crate::{AmbassadorProxy, CallError};
 
 /// Puts an [`Ambassador`] around services.
@@ -75,5 +80,34 @@ where
                 })
                 .await
         })
+    }
+}
+
+/// [`AmbassadorProxy::send`]: the response with its body read whole.
+///
+/// ```
+/// use ambassador_core::AmbassadorProxy;
+/// use ambassador_core::http::Body;
+/// use tower_service::Service;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let mut payments = AmbassadorProxy::new("https://payment-api.example.com")?;
+/// let response = Service::call(&mut payments, http::Request::get("/charges/42").body(Body::empty())?).await?;
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "http")]
+impl<B: Into<Body>> Service<http::Request<B>> for AmbassadorProxy {
+    type Response = http::Response<Body>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Error>> + Send>>;
+
+    /// Always ready: what is too much is refused, or waits, as its policies say.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let (proxy, request) = (self.clone(), request.map(Into::into));
+        Box::pin(async move { proxy.send(request).await })
     }
 }

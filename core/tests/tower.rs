@@ -153,3 +153,31 @@ fn a_request_may_move_to_another_thread_and_outlive_its_service() {
     let sent: std::pin::Pin<Box<dyn Future<Output = _> + Send>> = around(&proxy(), service).call("pay".into());
     assert_eq!(std::thread::spawn(|| runtime::block_on(sent)).join().unwrap(), Ok(3));
 }
+
+/// A proxy as a service of its own requests.
+#[cfg(feature = "http")]
+#[test]
+fn a_proxy_is_a_service_of_http_requests() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut asked, mut part) = (Vec::new(), [0; 512]);
+        while !asked.ends_with(b"42 EUR") {
+            let read = stream.read(&mut part).unwrap();
+            asked.extend_from_slice(&part[..read]);
+        }
+        stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 7\r\n\r\ncharged").unwrap();
+        String::from_utf8(asked).unwrap()
+    });
+    let mut proxy = AmbassadorProxy::builder(&url).name("a service").build().unwrap();
+    let response = runtime::block_on(async {
+        poll_fn(|cx| Service::<http::Request<&'static str>>::poll_ready(&mut proxy, cx)).await?;
+        Service::call(&mut proxy, http::Request::post("/charges").body("42 EUR").unwrap()).await
+    });
+    let response = response.unwrap();
+    assert_eq!(response.status(), 201);
+    assert_eq!(runtime::block_on(response.into_body().bytes()).unwrap(), "charged");
+    assert!(asked.join().unwrap().starts_with("POST /charges HTTP/1.1\r\n"));
+}

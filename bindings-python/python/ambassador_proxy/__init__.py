@@ -8,6 +8,7 @@
 
 from ambassador_proxy import _native
 from ambassador_proxy._configuration import configure
+from ambassador_proxy._health import Health, Latency, Quantiles
 from ambassador_proxy._native import Admin, Attempt, Headers, Response
 from ambassador_proxy._network import Auth, Discovery, Endpoint, HealthCheck, Http, Outlier, Tls
 from ambassador_proxy._proxy import AmbassadorProxy, shutdown
@@ -59,14 +60,17 @@ __all__ = [
     "Endpoint",
     "ForkedError",
     "Headers",
+    "Health",
     "HealthCheck",
     "Hedge",
     "Http",
     "InternalError",
+    "Latency",
     "NoEndpointError",
     "Outlier",
     "Policy",
     "ProtocolError",
+    "Quantiles",
     "RateLimit",
     "RateLimitedError",
     "Response",

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads
+from ambassador_proxy import _drive, _drive_async, _events, _hedged, _hedged_async, _log, _native, _threads, _tracing
+from ambassador_proxy._health import Health
 from ambassador_proxy._network import (
     Auth,
     Balance,
@@ -175,6 +176,7 @@ class AmbassadorProxy(Requests):
         self._edits = edits
         self._set_up(target_host, edits, rules, rules is not None and rules.classify is not None)
         _log.follow()
+        _tracing.attend()
         if self._has_tasks():
             _events.attend()
         if self.is_heard:
@@ -244,11 +246,11 @@ class AmbassadorProxy(Requests):
         """
         self._set_endpoints(plain_endpoints(endpoints))
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """The state of this target: its circuit, budget and bulkhead, calls in flight, calls and attempts by outcome,
-        retries, hedges, rejections, late results.
+        retries, hedges, rejections, late results, and how long they took.
         """
-        health: dict[str, Any] = json.loads(self._health())
+        health: Health = json.loads(self._health())
         return health
 
     def isolate(self) -> None:
@@ -283,11 +285,11 @@ def shutdown(timeout: float = 30.0) -> bool:
     """
     until = time.monotonic() + timeout
     while True:
-        left = until - time.monotonic()
+        left = max(0.0, until - time.monotonic())
         # In slices, so that Ctrl-C is heard.
-        if _native.drain(max(0.0, min(left, 0.05))):
+        if _native.drain(min(left, 0.05), left):
             return True
-        if left <= 0:
+        if left == 0:
             return False
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import EllipsisType
 from typing import Any, TypeAlias
 
-from ambassador_proxy import _drive, _drive_async, _log, _native
+from ambassador_proxy import _drive, _drive_async, _log, _native, _tracing
 from ambassador_proxy._bodies import AsyncContent, Content, Fields, Headers, Source, body_of, pairs_of, with_params
 from ambassador_proxy._completions import completions_of
 from ambassador_proxy._events import attend, hear, is_attending
@@ -329,8 +329,9 @@ class Requests(_native.Proxy):
                 source.start()
         if not is_attending():
             attend()
+        parent = None if _tracing.ask is None else _tracing.ask()
         try:
-            ended = _native.send(self, method, path, given, body, stream, idempotent, timeout, deadline)
+            ended = _native.send(self, method, path, given, body, stream, idempotent, timeout, deadline, parent)
         finally:
             if source is not None:
                 source.stop()
@@ -378,7 +379,9 @@ class Requests(_native.Proxy):
         future = loop.create_future()
         number = 0
         try:
-            number = completions.send(future, self, method, path, given, body, stream, idempotent, timeout, deadline)
+            parent = None if _tracing.ask is None else _tracing.ask()
+            sent = (method, path, given, body, stream, idempotent, timeout, deadline, parent)
+            number = completions.send(future, self, *sent)
             ended = await future
         except BaseException:
             # The caller went away, or what it asked for cannot be sent.

@@ -125,7 +125,7 @@ impl Completions {
         self.reader.as_raw_fd()
     }
 
-    /// `send(future, proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: the request's number.
+    /// `send(future, proxy, method, path, headers, body, stream, idempotent, timeout, deadline, parent)`: the request's number.
     #[pyo3(signature = (*args))]
     fn send(&self, args: &Bound<'_, PyTuple>) -> PyResult<u64> {
         let py = args.py();

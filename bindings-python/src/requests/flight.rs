@@ -90,7 +90,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `send(proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: a `Response`, an exception that is to be raised, or one that a
+/// `send(proxy, method, path, headers, body, stream, idempotent, timeout, deadline, parent)`: a `Response`, an exception that is to be raised, or one that a
 /// fallback may answer. What a signal's handler raises meanwhile is raised.
 unsafe extern "C-unwind" fn send(_: Object, args: *const Object, count: isize, _: Object) -> Object {
     // SAFETY: called by `_http.py`, and by nothing else, with these. Its thread may end in the wait, or while a line is logged:

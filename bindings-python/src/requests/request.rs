@@ -14,7 +14,7 @@ use super::bytes_of;
 use super::feed::Feed;
 use crate::proxy::{Proxy, not_set_up};
 use crate::raw::Object;
-use crate::settings;
+use crate::{settings, tracing};
 
 /// What is sent.
 pub struct Asked {
@@ -25,8 +25,8 @@ pub struct Asked {
     pub line: String,
 }
 
-/// `(proxy, method, path, headers, body, stream, idempotent, timeout, deadline)`: how many there are.
-pub const ARGUMENTS: isize = 9;
+/// `(proxy, method, path, headers, body, stream, idempotent, timeout, deadline, parent)`: how many there are.
+pub const ARGUMENTS: isize = 10;
 
 /// # Safety
 /// The GIL is held; there are [`ARGUMENTS`] references.
@@ -53,6 +53,7 @@ pub unsafe fn read(py: Python<'_>, args: *const Object) -> PyResult<Asked> {
             options.set(Spelling::Python, field, &settings::value(given)).map_err(wrong)?;
         }
     }
+    options.parent = tracing::context(given(9));
     Ok(Asked { proxy, request, options, line })
 }
 

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -21,7 +21,10 @@ struct Shared {
 }
 
 struct Tape {
-    source: Body,
+    /// Not there while an attempt reads from it: it may be the user's code, which runs with nothing locked (O4).
+    source: Option<Body>,
+    /// Readers that came meanwhile.
+    turned_away: Vec<Waker>,
     /// Every piece that was read, for as long as all are kept.
     kept: Vec<Piece>,
     is_kept: bool,
@@ -62,7 +65,16 @@ impl Replay {
     /// That stream, of which so many bytes are kept.
     pub fn new(source: Body, most: usize) -> Replay {
         let length = source.size_hint();
-        let tape = Tape { source, kept: Vec::new(), is_kept: true, count: 0, bytes: 0, most, is_over: false };
+        let tape = Tape {
+            source: Some(source),
+            turned_away: Vec::new(),
+            kept: Vec::new(),
+            is_kept: true,
+            count: 0,
+            bytes: 0,
+            most,
+            is_over: false,
+        };
         Replay(Arc::new(Shared { tape: Mutex::new(tape), waiting: Arc::default(), length }))
     }
 
@@ -74,6 +86,38 @@ impl Replay {
     /// The body, from its beginning.
     pub fn rewound(&self) -> Body {
         Body::stream(Reader { shared: Arc::clone(&self.0), at: 0 })
+    }
+}
+
+/// The source, while an attempt reads from it. Dropped, by a source that panics too, it is back.
+struct Turn<'a> {
+    shared: &'a Shared,
+    source: Option<Body>,
+}
+
+impl<'a> Turn<'a> {
+    /// The source is back, and who was turned away is to be woken.
+    fn over(mut self) -> (MutexGuard<'a, Tape>, Vec<Waker>) {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> (MutexGuard<'a, Tape>, Vec<Waker>) {
+        let mut tape = lock(&self.shared.tape);
+        if let Some(source) = self.source.take() {
+            tape.source = Some(source);
+        }
+        let turned_away = std::mem::take(&mut tape.turned_away);
+        (tape, turned_away)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.source.is_some() {
+            let (tape, turned_away) = self.give_back();
+            drop(tape);
+            turned_away.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
@@ -100,9 +144,23 @@ impl http_body::Body for Reader {
         if tape.is_over {
             return Poll::Ready(None);
         }
+        let Some(source) = tape.source.take() else {
+            tape.turned_away.push(cx.waker().clone());
+            return Poll::Pending;
+        };
+        drop(tape);
+        let mut turn = Turn { shared: &reader.shared, source: Some(source) };
         reader.shared.waiting.add(cx.waker());
         let waker = Waker::from(Arc::clone(&reader.shared.waiting));
-        let next = ready!(Pin::new(&mut tape.source).poll_frame(&mut Context::from_waker(&waker)));
+        let mut context = Context::from_waker(&waker);
+        let polled = turn.source.as_mut().map_or(Poll::Ready(None), |source| Pin::new(source).poll_frame(&mut context));
+        let (mut tape, turned_away) = turn.over();
+        let Poll::Ready(next) = polled else {
+            drop(tape);
+            // It waits for the source now, and so do they.
+            turned_away.into_iter().for_each(Waker::wake);
+            return Poll::Pending;
+        };
         let next = match next {
             Some(Ok(frame)) => {
                 let piece = Piece::of(frame);
@@ -123,6 +181,7 @@ impl http_body::Body for Reader {
         drop(tape);
         // Another attempt may wait for the same piece.
         waker.wake();
+        turned_away.into_iter().for_each(Waker::wake);
         Poll::Ready(next)
     }
 
@@ -197,6 +256,72 @@ mod tests {
         assert_eq!(block_on(replay.rewound().bytes()).unwrap(), "abcdefghi");
         assert_eq!(block_on(first.bytes()).unwrap(), "defghi");
         assert!(replay.is_whole());
+    }
+
+    /// A source that reads from the tape while it is read itself, as code of the user's may that sends the request again.
+    struct Curious(Arc<Mutex<Option<Body>>>, bool);
+
+    impl http_body::Body for Curious {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            if std::mem::replace(&mut self.1, true) {
+                return Poll::Ready(None);
+            }
+            let other = lock(&self.0).take().map(|mut other| (Pin::new(&mut other).poll_frame(cx).is_pending(), other));
+            let (is_pending, other) = other.unwrap();
+            assert!(is_pending, "it has its turn later");
+            *lock(&self.0) = Some(other);
+            Poll::Ready(Some(Ok(Frame::data("abc".into()))))
+        }
+    }
+
+    /// O4
+    #[test]
+    fn a_source_is_read_with_nothing_locked() {
+        let other = Arc::new(Mutex::new(None));
+        let replay = Replay::new(Body::stream(Curious(Arc::clone(&other), false)), 9);
+        *lock(&other) = Some(replay.rewound());
+        assert_eq!(block_on(replay.rewound().bytes()).unwrap(), "abc");
+        let other = lock(&other).take().unwrap();
+        assert_eq!(block_on(other.bytes()).unwrap(), "abc");
+    }
+
+    /// A source that has its pieces when two readers wait for each.
+    struct Slow(Pieces, bool);
+
+    impl http_body::Body for Slow {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            self.1 = !self.1;
+            if self.1 {
+                // From another thread, perhaps before this one has put the source back.
+                let waker = cx.waker().clone();
+                std::thread::spawn(move || waker.wake());
+                return Poll::Pending;
+            }
+            Pin::new(&mut self.0).poll_frame(cx)
+        }
+    }
+
+    #[test]
+    fn attempts_that_read_at_once_each_get_all_of_it() {
+        for _ in 0..100 {
+            let pieces = (0..20).map(|number: u8| Bytes::from(vec![number])).collect();
+            let replay = Replay::new(Body::stream(Slow(Pieces(pieces), false)), 100);
+            let readers: Vec<_> = (0..4)
+                .map(|_| {
+                    let body = replay.rewound();
+                    std::thread::spawn(move || block_on(body.bytes()).unwrap())
+                })
+                .collect();
+            for reader in readers {
+                assert_eq!(reader.join().unwrap(), (0..20).collect::<Vec<u8>>());
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::fmt::{Display, Write};
 
-use super::metrics::Metric;
+use super::lengths::{BOUNDS, Buckets};
+use super::metrics::{Metric, seconds};
 use crate::error::ConfigError;
 
 /// A format of metrics.
@@ -91,6 +92,64 @@ impl Metric {
     }
 }
 
+/// What a sample says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value {
+    Whole(u64),
+    Real(f64),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Value {
+        Value::Whole(number)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(number: u32) -> Value {
+        Value::Whole(number.into())
+    }
+}
+
+impl From<u8> for Value {
+    fn from(number: u8) -> Value {
+        Value::Whole(number.into())
+    }
+}
+
+impl From<usize> for Value {
+    fn from(number: usize) -> Value {
+        Value::Whole(number as u64)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Value {
+        Value::Real(number)
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, into: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Whole(number) => number.fmt(into),
+            Value::Real(number) => number.fmt(into),
+        }
+    }
+}
+
+/// Who writes metrics down.
+pub(crate) trait Writer {
+    /// What comes from here on is of that metric.
+    fn begin(&mut self, metric: &'static Metric);
+
+    /// A sample, with these values of the metric's labels.
+    fn sample(&mut self, metric: &'static Metric, labels: &[&str], value: Value);
+
+    /// Lengths of time, with these.
+    fn lengths(&mut self, metric: &'static Metric, labels: &[&str], lengths: &Buckets);
+}
+
 /// Metrics, as far as they are written down.
 pub(crate) struct Page {
     format: Format,
@@ -102,33 +161,12 @@ impl Page {
         Page { format, text: String::with_capacity(16 * 1024) }
     }
 
-    /// What comes from here on is of that metric.
-    pub fn begin(&mut self, metric: &Metric) {
-        // A family has its samples' name in the one format, and none of their endings in the other.
-        let name = match self.format {
-            Format::Prometheus => metric.full_name(),
-            Format::OpenMetrics => format!("ambassador_{}", metric.name),
-        };
-        let kind = metric.kind.as_str(self.format);
-        let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help);
-        if let (Some(unit), Format::OpenMetrics) = (metric.unit, self.format) {
-            let _ = writeln!(self.text, "# UNIT {name} {unit}");
+    /// All of it.
+    pub fn end(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
         }
-    }
-
-    /// A sample, with these values of the metric's labels.
-    pub fn sample(&mut self, metric: &Metric, labels: &[&str], value: impl Display) {
-        self.line(metric, metric.kind.suffix(), labels, None, value);
-    }
-
-    /// Lengths of time: how many took each of these bounds at most, how many there are, and all of them together.
-    pub fn histogram(&mut self, metric: &Metric, labels: &[&str], counts: &[(&str, u64)], count: u64, sum: f64) {
-        for (bound, count) in counts {
-            self.line(metric, "_bucket", labels, Some(bound), count);
-        }
-        self.line(metric, "_bucket", labels, Some("+Inf"), count);
-        self.line(metric, "_sum", labels, None, sum);
-        self.line(metric, "_count", labels, None, count);
+        self.text
     }
 
     fn line(&mut self, metric: &Metric, suffix: &str, labels: &[&str], bound: Option<&str>, value: impl Display) {
@@ -149,13 +187,33 @@ impl Page {
         }
         let _ = writeln!(text, " {value}");
     }
+}
 
-    /// All of it.
-    pub fn end(mut self) -> String {
-        if self.format == Format::OpenMetrics {
-            self.text.push_str("# EOF\n");
+impl Writer for Page {
+    fn begin(&mut self, metric: &'static Metric) {
+        // A family has its samples' name in the one format, and none of their endings in the other.
+        let name = match self.format {
+            Format::Prometheus => metric.full_name(),
+            Format::OpenMetrics => format!("ambassador_{}", metric.name),
+        };
+        let kind = metric.kind.as_str(self.format);
+        let _ = writeln!(self.text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help);
+        if let (Some(unit), Format::OpenMetrics) = (metric.unit, self.format) {
+            let _ = writeln!(self.text, "# UNIT {name} {unit}");
         }
-        self.text
+    }
+
+    fn sample(&mut self, metric: &'static Metric, labels: &[&str], value: Value) {
+        self.line(metric, metric.kind.suffix(), labels, None, value);
+    }
+
+    fn lengths(&mut self, metric: &'static Metric, labels: &[&str], lengths: &Buckets) {
+        for ((_, bound), count) in BOUNDS.iter().zip(lengths.at_most) {
+            self.line(metric, "_bucket", labels, Some(bound), count);
+        }
+        self.line(metric, "_bucket", labels, Some("+Inf"), lengths.count);
+        self.line(metric, "_sum", labels, None, seconds(lengths.sum_ns));
+        self.line(metric, "_count", labels, None, lengths.count);
     }
 }
 

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::exposition::{Format, Kind, Page};
+use super::exposition::{Format, Kind, Page, Value, Writer};
 use super::ledger::{self, OTHER, Others, Row};
-use super::lengths::{BOUNDS, Buckets, Lengths};
+use super::lengths::{Buckets, Lengths};
 use super::totals::Totals;
 use super::{bus, process};
 use crate::balance::Condition;
@@ -75,13 +75,13 @@ impl Seen {
 
 /// Where a metric's samples go.
 struct Samples<'a> {
-    page: &'a mut Page,
+    writer: &'a mut dyn Writer,
     metric: &'static Metric,
 }
 
 impl Samples<'_> {
-    fn is(&mut self, labels: &[&str], value: impl std::fmt::Display) {
-        self.page.sample(self.metric, labels, value);
+    fn is(&mut self, labels: &[&str], value: impl Into<Value>) {
+        self.writer.sample(self.metric, labels, value.into());
     }
 
     /// One for each value of the last label.
@@ -90,14 +90,11 @@ impl Samples<'_> {
     }
 
     fn lengths(&mut self, target: &str, lengths: &Buckets) {
-        let Buckets { at_most, count, sum_ns } = lengths;
-        let bounds = BOUNDS.map(|(_, bound)| bound);
-        let counts: Vec<(&str, u64)> = bounds.into_iter().zip(at_most.iter().copied()).collect();
-        self.page.histogram(self.metric, &[target], &counts, *count, seconds(*sum_ns));
+        self.writer.lengths(self.metric, &[target], lengths);
     }
 }
 
-fn seconds(length: Nanos) -> f64 {
+pub(crate) fn seconds(length: Nanos) -> f64 {
     length as f64 / SECOND as f64
 }
 
@@ -212,7 +209,7 @@ pub static METRICS: &[Metric] = &[
         read: |seen, samples| {
             for (target, state) in seen.present().filter(|(_, state)| state.settings().breaker.is_some()) {
                 let number = match state.breaker.circuit() {
-                    Circuit::Closed => 0,
+                    Circuit::Closed => 0_u8,
                     Circuit::HalfOpen => 1,
                     Circuit::Open => 2,
                     Circuit::Isolated => 3,
@@ -317,7 +314,7 @@ pub static METRICS: &[Metric] = &[
             for (target, state) in seen.present().filter(|(_, state)| state.endpoints.is_on()) {
                 let mut counts = HashMap::new();
                 for member in &state.endpoints.set().members {
-                    *counts.entry(member.block.condition(seen.now).as_str()).or_insert(0) += 1;
+                    *counts.entry(member.block.condition(seen.now).as_str()).or_insert(0_u64) += 1;
                 }
                 for condition in Condition::ALL.map(Condition::as_str) {
                     samples.is(&[target, condition], counts.get(condition).copied().unwrap_or(0));
@@ -451,7 +448,7 @@ pub static METRICS: &[Metric] = &[
         labels: &["version", "language"],
         unit: None,
         help: "Which ambassador this is, and in which language.",
-        read: |_, samples| samples.is(&[crate::version(), super::language()], 1),
+        read: |_, samples| samples.is(&[crate::version(), super::language()], 1_u8),
     },
 ];
 
@@ -462,11 +459,16 @@ pub static METRICS: &[Metric] = &[
 /// assert!(metrics(Format::Prometheus).contains("ambassador_build_info{"));
 /// ```
 pub fn metrics(format: Format) -> String {
-    let seen = Seen::now();
     let mut page = Page::new(format);
-    for metric in METRICS {
-        page.begin(metric);
-        (metric.read)(&seen, &mut Samples { page: &mut page, metric });
-    }
+    write(&mut page);
     page.end()
+}
+
+/// Has everything that is counted written down, metric by metric.
+pub(crate) fn write(writer: &mut dyn Writer) {
+    let seen = Seen::now();
+    for metric in METRICS {
+        writer.begin(metric);
+        (metric.read)(&seen, &mut Samples { writer, metric });
+    }
 }

@@ -15,7 +15,7 @@
 //! | `log.rs` | which events go to a host's own logging, and how they get there |
 //! | `admin/`, `dashboard.rs` | the admin server, and the files of its page |
 //! | `trace.rs`, `spans.rs` | where a call stands in a trace; what is kept of it until it has ended, while spans are exported |
-//! | `otlp/` | spans, to an OpenTelemetry collector |
+//! | `otlp/` | spans and metrics, to an OpenTelemetry collector |
 //! | `process.rs` | how the ambassador itself is: memory, its runtime, its threads |
 
 #[cfg(feature = "admin")]

@@ -1,4 +1,5 @@
-//! The way to the collector: spans wait in a queue, and one task of the runtime's sends them on, batch by batch.
+//! What is sent, and when: spans wait in a queue, and one task of the runtime's sends them on, batch by batch; another one sends the
+//! metrics, time and again. Neither waits for the other.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{
@@ -9,25 +10,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use once_cell::sync::Lazy;
-use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 
 use super::environment::{Plan, Road};
-use super::{COUNTS, encode, warn};
-use crate::http::{Body, Options};
-use crate::policy::backoff::Backoff;
-use crate::policy::tls::Tls;
-use crate::proxy::AmbassadorProxy;
+use super::sender::Sender;
+use super::{COUNTS, encode, points};
 use crate::runtime;
 use crate::telemetry::spans::Finished;
 
-/// The task of this process, and what it has to send.
+/// The tasks of this process, and what they have to send.
 struct Exporter {
     process: u32,
     plan: Arc<Plan>,
     waiting: Mutex<VecDeque<Finished>>,
+    spans: Turns,
+    metrics: Turns,
+}
+
+/// When a task has its next turn.
+#[derive(Default)]
+struct Turns {
     wake: Notify,
     /// How often somebody has asked for a flush …
     asked: AtomicU64,
@@ -55,13 +58,16 @@ pub(super) fn start(plan: &Arc<Plan>) {
         process: std::process::id(),
         plan: Arc::clone(plan),
         waiting: Mutex::default(),
-        wake: Notify::new(),
-        asked: AtomicU64::new(0),
-        flushed: Mutex::new(0),
-        over: Condvar::new(),
+        spans: Turns::default(),
+        metrics: Turns::default(),
     });
     EXPORTER.store(Some(Arc::clone(&exporter)));
-    runtime::handle().spawn(exporter.run());
+    if let Some(road) = &plan.traces {
+        runtime::handle().spawn(Arc::clone(&exporter).export_spans(road.clone()));
+    }
+    if let Some(road) = &plan.metrics {
+        runtime::handle().spawn(exporter.export_metrics(road.clone()));
+    }
 }
 
 pub(super) fn forget() {
@@ -81,7 +87,7 @@ pub(super) fn queue(finished: Finished) -> bool {
     }
     waiting.push_back(finished);
     if waiting.len() % batches.most == 0 {
-        exporter.wake.notify_one();
+        exporter.spans.wake.notify_one();
     }
     true
 }
@@ -89,33 +95,56 @@ pub(super) fn queue(finished: Finished) -> bool {
 pub(super) fn flush(most: Duration) {
     let Some(exporter) = present() else { return };
     let until = Instant::now().checked_add(most);
-    let wanted = exporter.asked.fetch_add(1, SeqCst) + 1;
-    exporter.wake.notify_one();
-    let mut flushed = lock(&exporter.flushed);
-    while *flushed < wanted {
-        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            return;
+    let asked = [
+        exporter.plan.traces.is_some().then(|| (&exporter.spans, exporter.spans.ask())),
+        exporter.plan.metrics.is_some().then(|| (&exporter.metrics, exporter.metrics.ask())),
+    ];
+    asked.into_iter().flatten().for_each(|(turns, wanted)| turns.wait(wanted, until));
+}
+
+impl Turns {
+    /// Somebody wants a flush: the number of it.
+    fn ask(&self) -> u64 {
+        let wanted = self.asked.fetch_add(1, SeqCst) + 1;
+        self.wake.notify_one();
+        wanted
+    }
+
+    fn wait(&self, wanted: u64, until: Option<Instant>) {
+        let mut flushed = lock(&self.flushed);
+        while *flushed < wanted {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return;
+            }
+            flushed = self.over.wait_timeout(flushed, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        flushed = exporter.over.wait_timeout(flushed, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+
+    /// The flushes up to that one are over.
+    fn done(&self, asked: u64) {
+        let mut flushed = lock(&self.flushed);
+        *flushed = (*flushed).max(asked);
+        self.over.notify_all();
+    }
+
+    /// The next turn, in so long at the latest.
+    async fn next(&self, every: Duration) {
+        let _ = tokio::time::timeout(every, self.wake.notified()).await;
     }
 }
 
 impl Exporter {
-    async fn run(self: Arc<Exporter>) {
+    async fn export_spans(self: Arc<Exporter>, road: Road) {
         let resource = encode::resource(&self.plan.resource).into_bytes();
-        let mut traces = self.plan.traces.as_ref().and_then(|road| Sender::new("traces", road));
+        let mut sender = Sender::new("traces", &road);
         loop {
-            let asked = self.asked.load(SeqCst);
-            if let Some(traces) = &mut traces {
-                self.send_spans(traces, &resource).await;
+            let asked = self.spans.asked.load(SeqCst);
+            if let Some(sender) = &mut sender {
+                self.send_spans(sender, &resource).await;
             }
-            {
-                let mut flushed = lock(&self.flushed);
-                *flushed = (*flushed).max(asked);
-                self.over.notify_all();
-            }
-            let _ = tokio::time::timeout(self.plan.batches.every, self.wake.notified()).await;
+            self.spans.done(asked);
+            self.spans.next(self.plan.batches.every).await;
         }
     }
 
@@ -130,8 +159,10 @@ impl Exporter {
                 return;
             }
             let count = batch.len() as u64;
-            if traces.send(encode::traces(resource, &batch)).await {
-                COUNTS.exported.fetch_add(count, Relaxed);
+            if let Some(refused) = traces.send(encode::traces(resource, &batch)).await {
+                let refused = refused.min(count);
+                COUNTS.exported.fetch_add(count - refused, Relaxed);
+                COUNTS.dropped.fetch_add(refused, Relaxed);
                 continue;
             }
             COUNTS.dropped.fetch_add(count, Relaxed);
@@ -142,91 +173,19 @@ impl Exporter {
             }
         }
     }
-}
 
-/// The way to the collector, for one kind of what is sent.
-struct Sender {
-    kind: &'static str,
-    proxy: AmbassadorProxy,
-    road: Road,
-    is_failing: bool,
-}
-
-impl Sender {
-    fn new(kind: &'static str, road: &Road) -> Option<Sender> {
-        let tls = Tls { ca: road.ca.clone(), cert: road.cert.clone(), key: road.key.clone(), ..Tls::default() };
-        let proxy = AmbassadorProxy::builder(&road.origin)
-            .name(&format!("ambassador's {kind}"))
-            .timeout(road.timeout)
-            .deadline(road.timeout)
-            .max_retries(5)
-            .backoff(Backoff::exponential(Duration::from_secs(1)))
-            .breaker(None)
-            .budget(None)
-            .tls(tls)
-            .build();
-        match proxy {
-            Ok(proxy) => Some(Sender { kind, proxy: proxy.for_exports(), road: road.clone(), is_failing: false }),
-            Err(error) => {
-                warn(&format!("no {kind} are exported: {error}"));
-                None
+    async fn export_metrics(self: Arc<Exporter>, road: Road) {
+        let resource = encode::resource(&self.plan.resource).into_bytes();
+        let mut sender = Sender::new("metrics", &road);
+        loop {
+            self.metrics.next(self.plan.metrics_every).await;
+            let asked = self.metrics.asked.load(SeqCst);
+            if let Some(sender) = &mut sender
+                && sender.send(points::metrics(&resource)).await.is_some()
+            {
+                COUNTS.metrics.fetch_add(1, Relaxed);
             }
+            self.metrics.done(asked);
         }
-    }
-
-    /// Whether the collector has taken it.
-    async fn send(&mut self, message: Vec<u8>) -> bool {
-        let failed = match self.request(message).await {
-            Err(why) => Some(why),
-            Ok(request) => {
-                let mut options = Options::default();
-                // It may get it twice, as OTLP allows.
-                options.idempotent = Some(true);
-                match self.proxy.send_with(request, options).await {
-                    Ok(response) if response.status().is_success() => None,
-                    Ok(response) => Some(format!("it answers {}", response.status())),
-                    Err(error) => Some(error.to_string()),
-                }
-            }
-        };
-        let has_failed = failed.is_some();
-        match failed {
-            Some(why) => {
-                COUNTS.failed.fetch_add(1, Relaxed);
-                // Told once, until it goes well again.
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    let Sender { kind, road, .. } = self;
-                    warn(&format!(
-                        "{kind} cannot be sent to {}{}, and are dropped until they can: {why}",
-                        road.origin, road.path
-                    ));
-                }
-            }
-            None => self.is_failing = false,
-        }
-        !has_failed
-    }
-
-    async fn request(&self, message: Vec<u8>) -> Result<http::Request<Body>, String> {
-        let mut request = http::Request::post(&self.road.path);
-        let body = if self.road.gzip {
-            request = request.header(CONTENT_ENCODING, "gzip");
-            let mut packed = Vec::new();
-            let mut encoder = async_compression::tokio::bufread::GzipEncoder::new(&message[..]);
-            encoder.read_to_end(&mut packed).await.map_err(|error| error.to_string())?;
-            packed
-        } else {
-            message
-        };
-        request = request.header(CONTENT_TYPE, "application/x-protobuf");
-        request = request.header(USER_AGENT, concat!("OTel-OTLP-Exporter-Ambassador/", env!("CARGO_PKG_VERSION")));
-        for (name, value) in &self.road.headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header's name"))?;
-            let mut value =
-                HeaderValue::from_str(value.reveal()).map_err(|_| format!("{name} is no header's value"))?;
-            value.set_sensitive(true);
-            request = request.header(name, value);
-        }
-        request.body(Body::from(body)).map_err(|error| error.to_string())
     }
 }

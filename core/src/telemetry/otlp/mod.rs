@@ -1,14 +1,15 @@
-//! Spans, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
+//! Spans and metrics, to an OpenTelemetry collector: OTLP by HTTP, as Protocol Buffers. Off unless the environment asks for it:
 //! `AMBASSADOR_OTLP=1`, or `OTEL_TRACES_EXPORTER=otlp` and `OTEL_METRICS_EXPORTER=otlp`.
 //!
-//! One task of the shared runtime sends what is due; it begins with the first call. A collector that does not answer costs spans,
+//! Two tasks of the shared runtime send what is due; they begin with the first call. A collector that does not answer costs spans,
 //! which are counted, and no call anything. The requests go by the ambassador's own way, retries and all.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `environment.rs` | what the variables say |
-//! | `export.rs` | the queue, the task, the way to the collector |
-//! | `encode.rs`, `wire.rs` | spans as requests carry them; Protocol Buffers |
+//! | `export.rs` | the queue, the tasks |
+//! | `sender.rs` | the way to the collector |
+//! | `encode.rs`, `points.rs`, `wire.rs` | spans and metrics as requests carry them; Protocol Buffers |
 //!
 //! The requests are written by hand, for OpenTelemetry's own crates would add some twenty to every build. Tests read them by the
 //! types of `opentelemetry-proto`.
@@ -16,6 +17,8 @@
 mod encode;
 mod environment;
 mod export;
+mod points;
+mod sender;
 mod wire;
 
 use std::sync::Arc;
@@ -36,10 +39,16 @@ static PLAN: OnceCell<Option<Arc<Plan>>> = OnceCell::new();
 struct Counts {
     exported: AtomicU64,
     dropped: AtomicU64,
+    metrics: AtomicU64,
     failed: AtomicU64,
 }
 
-static COUNTS: Counts = Counts { exported: AtomicU64::new(0), dropped: AtomicU64::new(0), failed: AtomicU64::new(0) };
+static COUNTS: Counts = Counts {
+    exported: AtomicU64::new(0),
+    dropped: AtomicU64::new(0),
+    metrics: AtomicU64::new(0),
+    failed: AtomicU64::new(0),
+};
 
 /// How the export fares, since this process began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +58,8 @@ pub struct Exported {
     pub spans: u64,
     /// Spans that were dropped: there were too many, or the collector would not take them.
     pub dropped: u64,
+    /// How often it has taken all metrics.
+    pub metrics: u64,
     /// Requests to the collector that failed, whatever they carried.
     pub failed: u64,
 }
@@ -57,7 +68,8 @@ pub struct Exported {
 pub fn exported() -> Option<Exported> {
     PLAN.get()?.as_ref()?;
     let count = |cell: &AtomicU64| cell.load(Relaxed);
-    Some(Exported { spans: count(&COUNTS.exported), dropped: count(&COUNTS.dropped), failed: count(&COUNTS.failed) })
+    let Counts { exported, dropped, metrics, failed } = &COUNTS;
+    Some(Exported { spans: count(exported), dropped: count(dropped), metrics: count(metrics), failed: count(failed) })
 }
 
 /// The first proxy of this process is made, or another: the environment is read once.

@@ -73,6 +73,11 @@ impl Message {
         }
     }
 
+    /// Fields that were written before.
+    pub fn raw(&mut self, fields: &[u8]) {
+        self.0.extend_from_slice(fields);
+    }
+
     pub fn text(&mut self, field: u32, text: &str) {
         self.bytes(field, text.as_bytes());
     }
@@ -87,9 +92,77 @@ impl Message {
     }
 }
 
+/// What a collector's answer says of what it has not taken: how many, and why. The answers to spans and to metrics are alike; one that
+/// cannot be read says nothing.
+pub(super) fn refused(answer: &[u8]) -> (u64, String) {
+    let (mut count, mut why) = (0, String::new());
+    for (field, partial) in fields(answer) {
+        let (1, Read::Bytes(partial)) = (field, partial) else { continue };
+        for (field, value) in fields(partial) {
+            match (field, value) {
+                (1, Read::Number(number)) => count = number,
+                (2, Read::Bytes(text)) => why = String::from_utf8_lossy(text).into_owned(),
+                _ => {}
+            }
+        }
+    }
+    (count, why)
+}
+
+/// A field that was read.
+enum Read<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message, up to the first that is of no kind that answers have.
+fn fields(mut message: &[u8]) -> impl Iterator<Item = (u64, Read<'_>)> {
+    std::iter::from_fn(move || {
+        let tag = number_of(&mut message)?;
+        let number = number_of(&mut message)?;
+        let read = match tag as u8 & 7 {
+            VARINT => Read::Number(number),
+            DELIMITED => {
+                let (bytes, rest) = message.split_at_checked(usize::try_from(number).ok()?)?;
+                message = rest;
+                Read::Bytes(bytes)
+            }
+            _ => return None,
+        };
+        Some((tag >> 3, read))
+    })
+}
+
+fn number_of(message: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = message.split_first()?;
+        *message = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_collector_refuses_is_read_and_nonsense_says_nothing() {
+        let mut answer = Message::default();
+        answer.message(1, |partial| {
+            partial.varint(1, 300);
+            partial.text(2, "too old");
+        });
+        let answer = answer.into_bytes();
+        assert_eq!(refused(&answer), (300, "too old".into()));
+        for nonsense in [&b""[..], b"\xff", b"<html>", &answer[..answer.len() - 1], &[0x80; 64]] {
+            assert_eq!(refused(nonsense).0, 0, "{nonsense:?}");
+        }
+    }
 
     #[test]
     fn it_is_written_as_its_guide_says() {

@@ -474,7 +474,7 @@ public final class AmbassadorProxy {
         for (;;) {
             long left = Math.max(0, most - (System.nanoTime() - begun));
             // In slices, for an interrupt does not reach into a native.
-            if (Native.shutdown(Math.min(left, 50_000_000))) {
+            if (Native.shutdown(Math.min(left, 50_000_000), left)) {
                 return true;
             }
             if (left == 0 || Thread.currentThread().isInterrupted()) {

@@ -70,7 +70,7 @@ final class AsyncCall<T> {
     static <T> CompletableFuture<T> start(
             AmbassadorProxy proxy, AttemptFunction<? extends CompletionStage<? extends T>> function) {
         try {
-            long permit = Native.begin(proxy.handle);
+            long permit = Tracing.begin(proxy);
             if (permit == Native.DIRECT) {
                 return direct(proxy, function);
             }
@@ -85,7 +85,7 @@ final class AsyncCall<T> {
                 words = Call.wordsOf(proxy, permit);
                 decision = Native.stands(proxy.handle, permit, words);
                 if (decision == Native.RUN) {
-                    first = Attempt.next(proxy, null, words);
+                    first = Attempt.next(proxy, null, words, Tracing.present());
                 }
             }
             return new AsyncCall<T>(proxy, function, first, words).begin(decision);

@@ -18,23 +18,27 @@ public final class Attempt {
     /** Of a first attempt: what the words are made from when they are needed. */
     private final long permit;
 
+    /** The host's span that the call began below. */
+    private final String parent;
+
     private long[] words;
     private String endpoint;
     private volatile boolean givenUp;
     private volatile long hint = Native.NO_HINT;
 
-    private Attempt(AmbassadorProxy proxy, int number, long until, long[] id, long permit, long[] words) {
+    private Attempt(AmbassadorProxy proxy, int number, long until, long[] id, long permit, long[] words, String parent) {
         this.proxy = proxy;
         this.permit = permit;
         this.number = number;
         this.until = until;
         this.id = id;
         this.words = words;
+        this.parent = parent;
     }
 
     /** The first attempt of a call that began. */
     static Attempt first(AmbassadorProxy proxy, long permit) {
-        return new Attempt(proxy, 1, bound(proxy, permit), new long[2], permit, null);
+        return new Attempt(proxy, 1, bound(proxy, permit), new long[2], permit, null, Tracing.present());
     }
 
     /** When the first attempt of a call must have ended. */
@@ -46,13 +50,13 @@ public final class Attempt {
     static Attempt direct(AmbassadorProxy proxy) {
         long[] words = new long[Native.WORDS];
         Native.direct(proxy.handle, words);
-        return new Attempt(proxy, 1, Native.NEVER, new long[2], 0, words);
+        return new Attempt(proxy, 1, Native.NEVER, new long[2], 0, words, Tracing.present());
     }
 
-    /** The attempt that comes after {@code before}, which may be null, of the call of {@code words}. */
-    static Attempt next(AmbassadorProxy proxy, Attempt before, long[] words) {
+    /** The attempt that comes after {@code before}, which may be null, of the call of {@code words}, which began below {@code parent}. */
+    static Attempt next(AmbassadorProxy proxy, Attempt before, long[] words, String parent) {
         long[] id = before == null ? new long[2] : before.id;
-        return new Attempt(proxy, (int) words[Native.ATTEMPT], words[Native.UNTIL], id, 0, words.clone());
+        return new Attempt(proxy, (int) words[Native.ATTEMPT], words[Native.UNTIL], id, 0, words.clone(), parent);
     }
 
     /**
@@ -119,7 +123,7 @@ public final class Attempt {
                 words = new long[Native.WORDS];
                 Native.first(proxy.handle, permit, words);
             }
-            lines = Native.headers(proxy.handle, words, id);
+            lines = Native.headers(proxy.handle, words, id, parent);
         }
         Reference.reachabilityFence(proxy);
         String[] parts = lines.split("\n");

@@ -18,6 +18,8 @@ final class Call<T> {
     final long[] words;
 
     private Attempt ctx;
+    /** The host's span that it began below. */
+    private final String parent = Tracing.present();
     /** Of the attempt that ended last, unless that was a timeout: then it brought nothing (T3). */
     private Ended<T> last;
 
@@ -36,7 +38,7 @@ final class Call<T> {
     /** Calls the function where the proxy runs its functions; {@code takesContext} when it looks at what it is given. */
     static <T> T run(AmbassadorProxy proxy, AttemptFunction<? extends T> function, boolean takesContext) {
         try {
-            long permit = Native.begin(proxy.handle);
+            long permit = Tracing.begin(proxy);
             if (permit <= 0) {
                 return slowly(proxy, function, permit);
             }
@@ -177,7 +179,7 @@ final class Call<T> {
                 } else if (proxy.isHedged) {
                     decision = race();
                 } else {
-                    ctx = Attempt.next(proxy, ctx, words);
+                    ctx = Attempt.next(proxy, ctx, words, parent);
                     Ended<T> ended = attempt();
                     decision = settle(ended);
                     record(ended);
@@ -334,7 +336,7 @@ final class Call<T> {
     }
 
     Attempt next() {
-        ctx = Attempt.next(proxy, ctx, words);
+        ctx = Attempt.next(proxy, ctx, words, parent);
         return ctx;
     }
 

@@ -105,6 +105,12 @@ final class Native {
 
     static native long begin(long proxy);
 
+    /** The same below a span of the host's: {@link Tracing.Source#present}. */
+    static native long beginWithin(long proxy, String parent);
+
+    /** Whether calls have spans of their own. */
+    static native boolean hasSpans();
+
     /** The function of a first attempt returned, and nobody needs to judge its value. {@link #GIVEN}, or what {@link #stands} tells. */
     static native long returned(long proxy, long permit);
 
@@ -163,7 +169,7 @@ final class Native {
 
     private static native String codeName(int code);
 
-    static native String headers(long proxy, long[] words, long[] id);
+    static native String headers(long proxy, long[] words, long[] id, String parent);
 
     static native String endpoint(long proxy, long[] words);
 
@@ -184,7 +190,8 @@ final class Native {
     static native String[] network(long proxy);
 
     /** A request begins; the answer is the handle of the exchange, or 0 when it is none of HTTP. See {@code requests.rs}. */
-    static native long send(long proxy, byte[] head, byte[] body, long feed, long length, int flags, long timeout, long deadline, long ticket);
+    static native long send(
+            long proxy, byte[] head, byte[] body, long feed, long length, int flags, long timeout, long deadline, long ticket, String parent);
 
     static native byte[] await(long exchange, long ticket);
 
@@ -208,7 +215,7 @@ final class Native {
 
     static native String endNote(long proxy, long[] words, long decision);
 
-    static native boolean shutdown(long timeout);
+    static native boolean shutdown(long slice, long left);
 
     static native boolean configure(String pathOrText, String[] wrong);
 

@@ -23,6 +23,8 @@ final class Sending {
     private final boolean isStream;
     private final byte[] head;
     private final byte[] body;
+    /** The host's span that it is sent below. */
+    private final String parent = Tracing.present();
     /** Null for a body that is whole. */
     private Outgoing outgoing;
 
@@ -69,7 +71,7 @@ final class Sending {
         long length = outgoing == null ? 0 : outgoing.length();
         long exchange;
         try {
-            exchange = Native.send(proxy.handle, head, whole, feed, length, flags, timeout, deadline, ticket);
+            exchange = Native.send(proxy.handle, head, whole, feed, length, flags, timeout, deadline, ticket, parent);
         } finally {
             Reference.reachabilityFence(proxy);
         }
