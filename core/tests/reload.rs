@@ -74,11 +74,16 @@ fn hearing(proxy: &AmbassadorProxy) -> Receiver<Told> {
     told
 }
 
-/// The next change. A file that is written in place is empty for a moment: who reads it then says so (F2), and looks again.
+fn next(told: &Receiver<Told>) -> Told {
+    told.recv_timeout(PATIENCE).expect("the change is told of")
+}
+
+/// The next change. A file that is written in place is empty for a moment: who reads it then says so (F2), and later that it is well
+/// again.
 fn changed(told: &Receiver<Told>) -> Vec<String> {
     loop {
-        let (changed, why) = told.recv_timeout(PATIENCE).expect("the change is told of");
-        if why.is_none() {
+        let (changed, _) = next(told);
+        if !changed.is_empty() {
             return changed;
         }
     }
@@ -212,7 +217,7 @@ fn a_broken_file_changes_nothing_under_load_and_the_mended_one_is_seen() {
     };
     let path = folder.write("ambassador.yaml", &text(&proxy, "max_retries: 4"));
     configure(path.to_str().unwrap()).unwrap();
-    changed(&told);
+    next(&told);
     let (is_over, calls) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut slowest = std::time::Duration::ZERO;
     std::thread::scope(|threads| {
@@ -233,7 +238,7 @@ fn a_broken_file_changes_nothing_under_load_and_the_mended_one_is_seen() {
             if change % 5 == 4 {
                 let before = proxy.policy().clone();
                 rename_over(&path, "version: 1\ntargets: {x: {max_retries: many}}\n");
-                let (_, why) = told.recv_timeout(PATIENCE).expect("the fault is told of");
+                let (_, why) = next(&told);
                 let why = why.expect("it is a fault");
                 assert!(why.contains("ambassador.yaml:2:28: targets.x.max_retries"), "{why}");
                 assert_eq!(*proxy.policy(), before);
@@ -243,13 +248,13 @@ fn a_broken_file_changes_nothing_under_load_and_the_mended_one_is_seen() {
             rename_over(&path, &text(&proxy, &format!("max_retries: {attempts}")));
             // First, after a fault, that there is none any more.
             while proxy.policy().max_retries != attempts {
-                changed(&told);
+                next(&told);
             }
             slowest = slowest.max(began.elapsed());
             while told.try_recv().is_ok() {}
             if change % 5 == 4 {
                 while config::trouble().is_some() {
-                    changed(&told);
+                    next(&told);
                 }
                 assert!(ready().ends_with("ready\n"));
             }
