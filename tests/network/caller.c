@@ -141,13 +141,15 @@ static int by_time(const void *one, const void *other)
 }
 
 /* What came of the calls from the one of that number to another, in the order in which they began. */
-static void tell_of(const char *name, long from, long to, double since)
+static void tell_of(const char *name, long from, long to)
 {
-    double *times = malloc((size_t)(to - from) * sizeof *times), until = since;
+    double *times = malloc((size_t)(to - from) * sizeof *times), since = INFINITY, until = 0;
     long ok = 0, counts[MOST_ENDPOINTS] = {0};
     for (long at = from; at < to; at++) {
         times[at - from] = made[at].took_ms;
         ok += made[at].is_ok;
+        const double began = made[at].ended_ms - made[at].took_ms;
+        since = began < since ? began : since;
         until = made[at].ended_ms > until ? made[at].ended_ms : until;
         if (made[at].endpoint >= 0 && made[at].endpoint < MOST_ENDPOINTS)
             counts[made[at].endpoint]++;
@@ -160,14 +162,6 @@ static void tell_of(const char *name, long from, long to, double since)
         printf("%s\"%s\": %ld", at == 0 ? "" : ", ", known.urls[at], counts[at]);
     printf("}}, ");
     free(times);
-}
-
-/* When the last of those before that one ended. */
-static double end_of(long number, double begin)
-{
-    for (long at = 0; at < number; at++)
-        begin = made[at].ended_ms > begin ? made[at].ended_ms : begin;
-    return begin;
 }
 
 int main(int argc, char **argv)
@@ -197,16 +191,15 @@ int main(int argc, char **argv)
     pthread_t threads[MOST_THREADS], reader;
     pthread_create(&reader, NULL, read_endpoints, NULL);
     pthread_detach(reader);
-    const double begin = now_ms();
     for (long at = 0; at < count; at++)
         pthread_create(&threads[at], NULL, make_calls, NULL);
     for (long at = 0; at < count; at++)
         pthread_join(threads[at], NULL);
     printf("{");
-    tell_of("all", 0, calls, begin);
-    tell_of("before", 0, calls / 4, begin);
-    tell_of("during", calls / 4, calls / 2, end_of(calls / 4, begin));
-    tell_of("after", calls / 2, calls, end_of(calls / 2, begin));
+    tell_of("all", 0, calls);
+    tell_of("before", 0, calls / 4);
+    tell_of("during", calls / 4, calls / 2);
+    tell_of("after", calls / 2, calls);
     printf("\"calls\": %ld, \"ejected\": \"%s\", \"failures_before\": %ld, \"elsewhere\": %s}\n", atomic_load(&ended), seen.ejected,
            seen.failures, seen.elsewhere ? "true" : "false");
     return 0;
