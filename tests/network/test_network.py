@@ -139,7 +139,7 @@ def test_an_endpoint_that_goes_on_after_a_pause_costs_no_call(programs: Programs
 @pytest.mark.parametrize("threads", [1, 16])
 def test_an_endpoint_that_is_slowed_by_300_ms_costs_no_call_and_gets_few(programs: Programs, threads: int) -> None:
     ended = calls_while(programs, threads, signal.SIGUSR1, signal.SIGHUP)
-    assert ended["during"]["at"][ended["victim"]] < ended["before"]["at"][ended["victim"]] / 2
+    assert ended["during"]["at"][ended["victim"]] < CALLS // 4 // 10
 
 
 @pytest.mark.parametrize("threads", [1, 16])
@@ -155,7 +155,8 @@ def test_an_endpoint_that_is_added_gets_calls(programs: Programs, threads: int) 
     show("added", threads, ended)
     assert ended["all"]["success"] == 1
     assert ended["before"]["at"][three[2].url] == 0
-    assert ended["after"]["at"][three[2].url] > 0
+    # At least its first, which tells what it takes; how many follow is for that to say.
+    assert ended["during"]["at"][three[2].url] + ended["after"]["at"][three[2].url] > 0
 
 
 @pytest.mark.parametrize("threads", [1, 16])
