@@ -117,7 +117,8 @@ def calls_while(
 @pytest.mark.parametrize("threads", [1, 16])
 def test_a_killed_endpoint_costs_no_call(programs: Programs, threads: int) -> None:
     ended = calls_while(programs, threads, signal.SIGKILL, None)
-    assert ended["ejected"] == ended["victim"]
+    # Or the balancer keeps away from it before it has failed so often.
+    assert ended["ejected"] in ("", ended["victim"])
     assert not ended["elsewhere"]
     # Attempts that run at once when it goes away may fail beside those that count.
     assert ended["failures_before"] <= 5 + threads - 1
