@@ -667,7 +667,7 @@ public:
         const detail::PlainEndpoints plain(endpoints);
         const amb_status status = amb_proxy_set_endpoints(get(), plain.list.data(), plain.list.size());
         if (status == AMB_ERR_CONFIG)
-            refused();
+            detail::fail(AMB_ERR_CONFIG, target_);
         check(status);
     }
 
@@ -734,13 +734,7 @@ private:
     using Handle = std::unique_ptr<amb_proxy, detail::Free>;
 
     /** A text of the library's, which is freed. */
-    std::string told(char *given) const
-    {
-        const std::unique_ptr<char, void (*)(char *)> text(given, amb_string_free);
-        if (!text)
-            detail::raise({amb_last_error(), AMB_ERR_ARGUMENT, target_});
-        return text.get();
-    }
+    std::string told(char *given) const { return detail::owned(given, AMB_ERR_ARGUMENT, target_); }
 
     Handle made(const amb_options &options) const
     {
@@ -748,16 +742,7 @@ private:
         const amb_status status = amb_proxy_new(target_.c_str(), &options, &proxy);
         if (status == AMB_OK)
             return Handle(proxy);
-        if (status == AMB_ERR_CONFIG)
-            refused();
-        detail::raise({amb_last_error(), status, target_});
-    }
-
-    [[noreturn]] void refused() const
-    {
-        using detail::text;
-        throw ConfigError({amb_last_error(), AMB_ERR_CONFIG, target_}, text(amb_last_error_field()),
-                          text(amb_last_error_value()), text(amb_last_error_allowed()));
+        detail::fail(status, target_);
     }
 
     template <class A>
@@ -903,7 +888,7 @@ inline void configure(const std::string &path_or_text)
 {
     const amb_status status = amb_configure(path_or_text.c_str());
     if (status != AMB_OK)
-        detail::not_served(status);
+        detail::fail(status);
 }
 
 /** Refuses new calls and waits for those in flight; whether all ended in time. */

@@ -6,6 +6,7 @@
 #define AMBASSADOR_OPTIONS_HPP
 
 #include "ambassador.h"
+#include "ambassador_errors.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -13,6 +14,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -379,6 +381,24 @@ inline const char *text(const std::string &text) noexcept
 inline std::string text(const char *text)
 {
     return text == nullptr ? std::string() : std::string(text);
+}
+
+/** Throws what amb_last_error() tells of; `target` is what was called, where there was such. */
+[[noreturn]] inline void fail(amb_status status, const std::string &target = {})
+{
+    if (status != AMB_ERR_CONFIG)
+        raise({amb_last_error(), status, target});
+    throw ConfigError({amb_last_error(), status, target}, text(amb_last_error_field()), text(amb_last_error_value()),
+                      text(amb_last_error_allowed()));
+}
+
+/** A text of the library's, which is freed; null is that error. */
+inline std::string owned(char *given, amb_status error, const std::string &target = {})
+{
+    const std::unique_ptr<char, void (*)(char *)> text(given, amb_string_free);
+    if (!text)
+        fail(error, target);
+    return text.get();
 }
 
 /** Pairs, as C has them. */

@@ -16,19 +16,6 @@
 
 namespace ambassador {
 
-namespace detail {
-
-/** What was asked for is wrong, and amb_last_error() says how; or the library failed. */
-[[noreturn]] inline void not_served(amb_status status)
-{
-    if (status != AMB_ERR_CONFIG)
-        raise({amb_last_error(), status, {}});
-    throw ConfigError({amb_last_error(), status, {}}, text(amb_last_error_field()), text(amb_last_error_value()),
-                      text(amb_last_error_allowed()));
-}
-
-} // namespace detail
-
 /** How an admin server is to be, beyond its address. */
 struct AdminOptions {
     std::optional<std::string> token{}; ///< what who wants to do something, or asks from elsewhere, has to show; one is made without
@@ -65,10 +52,7 @@ private:
 /** Everything that is known at present of every target of this process, and of the process itself, as JSON. */
 inline std::string snapshot()
 {
-    const std::unique_ptr<char, void (*)(char *)> text(amb_snapshot(), amb_string_free);
-    if (!text)
-        detail::not_served(AMB_ERR_INTERNAL);
-    return text.get();
+    return detail::owned(amb_snapshot(), AMB_ERR_INTERNAL);
 }
 
 /**
@@ -79,10 +63,7 @@ inline std::string snapshot()
  */
 inline std::string metrics(const std::string &format = "prometheus")
 {
-    const std::unique_ptr<char, void (*)(char *)> text(amb_metrics(format.c_str()), amb_string_free);
-    if (!text)
-        detail::not_served(AMB_ERR_CONFIG);
-    return text.get();
+    return detail::owned(amb_metrics(format.c_str()), AMB_ERR_CONFIG);
 }
 
 /**
@@ -107,7 +88,7 @@ inline Admin serve_admin(const std::string &address, const AdminOptions &options
     amb_admin *admin = nullptr;
     const amb_status status = amb_serve_admin(address.c_str(), &given, &admin);
     if (status != AMB_OK)
-        detail::not_served(status);
+        detail::fail(status);
     return Admin(admin);
 }
 

@@ -182,12 +182,21 @@ pub(crate) unsafe fn read(options: *const amb_options) -> Result<amb_options, Co
     if options.is_null() {
         return Ok(told::defaults());
     }
-    // SAFETY: not null; the size comes first, and is there by the contract.
-    let size = unsafe { ptr::read(options.cast::<usize>()) };
-    if size != mem::size_of::<amb_options>() {
-        let allowed = format!("sizeof(amb_options), {}, as amb_options_init sets it", mem::size_of::<amb_options>());
+    // SAFETY: not null, and by the contract.
+    unsafe { sized(options, "amb_options") }
+}
+
+/// A struct that begins with its size, when that is the size which the library knows of a struct of that name.
+///
+/// # Safety
+/// `given` points to at least a size; what lies behind it is as large as that size says.
+pub(crate) unsafe fn sized<T: Copy>(given: *const T, name: &str) -> Result<T, ConfigError> {
+    // SAFETY: the size comes first, and is there by the contract.
+    let size = unsafe { ptr::read(given.cast::<usize>()) };
+    if size != mem::size_of::<T>() {
+        let allowed = format!("sizeof({name}), {}, as {name}_init sets it", mem::size_of::<T>());
         return Err(ConfigError::new("size", size.to_string(), allowed));
     }
     // SAFETY: the size says that the whole struct is there.
-    Ok(unsafe { options.read() })
+    Ok(unsafe { given.read() })
 }

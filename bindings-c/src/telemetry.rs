@@ -8,7 +8,7 @@ use ambassador_core::telemetry::{self, Admin, AdminOptions, Format};
 use once_cell::sync::Lazy;
 use sharded_slab::Slab;
 
-use crate::options::list;
+use crate::options::{list, sized};
 use crate::status::amb_status;
 use crate::{c_text, raise};
 
@@ -199,16 +199,9 @@ unsafe fn read(options: *const amb_admin_options) -> Result<AdminOptions, Config
     if options.is_null() {
         return Ok(AdminOptions::default());
     }
-    // SAFETY: not null; the size comes first, and is there by the contract.
-    let size = unsafe { ptr::read(options.cast::<usize>()) };
-    if size != mem::size_of::<amb_admin_options>() {
-        let size_of = mem::size_of::<amb_admin_options>();
-        let allowed = format!("sizeof(amb_admin_options), {size_of}, as amb_admin_options_init sets it");
-        return Err(ConfigError::new("size", size.to_string(), allowed));
-    }
-    // SAFETY: the size says that the whole struct is there; its texts are by the contract.
+    // SAFETY: not null, and by the contract; its texts are there too.
     unsafe {
-        let given = options.read();
+        let given = sized(options, "amb_admin_options")?;
         let Some(hosts) = list(given.hosts, given.host_count) else {
             return Err(ConfigError::new("admin.hosts", "NULL", "so many names as host_count says"));
         };

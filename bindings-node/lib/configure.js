@@ -2,12 +2,12 @@
 "use strict";
 
 const { native } = require("./bridge.js");
-const { configError, shown } = require("./settings.js");
+const { configError, refusal } = require("./settings.js");
 
 function configure(source) {
   const isObject = typeof source === "object" && source !== null && !Array.isArray(source);
   if (typeof source !== "string" && !isObject) {
-    throw configError(native.wrong("configuration", shown(source), "the path of a file, its text, or an object"));
+    throw refusal("configuration", source, "the path of a file, its text, or an object");
   }
   const wrong = native.configure(isObject ? JSON.stringify(source) : source);
   if (wrong) throw configError(wrong);

@@ -46,9 +46,9 @@ function textOf(error) {
 }
 
 function setLogLevel(level) {
-  const { configError, shown } = require("./settings.js");
+  const { refusal } = require("./settings.js");
   const number = LEVELS.indexOf(level);
-  if (number === -1) throw configError(native.wrong("level", shown(level), `one of ${LEVELS.join(", ")}`));
+  if (number === -1) throw refusal("level", level, `one of ${LEVELS.join(", ")}`);
   native.setLogLevel(number);
 }
 

@@ -7,7 +7,7 @@ const { fetchBy } = require("./fetch.js");
 const { request } = require("./request.js");
 const { start } = require("./start.js");
 const tracing = require("./tracing.js");
-const { configError, open, policyOf, setEndpoints, shown } = require("./settings.js");
+const { open, policyOf, refusal, setEndpoints, shown } = require("./settings.js");
 
 class Caller {
   #core;
@@ -98,7 +98,7 @@ class Caller {
     const signal = options?.signal;
     if (signal === undefined || signal === null) return this.#signal;
     if (signal instanceof AbortSignal) return signal;
-    throw configError(native.wrong("signal", shown(signal), "an AbortSignal"));
+    throw refusal("signal", signal, "an AbortSignal");
   }
 }
 

@@ -15,7 +15,7 @@ const kinds = new Map(fields.map(({ name, kind }) => [name, kind]));
 /** The core's proxy for that target and these options, and what only JavaScript can hold of them. */
 function open(targetHost, options) {
   if (typeof options !== "object" || options === null)
-    throw configError(native.wrong("options", shown(options), "an object of settings"));
+    throw refusal("options", options, "an object of settings");
   const edits = [];
   const functions = {};
   for (const [name, given] of Object.entries(options)) {
@@ -101,6 +101,11 @@ function shown(value) {
   }
 }
 
+/** The error of a value that no native looks at. */
+function refusal(field, value, allowed) {
+  return configError(native.wrong(field, shown(value), allowed));
+}
+
 function configError([field, value, allowed, message]) {
   return new ConfigError(message, { field, value, allowed });
 }
@@ -127,4 +132,4 @@ function freeze(value) {
   Object.freeze(value);
 }
 
-module.exports = { fields, open, setEndpoints, policyOf, configError, shown };
+module.exports = { fields, open, setEndpoints, policyOf, configError, refusal, shown };

@@ -3,7 +3,7 @@
 
 const { performance } = require("node:perf_hooks");
 const { native } = require("./bridge.js");
-const { configError, shown } = require("./settings.js");
+const { refusal } = require("./settings.js");
 const { pause } = require("./timers.js");
 
 /** How often it is looked whether the last call has ended, in milliseconds. */
@@ -11,7 +11,7 @@ const STEP = 5;
 
 async function shutdown(timeoutMs = 30_000) {
   if (!(typeof timeoutMs === "number" && timeoutMs >= 0)) {
-    throw configError(native.wrong("timeoutMs", shown(timeoutMs), "a number of milliseconds from 0 on"));
+    throw refusal("timeoutMs", timeoutMs, "a number of milliseconds from 0 on");
   }
   const until = performance.now() + timeoutMs;
   // Never waits in the core: the calls in flight are this very thread's, and could not end.

@@ -2,7 +2,7 @@
 "use strict";
 
 const { native } = require("./bridge.js");
-const { configError, shown } = require("./settings.js");
+const { configError, refusal } = require("./settings.js");
 
 native.beginTelemetry();
 
@@ -12,16 +12,12 @@ function given(answer) {
   return answer;
 }
 
-function wrong(field, value, allowed) {
-  return configError(native.wrong(field, shown(value), allowed));
-}
-
 function snapshot() {
   return JSON.parse(native.snapshot());
 }
 
 function metrics(format = "prometheus") {
-  if (typeof format !== "string") throw wrong("format", format, "prometheus or openmetrics");
+  if (typeof format !== "string") throw refusal("format", format, "prometheus or openmetrics");
   return given(native.metrics(format));
 }
 
@@ -52,14 +48,14 @@ class Admin {
 }
 
 function serveAdmin(address, options = {}) {
-  if (typeof address !== "string") throw wrong("admin", address, "an address and a port, such as 127.0.0.1:9901");
-  if (typeof options !== "object" || options === null) throw wrong("admin", options, "an object of token, hosts, remote");
+  if (typeof address !== "string") throw refusal("admin", address, "an address and a port, such as 127.0.0.1:9901");
+  if (typeof options !== "object" || options === null) throw refusal("admin", options, "an object of token, hosts, remote");
   const { token, hosts = [], remote = false, ...unknown } = options;
-  for (const field of Object.keys(unknown)) throw wrong(`admin.${field}`, unknown[field], "token, hosts, remote");
+  for (const field of Object.keys(unknown)) throw refusal(`admin.${field}`, unknown[field], "token, hosts, remote");
   // S3: not what it was.
   if (token !== undefined && typeof token !== "string") throw configError(native.wrong("admin.token", "***", "text"));
-  if (!Array.isArray(hosts) || hosts.some((host) => typeof host !== "string")) throw wrong("admin.hosts", hosts, "an array of names");
-  if (typeof remote !== "boolean") throw wrong("admin.remote", remote, "true or false");
+  if (!Array.isArray(hosts) || hosts.some((host) => typeof host !== "string")) throw refusal("admin.hosts", hosts, "an array of names");
+  if (typeof remote !== "boolean") throw refusal("admin.remote", remote, "true or false");
   return new Admin(given(native.serveAdmin(address, token, hosts, remote)));
 }
 
